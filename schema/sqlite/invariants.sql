@@ -1,0 +1,75 @@
+-- What must be true of every project file at any moment, also right after a crash.
+-- Each statement finds violations: a sound file gives no rows.  `workglow doctor` runs them; so does any sqlite3 shell.
+-- The line before a statement names it.
+
+-- project_row: a file has exactly one row in table project
+SELECT count(*) FROM project HAVING count(*) <> 1;
+
+-- migrations: the migrations on record are those that user_version counts, without a gap
+SELECT user_version, (SELECT count(*) FROM migration), (SELECT max(number) FROM migration) FROM pragma_user_version
+WHERE user_version <> (SELECT count(*) FROM migration) OR user_version <> (SELECT max(number) FROM migration);
+
+-- checkpoints: no checkpoint is sealed before it began
+SELECT cycle, sealed FROM project WHERE sealed > cycle;
+
+-- completed_tasks: a completed task has an output
+SELECT id, path FROM task_run WHERE status = 'completed' AND output IS NULL;
+
+-- finished_tasks: a task has an end if and only if it is over
+SELECT id, path, status FROM task_run
+WHERE (finished_at IS NOT NULL) <> (status IN ('completed', 'failed', 'aborted', 'disabled'));
+
+-- started_tasks: a task that runs was started, and the attempt was counted before
+SELECT id, path FROM task_run WHERE status = 'running' AND (started_at IS NULL OR attempt < 1);
+
+-- finished_runs: a run has an end if and only if it is over
+SELECT id, uid, status FROM run WHERE (finished_at IS NOT NULL) <> (status IN ('completed', 'failed', 'aborted'));
+
+-- completed_runs: a completed run has an output
+SELECT id, uid FROM run WHERE status = 'completed' AND output IS NULL;
+
+-- open_tasks_of_finished_runs: nothing is left to do in a run that is over
+SELECT task_run.id, task_run.path, run.uid FROM task_run JOIN run ON run.id = task_run.run_id
+WHERE task_run.finished_at IS NULL AND run.finished_at IS NOT NULL;
+
+-- owners_of_finished_runs: nobody drives a run that is over
+SELECT id, uid, session_id FROM run WHERE finished_at IS NOT NULL AND session_id IS NOT NULL;
+
+-- epochs: a run's epoch only grows, and no take-over on record is later than the run's own epoch
+SELECT run.id, run.uid, run.epoch, event.id FROM event JOIN run ON run.id = event.run_id
+WHERE event.kind = 'resumed'
+  AND (json_extract(event.data, '$.epoch') > run.epoch
+       OR EXISTS (SELECT 1 FROM event AS earlier
+                  WHERE earlier.run_id = event.run_id AND earlier.id < event.id AND earlier.kind = 'resumed'
+                    AND json_extract(earlier.data, '$.epoch') >= json_extract(event.data, '$.epoch')));
+
+-- reused_outputs: an output that was reused came from a task that completed
+SELECT task_run.id, task_run.path FROM task_run JOIN task_run AS source ON source.id = task_run.source_id
+WHERE source.status <> 'completed';
+
+-- valid_json: what is JSON can be read
+SELECT 'task_run', id FROM task_run
+WHERE (output IS NOT NULL AND NOT json_valid(output)) OR (error IS NOT NULL AND NOT json_valid(error))
+   OR (state IS NOT NULL AND NOT json_valid(state)) OR (usage IS NOT NULL AND NOT json_valid(usage));
+
+-- values: every value that is referred to is there
+WITH text (place, id, json) AS (
+  SELECT 'task_run.output', id, output FROM task_run WHERE output LIKE '%"$value"%'
+  UNION ALL SELECT 'run.input', id, input FROM run WHERE input LIKE '%"$value"%'
+  UNION ALL SELECT 'run.output', id, output FROM run WHERE output LIKE '%"$value"%'
+  UNION ALL SELECT 'task_output.output', hex(cache_key), output FROM task_output WHERE output LIKE '%"$value"%'
+)
+SELECT text.place, text.id, reference.value FROM text, json_tree(text.json) AS reference
+WHERE json_valid(text.json) AND reference.key = '$value' AND reference.type = 'text' AND length(reference.value) = 64
+  AND upper(reference.value) NOT IN (SELECT hex(hash) FROM value);
+
+-- vectors: every vector of a knowledge base has its dimensions, as 4-byte floats
+SELECT chunk.id FROM chunk
+JOIN document ON document.id = chunk.document_id
+JOIN knowledge_base ON knowledge_base.id = document.base_id
+WHERE length(chunk.vector) <> 4 * knowledge_base.dimensions;
+
+-- words: the word index holds the chunks there are, and no others
+SELECT 'not indexed', id FROM chunk WHERE id NOT IN (SELECT id FROM chunk_text_docsize)
+UNION ALL
+SELECT 'indexed, but gone', id FROM chunk_text_docsize WHERE id NOT IN (SELECT id FROM chunk);

@@ -1,0 +1,32 @@
+"""What every test may use: a project file in a folder of its own, a clock that stands still, and the SQLite version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+import workglow as wg
+from workglow.testing import FakeClock
+
+
+def pytest_report_header() -> str:
+    return f"SQLite {apsw.sqlite_lib_version()} (apsw {apsw.apsw_version()})"
+
+
+@pytest.fixture()
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture()
+def project_path(tmp_path: Path) -> Path:
+    return tmp_path / "project.wg"
+
+
+@pytest.fixture()
+def project(project_path: Path) -> Iterator[wg.Project]:
+    with wg.open(project_path) as project:
+        yield project

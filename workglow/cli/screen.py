@@ -1,0 +1,105 @@
+"""What people see: lines and tables on a terminal of any width, plain text in a pipe, JSON when they ask for it.
+
+Whatever is shown may come from a stranger's file, so nothing is read as markup, and control characters, with which text
+could take over the terminal, are shown as `�`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+    from rich.text import Text
+
+__all__ = ["STATUS_STYLES", "Cell", "Screen", "as_text", "visible"]
+
+Cell = "str | tuple[str, str]"
+"""Text, or text with a style."""
+
+STATUS_STYLES = {
+    "completed": "green",
+    "failed": "bold red",
+    "aborted": "yellow",
+    "running": "cyan",
+    "waiting": "cyan",
+    "disabled": "dim",
+    "pending": "dim",
+}
+
+_PIPE_WIDTH = 1000
+"""Characters of a line that goes to another program: wide enough that nothing is cut."""
+
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """Return the text without characters that move the cursor, change colours or turn the writing direction."""
+    return _UNSEEN.sub("�", text.replace("\r\n", "\n"))
+
+
+def as_text(cell: str | tuple[str, str]) -> Text:
+    """Make a cell something that rich can lay out."""
+    from rich.text import Text
+
+    text, style = (cell, "") if isinstance(cell, str) else cell
+    return Text(visible(text), style=style)
+
+
+class Screen:
+    """One of the two output streams.  `terminal` says whether a person is looking."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        self._stderr = stderr
+        self._console: Console | None = None
+
+    @property
+    def console(self) -> Console:
+        """rich's console, which knows NO_COLOR, the width, and whether this is a terminal."""
+        if self._console is None:
+            from rich.console import Console
+
+            console = Console(stderr=self._stderr, markup=False, emoji=False, highlight=False)
+            if not console.is_terminal:
+                console.width = _PIPE_WIDTH
+            self._console = console
+        return self._console
+
+    @property
+    def terminal(self) -> bool:
+        """Whether a person is looking at this stream."""
+        return self.console.is_terminal
+
+    def line(self, *cells: str | tuple[str, str]) -> None:
+        """Write one paragraph; it is wrapped at words on a terminal and nowhere in a pipe."""
+        from rich.text import Text
+
+        whole = Text()
+        for cell in cells:
+            whole.append_text(as_text(cell))
+        self.console.print(whole, soft_wrap=not self.terminal)
+
+    def table(
+        self, headers: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]], *, right: Iterable[int] = ()
+    ) -> None:
+        """Write rows under headers; columns with these numbers are set flush right."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        numbers = frozenset(right)
+        for number, header in enumerate(headers):
+            table.add_column(header, justify="right" if number in numbers else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*map(as_text, row))
+        self.console.print(table)
+
+    def json(self, value: object) -> None:
+        """Write one JSON document."""
+        from workglow.cli.plain import to_json
+
+        stream = sys.stderr if self._stderr else sys.stdout
+        stream.write(to_json(value) + "\n")

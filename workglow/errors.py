@@ -1,0 +1,272 @@
+"""Every error that workglow raises on purpose.  The text says what happened and what to do next.
+
+    WorkglowError
+    ├── GraphError                     the graph itself is wrong
+    │   ├── CycleError
+    │   ├── DuplicateTaskError
+    │   ├── DuplicateDataflowError
+    │   ├── UnknownTaskError           a task id that is not in the graph
+    │   ├── UnknownPortError
+    │   ├── IncompatiblePortsError
+    │   ├── AutoConnectError
+    │   └── GraphFormatError           JSON that is not a graph
+    ├── TaskConfigurationError
+    │   ├── UnknownTaskTypeError       a type name that no registry knows
+    │   └── TaskSerializationError
+    ├── InvalidValueError              a value does not fit where it was given
+    │   ├── PortError                  one port refused a value; a task turns it into the next two
+    │   ├── TaskInputError
+    │   ├── TaskOutputError
+    │   ├── UnstorableValueError
+    │   └── CorruptValueError          what the file holds is not what was stored
+    ├── TaskFailedError
+    │   ├── TaskAbortedError
+    │   │   └── TaskTimeoutError
+    │   │       └── GraphTimeoutError
+    │   └── MaxIterationsError
+    ├── RunError
+    │   ├── UnknownRunError
+    │   ├── RunStateError              that cannot be done to a run in this state
+    │   ├── CodeChangedError
+    │   ├── InterruptedTaskError       a side effect whose outcome nobody knows
+    │   └── LeaseLostError             another process took the run over
+    ├── FileError
+    │   ├── NotAProjectError
+    │   ├── NewerFileError
+    │   ├── HalfCopyError
+    │   ├── FileLockedError
+    │   ├── FileFullError
+    │   ├── FileReadOnlyError
+    │   └── FileCorruptError
+    ├── KnowledgeError
+    │   ├── DocumentError
+    │   └── UnknownModelError
+    └── MissingExtraError              an optional library is not installed
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AutoConnectError",
+    "CodeChangedError",
+    "CorruptValueError",
+    "CycleError",
+    "DocumentError",
+    "DuplicateDataflowError",
+    "DuplicateTaskError",
+    "FileCorruptError",
+    "FileError",
+    "FileFullError",
+    "FileLockedError",
+    "FileReadOnlyError",
+    "GraphError",
+    "GraphFormatError",
+    "GraphTimeoutError",
+    "HalfCopyError",
+    "IncompatiblePortsError",
+    "InterruptedTaskError",
+    "InvalidValueError",
+    "KnowledgeError",
+    "LeaseLostError",
+    "MaxIterationsError",
+    "MissingExtraError",
+    "NewerFileError",
+    "NotAProjectError",
+    "PortError",
+    "RunError",
+    "RunStateError",
+    "TaskAbortedError",
+    "TaskConfigurationError",
+    "TaskFailedError",
+    "TaskInputError",
+    "TaskOutputError",
+    "TaskSerializationError",
+    "TaskTimeoutError",
+    "UnknownModelError",
+    "UnknownPortError",
+    "UnknownRunError",
+    "UnknownTaskError",
+    "UnknownTaskTypeError",
+    "UnstorableValueError",
+    "WorkglowError",
+]
+
+
+class WorkglowError(Exception):
+    """The root: `except WorkglowError` catches everything that workglow raises on purpose.
+
+    `run` is the run that ended with this error, when there is one.
+    """
+
+    run: object | None = None
+
+
+class GraphError(WorkglowError):
+    """The graph is not one that can run."""
+
+
+class CycleError(GraphError):
+    """An edge would make a task wait for itself."""
+
+
+class DuplicateTaskError(GraphError):
+    """Two tasks of one graph have the same id."""
+
+
+class DuplicateDataflowError(GraphError):
+    """An edge exists already, or the port it enters has an edge and does not collect."""
+
+
+class UnknownTaskError(GraphError):
+    """A task id that is not in the graph."""
+
+
+class UnknownPortError(GraphError):
+    """A port that the task does not have."""
+
+
+class IncompatiblePortsError(GraphError):
+    """What the source port gives can never fit the target port."""
+
+
+class AutoConnectError(GraphError):
+    """The builder found no edge, or several equally good ones, for a required input."""
+
+
+class GraphFormatError(GraphError):
+    """The JSON is not a graph; the text gives the place."""
+
+
+class TaskConfigurationError(WorkglowError):
+    """A task was defined or configured in a way that can never run."""
+
+
+class UnknownTaskTypeError(TaskConfigurationError):
+    """A task type that is not registered."""
+
+
+class TaskSerializationError(TaskConfigurationError):
+    """A task holds code or objects, so it cannot be written as JSON."""
+
+
+class InvalidValueError(WorkglowError):
+    """A value does not fit the place it was given for."""
+
+
+class PortError(InvalidValueError):
+    """One port refused a value: `port` is its name, `reason` says why."""
+
+    def __init__(self, port: str, reason: str) -> None:
+        super().__init__(f"{port!r} {reason}")
+        self.port = port
+        self.reason = reason
+
+
+class TaskInputError(InvalidValueError):
+    """An input is missing, unknown, or of the wrong type; the text names task, port and reason."""
+
+
+class TaskOutputError(InvalidValueError):
+    """A task returned something that its own output ports do not allow."""
+
+
+class UnstorableValueError(InvalidValueError):
+    """A value that the file cannot hold; the text names the port and the remedy."""
+
+
+class CorruptValueError(InvalidValueError):
+    """A stored value fails its content hash, or cannot be decoded."""
+
+
+class TaskFailedError(WorkglowError):
+    """A task raised.  The original exception is the `__cause__`; `task` is the task's path."""
+
+    task: str | None = None
+
+
+class TaskAbortedError(TaskFailedError):
+    """A task or run was told to stop."""
+
+
+class TaskTimeoutError(TaskAbortedError):
+    """A task took longer than its timeout."""
+
+
+class GraphTimeoutError(TaskTimeoutError):
+    """A whole graph took longer than its timeout."""
+
+
+class MaxIterationsError(TaskFailedError):
+    """A loop was given more items than its `max_iterations` allows."""
+
+
+class RunError(WorkglowError):
+    """Something about a stored run."""
+
+
+class UnknownRunError(RunError):
+    """The file has no run with that id."""
+
+
+class RunStateError(RunError):
+    """The run is in a state that does not allow this."""
+
+
+class CodeChangedError(RunError):
+    """Tasks changed since the run began; the text names them and the choices."""
+
+
+class InterruptedTaskError(RunError):
+    """A task with side effects was in flight at a crash, and its policy forbids a silent repeat."""
+
+
+class LeaseLostError(RunError):
+    """Another process took the run over; nothing more is written by this one."""
+
+
+class FileError(WorkglowError):
+    """Something about the project file."""
+
+
+class NotAProjectError(FileError):
+    """The file is not a workglow project."""
+
+
+class NewerFileError(FileError):
+    """The file was written by a newer workglow; it was not touched."""
+
+
+class HalfCopyError(FileError):
+    """The file was copied while in use, without what its write-ahead log held."""
+
+
+class FileLockedError(FileError):
+    """Another process held the file's write lock for too long."""
+
+
+class FileFullError(FileError):
+    """The disk is full; everything committed before is safe."""
+
+
+class FileReadOnlyError(FileError):
+    """The file or its folder cannot be written."""
+
+
+class FileCorruptError(FileError):
+    """SQLite found the file damaged."""
+
+
+class KnowledgeError(WorkglowError):
+    """Something about documents and search."""
+
+
+class DocumentError(KnowledgeError):
+    """A document cannot be read; the text names it and the reason."""
+
+
+class UnknownModelError(KnowledgeError):
+    """No provider knows the model's name."""
+
+
+class MissingExtraError(WorkglowError):
+    """An optional library is needed; the text says which extra brings it."""

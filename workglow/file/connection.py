@@ -1,0 +1,59 @@
+"""Connections to a project file, all set up alike."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote
+
+import apsw
+
+from workglow.file.failures import explain
+from workglow.file.pragmas import configure, query_only
+
+__all__ = ["STATEMENTS", "connect", "connect_alone"]
+
+STATEMENTS: Final = 256
+"""Prepared statements that a connection keeps; the toolkit has fewer."""
+
+
+def connect(
+    path: str, *, write: bool = True, change: bool = True, busy_timeout: float = 0.0, vfs: str = ""
+) -> apsw.Connection:
+    """Open `path` and set the connection up.
+
+    `write=False`: its SQL cannot write.  `change=False`: SQLite itself must not write either, for files that this user
+    may only read.  `busy_timeout` is in seconds.
+    """
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if change else apsw.SQLITE_OPEN_READONLY
+    try:
+        db = apsw.Connection(path, flags=flags, vfs=vfs or None, statementcachesize=STATEMENTS)
+        try:
+            db.set_busy_timeout(round(busy_timeout * 1000))
+            configure(db)
+            if not write:
+                query_only(db)
+        except BaseException:
+            db.close()
+            raise
+    except apsw.Error as error:
+        raise explain(error, path) or error from error
+    return db
+
+
+def connect_alone(path: str, *, vfs: str = "") -> apsw.Connection:
+    """Open the main file as it is, without its log and without a lock: nobody may be writing it.
+
+    SQLite writes nothing, makes no other file and takes no lock.
+    """
+    db = apsw.Connection(
+        f"file:{quote(path)}?immutable=1",
+        flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI,
+        vfs=vfs or None,
+        statementcachesize=STATEMENTS,
+    )
+    try:
+        configure(db)
+    except BaseException:
+        db.close()
+        raise
+    return db

@@ -1,0 +1,232 @@
+"""The project file, open: the only thing in workglow that begins transactions."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import apsw
+
+from workglow.clock import SystemClock
+from workglow.errors import FileError, FileReadOnlyError
+from workglow.file.connection import connect
+from workglow.file.opening import open_for_reading, open_for_writing, open_memory
+from workglow.file.place import absolute, log_size
+from workglow.file.pragmas import FULL, NORMAL, keep_log_on_close, synchronous
+from workglow.file.presence import arrive, depart
+from workglow.file.session import begin_session, dead_sessions
+from workglow.file.transaction import Gate, Refusal, Transaction
+from workglow.file.upkeep import Upkeep
+from workglow.file.wakeup import Wakeup
+from workglow.file.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from workglow.clock import Clock
+    from workglow.file.session import Session
+
+__all__ = ["Durability", "File"]
+
+T = TypeVar("T")
+Durability = Literal["auto", "power", "process"]
+
+
+class File:
+    """A project file that is open.
+
+    Every write is `with file.transaction() as db:`, one `BEGIN IMMEDIATE` … `COMMIT`.  Every read goes through `reader`
+    and sees the last commit, unless another statement of `reader` is still being read.
+    """
+
+    def __init__(
+        self,
+        db: apsw.Connection,
+        path: str,
+        *,
+        clock: Clock,
+        read_only: bool = False,
+        durability: Durability = "auto",
+        busy_timeout: float = 30.0,
+        vfs: str = "",
+    ) -> None:
+        """Use `File.open`."""
+        self.db = db
+        self.path = path
+        self.memory = path == ":memory:"
+        self.read_only = read_only
+        self.durability: Durability = durability
+        self.clock = clock
+        self._busy_timeout = busy_timeout
+        self._vfs = vfs
+        self._gate = Gate(db, path, busy_timeout, power=durability == "power" and not self.memory)
+        self._plain: AbstractContextManager[apsw.Connection] = Transaction(self._gate, sync=False, wait=True)
+        self._quick: AbstractContextManager[apsw.Connection] = Transaction(self._gate, sync=False, wait=False)
+        self._synced = self._plain
+        self._quick_synced = self._quick
+        self._writer = Writer(path, lambda sync: self.transaction(sync=sync))
+        self._wakeup = Wakeup(lambda: self.reader, clock)
+        self._upkeep: Upkeep | None = None
+        self._session: Session | None = None
+        self._reader: apsw.Connection | None = db if self.memory or read_only else None
+        self._guard = threading.Lock()
+        self._closed = False
+        self.uid = ""
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        clock: Clock | None = None,
+        read_only: bool = False,
+        create: bool = True,
+        durability: Durability = "auto",
+        busy_timeout: float = 30.0,
+        vfs: str = "",
+    ) -> File:
+        """Open a project file, creating or migrating it as needed; `":memory:"` is one that is never on a disk.
+
+        `read_only` leaves no trace.  `create=False` refuses a missing file.  `durability` says which commits wait for
+        the disk: `"power"` all, `"process"` none, `"auto"` those with `sync=True`, and the others follow within 200 ms.
+        `busy_timeout` is how many seconds to wait for other writers.  `vfs` names an apsw VFS.
+
+        Raises NotAProjectError, NewerFileError, HalfCopyError, FileReadOnlyError, FileLockedError, FileCorruptError or
+        another FileError; a file that is refused has not been touched.
+        """
+        time = clock or SystemClock()
+        if os.fspath(path) == ":memory:":
+            return cls(open_memory(time), ":memory:", clock=time, durability=durability)._begun(unmarked=False)
+        place = absolute(path)
+        if read_only:
+            db = open_for_reading(place, busy_timeout=busy_timeout, vfs=vfs)
+            file = cls(db, place, clock=time, read_only=True, durability=durability, busy_timeout=busy_timeout, vfs=vfs)
+            file._refuse_writing(file._read_only_error)
+            file.uid = db.execute("SELECT uid FROM project").get
+            return file
+        db, unmarked = open_for_writing(place, time, create=create, busy_timeout=busy_timeout, vfs=vfs)
+        return cls(db, place, clock=time, durability=durability, busy_timeout=busy_timeout, vfs=vfs)._begun(unmarked)
+
+    @property
+    def session(self) -> Session | None:
+        """This process's session; another one after it was ended by somebody who took this process for dead."""
+        return self._session if self._upkeep is None else self._upkeep.session
+
+    @property
+    def reader(self) -> apsw.Connection:
+        """A connection that only reads; for `:memory:` the one connection there is."""
+        if self._reader is None:
+            with self._guard:
+                if self._closed:
+                    raise self._closed_error()
+                if self._reader is None:
+                    self._reader = connect(self.path, write=False, busy_timeout=self._busy_timeout, vfs=self._vfs)
+        return self._reader
+
+    def transaction(self, *, sync: bool = False, wait: bool = True) -> AbstractContextManager[apsw.Connection]:
+        """Write: `with file.transaction() as db:` is committed at the end of the block, or undone when it raises.
+
+        `sync=True`: when the block has ended, a power cut cannot undo it, nor anything committed before (unless the
+        durability is "process").  `wait=False`: FileLockedError at once when somebody else is writing.
+        """
+        if wait:
+            return self._synced if sync else self._plain
+        return self._quick_synced if sync else self._quick
+
+    def submit(self, work: Callable[[apsw.Connection], T], *, sync: bool = False) -> Future[T]:
+        """Write on the writer thread; the future is done when `work(db)` is committed.
+
+        Work that was submitted meanwhile shares one transaction, each piece in a savepoint of its own.
+        """
+        if self._closed:
+            raise self._closed_error()
+        return self._writer.submit(work, sync=sync)
+
+    def dead_sessions(self, db: apsw.Connection) -> list[int]:
+        """Return the sessions that cannot write any more, and what they own can be taken over."""
+        return list(dead_sessions(db, self.clock.now()))
+
+    def changed(self) -> bool:
+        """Say whether anything was committed since the last call, here or in another process."""
+        return self._wakeup.changed()
+
+    def notify(self) -> None:
+        """Wake those of this process who wait in `wait_for_change`, at once."""
+        self._wakeup.notify()
+
+    async def wait_for_change(self, timeout: float | None = None) -> bool:
+        """Wait for the next commit, here or in another process; False when `timeout` seconds passed without one."""
+        return await self._wakeup.wait(timeout)
+
+    def close(self) -> None:
+        """Close the file.  The last process out leaves one complete file behind.  Closing twice does nothing."""
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
+        self._writer.stop()
+        if self._upkeep is not None:
+            self._upkeep.stop()
+        try:
+            if self._session is not None and not self.memory:
+                self._depart()
+        finally:
+            self._refuse_writing(self._closed_error)
+            if self._reader is not None and self._reader is not self.db:
+                self._reader.close(True)
+            if self.read_only and not log_size(self.path):
+                keep_log_on_close(self.db, False)
+            self.db.close(True)
+
+    def _begun(self, unmarked: bool) -> File:
+        try:
+            self._begin(unmarked)
+        except BaseException:
+            self.db.close(True)
+            raise
+        return self
+
+    def _begin(self, unmarked: bool) -> None:
+        self.db.set_busy_timeout(0)  # the gate waits, so that a caller who must not wait need not
+        plain = Transaction(self._gate, sync=False, wait=True)
+        now = self.clock.now()
+        if self.memory:
+            with plain as db:
+                self._session = begin_session(db, now)
+        else:
+            self._session = arrive(plain, self.path, now, unmarked=unmarked)
+            synchronous(self.db, FULL if self.durability == "power" else NORMAL)
+            self._upkeep = Upkeep(
+                self._gate, plain, self.clock, self._session, sync=self.durability == "auto", vfs=self._vfs
+            )
+            self._gate.upkeep = self._upkeep
+            if self.durability == "auto":
+                self._synced = Transaction(self._gate, sync=True, wait=True)
+                self._quick_synced = Transaction(self._gate, sync=True, wait=False)
+        self.uid = self.db.execute("SELECT uid FROM project").get
+
+    def _depart(self) -> None:
+        session = self.session
+        if session is not None:
+            depart(Transaction(self._gate, sync=False, wait=True), session.id, self.clock.now())
+
+    def _refuse_writing(self, error: Callable[[], FileError]) -> None:
+        self._plain = self._quick = self._synced = self._quick_synced = Refusal(error)
+
+    def _read_only_error(self) -> FileError:
+        return FileReadOnlyError(f"{self.path} was opened with read_only=True.  Open it without that to write to it.")
+
+    def _closed_error(self) -> FileError:
+        return FileError(f"{self.path} is closed.  Open it again to use it.")
+
+    def __enter__(self) -> File:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

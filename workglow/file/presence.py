@@ -1,0 +1,54 @@
+"""Coming to a project file and leaving it: the session begins and ends, the marker says open and closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import apsw
+
+from workglow.file.marker import mark_closed, mark_open, place_of, read_marker, seal
+from workglow.file.pragmas import keep_log_on_close
+from workglow.file.session import begin_session, dead_sessions, end_session, open_sessions
+
+if TYPE_CHECKING:
+    from workglow.file.session import Session
+    from workglow.file.transaction import Transaction
+
+__all__ = ["arrive", "depart"]
+
+
+def arrive(transaction: Transaction, path: str, now: int, *, unmarked: bool) -> Session:
+    """Begin this process's session, and see to it that the main file says it is in use before anything else is written.
+
+    `unmarked`: the main file does not say so yet.
+    """
+    with transaction as db:
+        marker = read_marker(db)
+        cycle = None
+        if unmarked or marker is None or marker.state != "open":
+            cycle = mark_open(db, place_of(path))
+        elif marker.place != (place := place_of(path)):
+            db.execute("UPDATE project SET place = ?", (place,))
+        session = begin_session(db, now)
+    if cycle is not None:
+        logged, moved = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if logged == moved:
+            with transaction:
+                seal(db, cycle)
+    return session
+
+
+def depart(transaction: Transaction, session_id: int, now: int) -> None:
+    """End the session; the last one out folds the log into the file when the connection closes.
+
+    Whether others have the file open is decided by SQLite's lock at that moment: what is written here is only what the
+    file says.  Sessions of dead processes do not count.
+    """
+    with transaction as db:
+        end_session(db, session_id, "clean", now)
+        if set(open_sessions(db)) <= set(dead_sessions(db, now)):
+            mark_closed(db)
+    marker = read_marker(db)
+    if marker is not None and marker.state == "closed":
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)  # a reader elsewhere may keep the log from vanishing
+        keep_log_on_close(db, False)

@@ -1,0 +1,195 @@
+"""What happens behind the commits: syncs, heartbeats and checkpoints, on a thread of their own.
+
+Policy.  The thread starts at the first commit and sleeps while nothing is committed.  `_INTERVAL` after a commit it
+syncs the log (durability 'auto'), so that a power cut can lose no more than that.  A third of a lease after the last
+one it says that the session is alive.  When the log holds `_LARGE` pages that the main file lacks, they are moved
+there without holding up anybody; only when writers leave no gap for so long that the log grows fourfold does it hold
+their lock for the rest of the work.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+import weakref
+from typing import TYPE_CHECKING, Final
+
+import apsw
+
+from workglow.errors import WorkglowError
+from workglow.file.connection import connect
+from workglow.file.marker import seal, start_cycle
+from workglow.file.place import log_path, sync_folder
+from workglow.file.session import begin_session, heartbeat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workglow.clock import Clock
+    from workglow.file.session import Session
+    from workglow.file.transaction import Gate, Transaction
+
+__all__ = ["Upkeep"]
+
+_INTERVAL: Final = 0.2  # seconds
+_LARGE: Final = 1000  # pages of 4 KiB
+_HUGE: Final = 16 * _LARGE  # 64 MB: worth a warning
+_PAGE: Final = 4096
+
+
+class Upkeep:
+    """The background work of one open file."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        transaction: Transaction,
+        clock: Clock,
+        session: Session,
+        *,
+        sync: bool,
+        vfs: str = "",
+        interval: float = _INTERVAL,
+        fdatasync: Callable[[int], None] | None = None,
+    ) -> None:
+        self.active = False  # something was committed since the last look
+        self.idle = True  # the thread sleeps until it is woken
+        self.failure: BaseException | None = None
+        self.session = session
+        self.interval = interval
+        self.stopped = threading.Event()
+        self.woken = threading.Event()
+        self.beat_every = session.lease / 3000
+        self._gate = gate
+        self._transaction = transaction
+        self._clock = clock
+        self._sync = sync
+        self._vfs = vfs
+        self._fdatasync = fdatasync or getattr(os, "fdatasync", os.fsync)
+        self._log: int | None = None
+        self._db: apsw.Connection | None = None
+        self._thread: threading.Thread | None = None
+        self._guard = threading.Lock()
+        self._beat_at = clock.monotonic()
+        self._tried = 0  # pages in the log at the last checkpoint that was not complete
+        self._warned = False
+
+    def wake(self) -> None:
+        """Have the thread look after the commit that just happened."""
+        self.idle = False
+        if self._thread is None:
+            with self._guard:
+                if self._thread is None and not self.stopped.is_set():
+                    self._thread = threading.Thread(
+                        target=_loop, args=(weakref.ref(self), self.woken, self.stopped, self.interval), daemon=True,
+                        name="workglow-upkeep",
+                    )  # fmt: skip
+                    self._thread.start()
+        self.woken.set()
+
+    def stop(self) -> None:
+        """End the thread and close what it opened."""
+        with self._guard:
+            self.stopped.set()
+            self.woken.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def tick(self) -> None:
+        """Do what is due.  A full disk or a lock only puts it off."""
+        active, self.active = self.active, False
+        try:
+            if active and self._sync:
+                self.sync()
+            if self._clock.monotonic() - self._beat_at >= self.beat_every:
+                self.beat()
+            if active:
+                self.checkpoint()
+        except (apsw.Error, WorkglowError):
+            self.active = active  # look again at the next tick
+
+    def sync(self) -> None:
+        """Wait until the disk has what was committed."""
+        try:
+            if self._log is None:
+                self._log = os.open(log_path(self._gate.path), os.O_RDWR)
+                sync_folder(self._gate.path)
+            self._fdatasync(self._log)
+        except OSError as error:
+            self.failure = error
+
+    def beat(self) -> None:
+        """Say that the session is alive, or begin a new one when somebody took it for dead."""
+        with self._transaction as db:
+            now = self._clock.now()
+            if not heartbeat(db, self.session.id, now):
+                self.session = begin_session(db, now, self.session.lease)
+        self._beat_at = self._clock.monotonic()
+
+    def checkpoint(self, at_least: int = _LARGE) -> bool:
+        """Move what the log holds into the main file when it is much; True when all of it was moved."""
+        if self._db is None:
+            self._db = connect(self._gate.path, busy_timeout=0.05, vfs=self._vfs)
+        logged, moved = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        if logged < self._tried:
+            self._tried = 0
+        if logged - max(moved, self._tried) < at_least:
+            return False
+        with self._transaction as db:
+            cycle = start_cycle(db)
+        logged, moved = self._move(apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if logged != moved and logged > 4 * _LARGE:
+            logged, moved = self._move(apsw.SQLITE_CHECKPOINT_FULL)
+        if logged != moved:
+            self._tried = logged
+            self._warn(logged)
+            return False
+        with self._transaction as db:
+            seal(db, cycle)
+        self._tried = 0
+        return True
+
+    def _move(self, mode: int) -> tuple[int, int]:
+        assert self._db is not None
+        try:
+            return self._db.wal_checkpoint(mode=mode)
+        except apsw.BusyError:  # a reader holds on to old pages, or another process is at it
+            return self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+
+    def _warn(self, pages: int) -> None:
+        if pages < _HUGE or self._warned:
+            return
+        self._warned = True
+        warnings.warn(
+            f"The log of {self._gate.path} has grown to {pages * _PAGE // 1_000_000} MB, because a reader has kept one "
+            "transaction open.  Finish or close what reads the file: an open query, or a database browser.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _loop(ref: weakref.ref[Upkeep], woken: threading.Event, stopped: threading.Event, interval: float) -> None:
+    """Hold no reference while sleeping, so that a file nobody closed can be collected."""
+    pause = interval
+    while not stopped.wait(interval):
+        upkeep = ref()
+        if upkeep is None:
+            return
+        upkeep.tick()
+        if upkeep.active:
+            continue
+        upkeep.idle = True
+        woken.clear()
+        if upkeep.active:
+            upkeep.idle = False
+            continue
+        pause = upkeep.beat_every
+        del upkeep
+        woken.wait(pause)

@@ -1,0 +1,94 @@
+"""Hearing that a file has changed: at once from this process, by asking SQLite from another one."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    import apsw
+
+    from workglow.clock import Clock
+
+__all__ = ["Wakeup"]
+
+_INTERVAL: Final = 0.05  # seconds; asking costs about 3 µs
+
+
+class Wakeup:
+    """Counts what was committed, and wakes those who wait for the next commit.
+
+    SQLite's `data_version`, asked on a connection that never writes, changes with each commit of any other connection:
+    of this process and of others.  It can only be asked, so waiting means asking every `interval` seconds.
+    """
+
+    def __init__(self, db: Callable[[], apsw.Connection], clock: Clock, interval: float = _INTERVAL) -> None:
+        self._db = db
+        self._clock = clock
+        self._interval = interval
+        self._noticed = 0
+        self._lock = threading.Lock()
+        self._waiters: set[_Waiter] = set()
+
+    def version(self) -> int:
+        """A number that is another one after each commit by any connection but the reader's."""
+        return self._db().pragma("data_version")
+
+    def changed(self) -> bool:
+        """Say whether anything was committed since the last call; the first call says no."""
+        with self._lock:
+            before, self._noticed = self._noticed, self.version()
+        return before not in (0, self._noticed)
+
+    def notify(self) -> None:
+        """Wake the waiters of this process now rather than at their next question."""
+        with self._lock:
+            waiters = list(self._waiters)
+        for waiter in waiters:
+            waiter.wake()
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the next commit; False when `timeout` seconds passed without one."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(loop)
+        with self._lock:
+            self._waiters.add(waiter)
+        try:
+            start = self.version()
+            until = None if timeout is None else self._clock.monotonic() + timeout
+            while not waiter.woken and self.version() == start:
+                pause = self._interval
+                if until is not None:
+                    pause = min(pause, until - self._clock.monotonic())
+                    if pause <= 0:
+                        return False
+                timer = self._clock.call_later(pause, waiter.event.set)
+                try:
+                    await waiter.event.wait()
+                finally:
+                    timer.cancel()
+                waiter.event.clear()
+            return True
+        finally:
+            with self._lock:
+                self._waiters.discard(waiter)
+
+
+class _Waiter:
+    """One coroutine that waits; it can be woken from any thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio
+
+        self.event = asyncio.Event()
+        self.woken = False
+        self._loop = loop
+
+    def wake(self) -> None:
+        self.woken = True
+        self._loop.call_soon_threadsafe(self.event.set)

@@ -1,0 +1,122 @@
+"""Whether an edge may join a graph: both ports exist, and what one gives can fit the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from workglow.errors import DuplicateDataflowError, IncompatiblePortsError, UnknownPortError
+from workglow.graph.dataflow import ALL_PORTS, ERROR_FIELDS, ERROR_PORT, Dataflow
+from workglow.graph.naming import did_you_mean
+from workglow.task import Ports, Task
+from workglow.task.compatibility import compatibility
+
+__all__ = ["Admission", "describe_schema", "edge_schema", "port_schema", "refuse_second"]
+
+Schema = dict[str, Any]
+
+
+class Admission:
+    """Judges edges, and remembers the verdict for ports that all tasks of a type share."""
+
+    def __init__(self) -> None:
+        # The ports are kept with the verdict, so that their addresses are not used again for others.
+        self._verdicts: dict[tuple[int, str, int, str], tuple[bool, Ports, Ports]] = {}
+
+    def collects(self, edge: Dataflow, source: Task, target: Task) -> bool:
+        """Return whether the port that the edge enters takes several edges.
+
+        Raises UnknownPortError for a port that is not there, and IncompatiblePortsError when no value of the one port
+        can ever fit the other.  An edge with transforms is judged by the values it delivers.
+        """
+        given, taken = source.outputs, target.inputs
+        key = (id(given), edge.source_port, id(taken), edge.target_port)
+        verdict = self._verdicts.get(key)
+        if verdict is not None and not edge.transforms:
+            return verdict[0]
+        collects = _judge(edge, source, target)
+        whole = edge.target_port == ALL_PORTS  # judged together with the literals of this one task
+        if not edge.transforms and not whole and given is source.outputs and taken is target.inputs:
+            self._verdicts[key] = (collects, given, taken)
+        return collects
+
+
+def _judge(edge: Dataflow, source: Task, target: Task) -> bool:
+    given = port_schema(source, edge.source_port, of_outputs=True)
+    taken = port_schema(target, edge.target_port, of_outputs=False)
+    if edge.source_port != ERROR_PORT and not edge.transforms and compatibility(given, taken) == "incompatible":
+        raise IncompatiblePortsError(
+            f"{edge.id} can never work: {source.type} gives {describe_schema(given)}, "
+            f"but {target.type} takes {describe_schema(taken)}. Connect other ports, or put a task in between."
+        )
+    if edge.target_port == ALL_PORTS:
+        return True
+    return edge.target_port in target.inputs and target.inputs[edge.target_port].collect
+
+
+def refuse_second(edge: Dataflow, entering: list[Dataflow], leaving: list[Dataflow], collects: bool) -> None:
+    """Raise DuplicateDataflowError when the edge is there already, or its port has one and does not collect.
+
+    `entering` and `leaving` are the edges into its target and out of its source.
+    """
+    # A twin stands in both lists, and a port that collects may have very many edges.
+    for other in entering if len(entering) < len(leaving) else leaving:
+        if other.target == edge.target and other.source == edge.source and other.id == edge.id:
+            raise DuplicateDataflowError(f"The graph has the dataflow {edge.id} already.")
+    if collects:
+        return
+    for other in entering:
+        if other.target_port == edge.target_port:
+            raise DuplicateDataflowError(
+                f"{edge.target}[{edge.target_port}] takes one edge and has {other.id}. Remove that one first, or "
+                "declare the port as Collect[…], which gathers a value from each edge."
+            )
+
+
+def port_schema(task: Task, port: str, *, of_outputs: bool) -> Any:
+    """Return the JSON Schema of the value that an edge takes from the port, or gives to it.
+
+    A collecting port takes one item from each edge.  A name that open ports allow has the schema `True`.
+    """
+    ports = task.outputs if of_outputs else task.inputs
+    if port == ALL_PORTS:
+        return ports.schema if of_outputs else _without_literals(task)
+    if port == ERROR_PORT and of_outputs:
+        return {"type": "object", "properties": {name: {"type": "string"} for name in ERROR_FIELDS}}
+    if port in ports:
+        return ports[port].schema if of_outputs else edge_schema(ports.schema["properties"][port])
+    if ports.open:
+        return True
+    side = "output" if of_outputs else "input"
+    known = f"Its {side}s are {', '.join(ports)}." if ports else f"It has no {side}s."
+    raise UnknownPortError(
+        f"Task {task.id!r} ({task.type}) has no {side} {port!r}. {known}{did_you_mean(port, list(ports))}"
+    )
+
+
+def edge_schema(schema: Schema) -> Schema:
+    """Return what one edge may deliver into a port of this schema: for a collecting port, one item."""
+    return schema.get("items", {}) if schema.get("x-collect") else schema
+
+
+def _without_literals(task: Task) -> Schema:
+    schema = task.inputs.schema
+    required = [name for name in schema.get("required", ()) if name not in task.defaults]
+    return {**schema, "required": required}
+
+
+def describe_schema(schema: object) -> str:
+    """Say in a few words what a JSON Schema allows, as in `array of number (format TypedArray)`."""
+    if not isinstance(schema, Mapping):
+        return "anything" if schema else "nothing"
+    words = cast("Mapping[str, Any]", schema)
+    members = words.get("anyOf") or words.get("oneOf")
+    if members:
+        return " or ".join(dict.fromkeys(describe_schema(member) for member in members))
+    kind = words.get("type")
+    text = " or ".join(kind) if isinstance(kind, list) else str(kind or words.get("title") or "anything")
+    if kind == "array" and words.get("items"):
+        text = f"array of {describe_schema(words['items'])}"
+    if kind == "object" and words.get("properties"):
+        text = f"object with {', '.join(words['properties'])}"
+    return f"{text} (format {words['format']})" if words.get("format") else text

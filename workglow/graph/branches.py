@@ -1,0 +1,104 @@
+"""Which tasks can never give a result in the same run, so that their results need not be gathered in a list.
+
+Policy.  A task that has an `[error]` edge either gives its outputs or its error, and a task with `exclusive_ports` gives
+through at most one of them.  What depends on only one of these ways is bound to it.  The ways form a tree: a task that
+several edges enter runs when any of them delivers, so it is bound to what all its sources have in common, the nearest
+place above them all.  A task that is not bound to anything runs in every run that succeeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from workglow.graph.dataflow import ERROR_PORT, Dataflow
+
+if TYPE_CHECKING:
+    from workglow.graph.graph import TaskGraph
+
+__all__ = ["Branches"]
+
+
+class _Way:
+    """A place in the tree of ways: below `above`, at the fork `fork`, this one of its arms."""
+
+    __slots__ = ("above", "arms", "depth", "fork", "results", "width")
+
+    def __init__(self, above: _Way | None, fork: str) -> None:
+        self.above = above
+        self.fork = fork
+        self.depth: int = 0 if above is None else above.depth + 1
+        self.arms: dict[tuple[str, str], _Way] = {}
+        self.results = 0
+        self.width = 0
+
+    def arm(self, fork: str, name: str) -> _Way:
+        return self.arms.setdefault((fork, name), _Way(self, fork))
+
+
+class Branches:
+    """The ways through one graph."""
+
+    def __init__(self, graph: TaskGraph) -> None:
+        self._root = _Way(None, "")
+        self._after: dict[str, _Way] = {}
+        self._graph = graph
+        outgoing = graph.outgoing
+        self._splits = {
+            task_id
+            for task_id, task in graph.tasks.items()
+            if getattr(task, "exclusive_ports", ())
+            or any(edge.source_port == ERROR_PORT for edge in outgoing[task_id])
+        }
+        if self._splits:
+            for task_id in graph.order():
+                self._after[task_id] = self._place(task_id)
+
+    def always_runs(self, task_id: str) -> bool:
+        """Say whether the task gives its outputs in every run that succeeds."""
+        return self._after.get(task_id, self._root) is self._root
+
+    def most_results(self, task_ids: Iterable[str]) -> int:
+        """Count how many of the tasks can give their outputs in one run."""
+        if not self._splits:
+            return sum(1 for _ in task_ids)
+        ways = [self._root]
+        for way in ways:
+            way.results = 0
+            ways.extend(way.arms.values())
+        for task_id in task_ids:
+            self._after[task_id].results += 1
+        for way in reversed(ways):
+            widest: dict[str, int] = {}
+            for (fork, _), arm in way.arms.items():
+                widest[fork] = max(widest.get(fork, 0), arm.width)
+            way.width = way.results + sum(widest.values())
+        return self._root.width
+
+    def _place(self, task_id: str) -> _Way:
+        """Return the way that a task's own outputs come out on."""
+        ways = {id(way): way for way in (self._along(edge) for edge in self._graph.incoming[task_id])}
+        own = _nearest_above(list(ways.values())) if ways else self._root
+        if any(edge.source_port == ERROR_PORT for edge in self._graph.outgoing[task_id]):
+            return own.arm(task_id, "")
+        return own
+
+    def _along(self, edge: Dataflow) -> _Way:
+        way = self._after[edge.source]
+        if edge.source_port == ERROR_PORT:
+            return way.above.arm(edge.source, ERROR_PORT) if way.above else way
+        if edge.source_port in getattr(self._graph.tasks[edge.source], "exclusive_ports", ()):
+            return way.arm(f"{edge.source}[]", edge.source_port)
+        return way
+
+
+def _nearest_above(ways: list[_Way]) -> _Way:
+    common = ways[0]
+    for other in ways[1:]:
+        way: _Way = other
+        while common is not way:
+            if common.depth >= way.depth and common.above is not None:
+                common = common.above
+            elif way.above is not None:
+                way = way.above
+    return common

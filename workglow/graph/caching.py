@@ -1,0 +1,65 @@
+"""The output cache, as the runner uses it: the key is what the task is and what goes in."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from workglow.values import canonical
+
+if TYPE_CHECKING:
+    from workglow.graph.environment import Environment
+    from workglow.graph.schedule import TaskRun
+    from workglow.task import Task
+
+__all__ = ["OutputCache", "output_key"]
+
+
+def output_key(task: Task, inputs: dict[str, object]) -> bytes:
+    """SHA-256 over type, version, configuration and canonical inputs: 32 bytes."""
+    return hashlib.sha256(_identity(task) + canonical(inputs)).digest()
+
+
+def _identity(task: Task) -> bytes:
+    return canonical([task.type, task.version, dict(task.config)])
+
+
+class OutputCache:
+    """Finds the outputs of tasks that may be cached, and remembers new ones."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._cache = environment.cache if environment.options.cache != "off" else None
+        self.enabled = self._cache is not None
+        self._reads = environment.options.cache == "use"
+        self._saves = not environment.cache_is_journal
+        self._encodes = environment.journal is not None
+        self._identities: dict[object, bytes] = {}
+
+    def find(self, run: TaskRun) -> bool:
+        """Give the task run its outputs from the cache, if they are there."""
+        task = run.task
+        if self._cache is None or not task.cacheable or task.side_effects:
+            return False
+        kind = task if task.config else type(task)  # tasks without configuration share their type's identity
+        identity = self._identities.get(kind)
+        if identity is None:
+            identity = self._identities[kind] = _identity(task)
+        run.key = hashlib.sha256(identity + canonical(run.inputs)).digest()
+        found = self._cache.find(run.key) if self._reads else None
+        if found is None:
+            return False
+        run.outputs = found.outputs
+        if self._encodes:
+            run.output = found.text
+            run.source_id = found.source_id or None
+            run.cache_key = None if run.source_id else run.key
+        return True
+
+    def store(self, run: TaskRun) -> None:
+        """Remember the outputs of a task run that has just finished."""
+        if run.key is None or self._cache is None:
+            return
+        if self._saves:
+            self._cache.save(run.key, run.task.type, run.outputs or {})
+        else:
+            run.cache_key = run.key

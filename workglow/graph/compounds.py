@@ -1,0 +1,110 @@
+"""The scopes inside compound tasks: opened, reopened after a crash, closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from workglow.errors import WorkglowError
+from workglow.graph.delivery import deliver
+from workglow.graph.results import scope_results
+from workglow.graph.schedule import Scope, TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workglow.graph.compound import Controller, GraphAsTask
+    from workglow.graph.runner import TaskGraphRunner
+    from workglow.storage.records import TaskRow
+
+__all__ = ["Compounds"]
+
+
+class Compounds:
+    """Carries out what the controllers of compound tasks decide."""
+
+    def __init__(self, runner: TaskGraphRunner) -> None:
+        self._runner = runner
+        self.open_runs: dict[TaskRun, None] = {}
+
+    def open(self, run: TaskRun) -> None:
+        """Begin a compound task whose inputs are known."""
+        task: GraphAsTask = run.task  # pyright: ignore[reportAssignmentType]
+        self.open_runs[run] = None
+        try:
+            run.controller = task.controller(run.inputs or {}, None)
+        except WorkglowError as error:
+            self._runner.fail_compound(run, error)
+            return
+        self.advance(run)
+
+    def advance(self, run: TaskRun) -> None:
+        """Open the scopes that the controller asks for, and end the task when it asks for no more."""
+        controller: Controller = run.controller
+        runner = self._runner
+        opened = False
+        for index in controller.openings():
+            opened = True
+            try:
+                scope = self.scope(run, index, stored=None)
+            except WorkglowError as error:
+                runner.fail_compound(run, error)
+                return
+            runner.schedule.open(scope)
+        if opened and runner.environment.journal is not None:
+            run.state = _state_text(controller)
+            runner.touch(run)
+        if controller.finished():
+            runner.complete_compound(run, controller.outputs(lambda index: self._recall(run, index)))
+
+    def advance_all(self) -> None:
+        """Go on with every compound task that an earlier process began."""
+        for run in tuple(self.open_runs):
+            if run.status == "running":
+                self.advance(run)
+
+    def scope(self, run: TaskRun, index: int, *, stored: Callable[[str], TaskRow | None] | None) -> Scope:
+        """Make the scope of one iteration, without opening it."""
+        task: GraphAsTask = run.task  # pyright: ignore[reportAssignmentType]
+        controller: Controller = run.controller
+        delivered = deliver(task.subgraph, controller.inputs(index), where=f"'{controller.prefix(run.path, index)}'")
+        return Scope(
+            task.subgraph,
+            delivered,
+            prefix=controller.prefix(run.path, index),
+            parent=run,
+            index=index,
+            stored=stored,
+        )
+
+    def restore(self, run: TaskRun, inputs: dict[str, object]) -> None:
+        """Give a compound task that an earlier process began its controller back."""
+        task: GraphAsTask = run.task  # pyright: ignore[reportAssignmentType]
+        self.open_runs[run] = None
+        run.controller = task.controller(inputs, msgspec.json.decode(run.state or "{}"))
+
+    def closed(self, scope: Scope) -> None:
+        """Nothing is left to do in a scope."""
+        run = scope.parent
+        assert run is not None
+        if run.status != "running":
+            return
+        run.controller.closed(scope.index, scope_results(scope, self._runner.outputs_of))
+        self.advance(run)
+
+    def failed(self, scope: Scope, failure: WorkglowError) -> None:
+        """A task in a scope failed, and nothing in the scope handles it."""
+        assert scope.parent is not None
+        if scope.parent.status == "running":
+            self._runner.fail_compound(scope.parent, failure)
+
+    def _recall(self, run: TaskRun, index: int) -> dict[str, object]:
+        journal = self._runner.environment.journal
+        assert journal is not None
+        return scope_results(self.scope(run, index, stored=journal.row), self._runner.outputs_of)
+
+
+def _state_text(controller: Controller) -> str | None:
+    state = controller.state()
+    return None if state is None else msgspec.json.encode(state).decode()

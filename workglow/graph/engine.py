@@ -1,0 +1,240 @@
+"""Runs that are kept: started, resumed where they stopped, forked, and run again where they failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from workglow.clock import SystemClock
+from workglow.errors import CodeChangedError, RunStateError, WorkglowError
+from workglow.graph.delivery import deliver
+from workglow.graph.environment import Environment
+from workglow.graph.options import RunOptions
+from workglow.graph.recovery import Recovery
+from workglow.graph.restart import plan_restart
+from workglow.graph.run import Run
+from workglow.graph.runner import TaskGraphRunner
+from workglow.graph.schedule import Scope
+from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
+from workglow.storage.records import FINAL_RUN_STATUSES
+from workglow.task import task_registry
+from workglow.values import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from workglow.clock import Clock
+    from workglow.graph.events import Event
+    from workglow.graph.graph import TaskGraph
+    from workglow.storage.protocols import Journal
+    from workglow.storage.records import RunRecord, TaskRow
+    from workglow.storage.repositories import Repositories
+    from workglow.task import TaskRegistry
+
+__all__ = ["Engine", "OnChange"]
+
+OnChange = Literal["error", "keep", "rerun"]
+
+
+@dataclass(slots=True)
+class Engine:
+    """Runs graphs and keeps their state in the given repositories."""
+
+    repositories: Repositories
+    registry: TaskRegistry = task_registry
+    clock: Clock = SystemClock()
+    project: object = None
+
+    async def run(
+        self,
+        graph: TaskGraph,
+        inputs: Mapping[str, object],
+        *,
+        options: RunOptions,
+        listeners: tuple[Callable[[Event], object], ...] = (),
+        alone: bool = False,
+    ) -> Run:
+        """Run a graph from the beginning; raises what it failed with, with the run as the error's `run`."""
+        options.check_size(len(graph.tasks))
+        delivered = deliver(graph, inputs)
+        journal = self.repositories.runs.begin(
+            graph_record(graph),
+            encode(inputs, where="the run's inputs"),
+            options=options.to_json(),
+            versions=versions_of(graph),
+        )
+        environment = self._environment(journal, options, listeners, alone)
+        return await self._drive(TaskGraphRunner(graph, environment), Scope(graph, delivered), journal)
+
+    async def resume(
+        self,
+        uid: str,
+        *,
+        on_change: OnChange = "error",
+        interrupted: Literal["retry", "fail"] | None = None,
+        listeners: tuple[Callable[[Event], object], ...] = (),
+        alone: bool = False,
+    ) -> Run:
+        """Go on with a run where it stopped; a finished one is returned as it is."""
+        record = self.repositories.runs.get(uid)
+        if record.status in FINAL_RUN_STATUSES:
+            return self.view(record)
+        journal = self._take_over(record, on_change)
+        graph = StoredGraph(self.repositories.graphs, record.graph_id, self.registry)
+        inputs = decode(record.input, self.repositories.values.load)
+        environment = self._environment(journal, RunOptions.from_json(record.options), listeners, alone)
+        scope = Scope(graph, StoredDelivery(graph, inputs), stored=journal.row)
+        recovery = Recovery(journal, interrupted)
+        return await self._drive(TaskGraphRunner(graph, environment), scope, journal, recovery)
+
+    def _take_over(self, record: RunRecord, on_change: OnChange) -> Journal:
+        runs = self.repositories.runs
+        current = {type: self.registry.get(type).version for type in record.versions}
+        changed = sorted(type for type, version in record.versions.items() if current[type] != version)
+        if not changed:
+            return runs.take_over(record)
+        if on_change == "keep":
+            return runs.take_over(record, versions=current, reason="code_changed_keep")
+        if on_change == "rerun":
+            graph = self._graph(record)
+            rows = {row.path: row for row in runs.rows(record)}
+            again = [path for path in rows if _type_at(graph, path) in changed]
+            plan = plan_restart(graph, rows, again)
+            return runs.take_over(
+                record, versions=current, keep=plan.keep, add=plan.add, reason="code_changed_rerun"
+            )
+        raise CodeChangedError(
+            f"The code of {', '.join(changed)} has changed since run {record.uid} began.  Resume with "
+            "on_change='keep' to let what is finished stand and go on with the new code, or with on_change='rerun' "
+            "to run these tasks and everything behind them again."
+        )
+
+    async def fork(
+        self,
+        uid: str,
+        *,
+        from_task: str | None = None,
+        inputs: Mapping[str, object] | None = None,
+        options: RunOptions | None = None,
+        listeners: tuple[Callable[[Event], object], ...] = (),
+        alone: bool = False,
+    ) -> Run:
+        """Start a new run that reuses everything before the change.
+
+        The change is a task that is to run again with all that is behind it, or new values for some graph inputs.
+        """
+        record = self.repositories.runs.get(uid)
+        graph = self._graph(record)
+        old = decode(record.input, self.repositories.values.load)
+        new = {**old, **(inputs or {})}
+        again = [] if from_task is None else [from_task]
+        again += _changed_targets(graph, old, new)
+        if not again:
+            raise RunStateError("A fork needs a change: name from_task, or give an input another value.")
+        chosen = options or replace(RunOptions.from_json(record.options), cache="refresh")
+        return await self._run_again(record, graph, new, again, chosen, listeners, alone)
+
+    async def rerun_failed(
+        self, uid: str, *, listeners: tuple[Callable[[Event], object], ...] = (), alone: bool = False
+    ) -> Run:
+        """Start a new run that reuses every task that completed, also inside loops, and runs the others."""
+        record = self.repositories.runs.get(uid)
+        if record.status == "completed":
+            raise RunStateError(f"Run {record.uid} completed: nothing failed in it.")
+        if record.status not in FINAL_RUN_STATUSES:
+            raise RunStateError(f"Run {record.uid} is not finished: resume it.")
+        inputs = decode(record.input, self.repositories.values.load)
+        options = RunOptions.from_json(record.options)
+        return await self._run_again(record, self._graph(record), inputs, (), options, listeners, alone)
+
+    async def _run_again(
+        self,
+        record: RunRecord,
+        graph: TaskGraph,
+        inputs: Mapping[str, object],
+        again: Iterable[str],
+        options: RunOptions,
+        listeners: tuple[Callable[[Event], object], ...],
+        alone: bool,
+    ) -> Run:
+        runs = self.repositories.runs
+        delivered = deliver(graph, inputs)
+        plan = plan_restart(graph, {row.path: row for row in runs.rows(record)}, again)
+        for row in plan.keep:
+            if row.status == "completed":
+                row.source_id, row.cache_key = row.row_id, None
+            row.row_id = 0
+        journal = runs.begin(
+            graph_record(graph),
+            encode(inputs, where="the run's inputs"),
+            options=options.to_json(),
+            versions=versions_of(graph),
+            rows=(*plan.keep, *plan.add),
+            forked_from=record,
+        )
+        journal.commit((), block=True)
+        environment = self._environment(journal, options, listeners, alone)
+        scope = Scope(graph, delivered, stored=journal.row)
+        return await self._drive(TaskGraphRunner(graph, environment), scope, journal, Recovery(journal))
+
+    async def _drive(
+        self, runner: TaskGraphRunner, scope: Scope, journal: Journal, recovery: Recovery | None = None
+    ) -> Run:
+        try:
+            await runner.run(scope, recovery)
+        except BaseException as error:
+            if runner.status == "running":  # it neither finished nor failed: whoever wants may go on
+                journal.release()
+            elif isinstance(error, WorkglowError):
+                error.run = self.view(self.repositories.runs.get(journal.run.uid))
+            raise
+        return self.view(self.repositories.runs.get(journal.run.uid))
+
+    def _environment(
+        self,
+        journal: Journal,
+        options: RunOptions,
+        listeners: tuple[Callable[[Event], object], ...],
+        alone: bool,
+    ) -> Environment:
+        return Environment(
+            clock=self.clock,
+            options=options,
+            listeners=listeners,
+            registry=self.registry,
+            journal=journal,
+            load_value=self.repositories.values.load,
+            cache=self.repositories.outputs,
+            cache_is_journal=True,
+            project=self.project,
+            project_uid=self.repositories.uid,
+            run_id=journal.run.uid,
+            alone=alone,
+        )
+
+    def view(self, record: RunRecord) -> Run:
+        """Return a stored run as its user sees it."""
+        return Run.of_record(record, self.repositories.runs, self.repositories.values.load)
+
+    def graph_of(self, uid: str) -> TaskGraph:
+        """Return the graph that a run is pinned to."""
+        return self._graph(self.repositories.runs.get(uid))
+
+    def _graph(self, record: RunRecord) -> TaskGraph:
+        return StoredGraph(self.repositories.graphs, record.graph_id, self.registry).whole()
+
+
+def _type_at(graph: TaskGraph, path: str) -> str:
+    *above, id = path.split("/")
+    for step in above:
+        graph = graph.tasks[step.partition("[")[0]].subgraph  # pyright: ignore
+    return graph.tasks[id].type
+
+
+def _changed_targets(graph: TaskGraph, old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    before, after = deliver(graph, old), deliver(graph, new)
+    return [
+        id
+        for id in graph.tasks
+        if encode(before.get(id, {}), where="an input").text != encode(after.get(id, {}), where="an input").text
+    ]

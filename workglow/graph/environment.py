@@ -1,0 +1,48 @@
+"""What surrounds a run: the clock, the journal, the cache, the registry, the project, and who listens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from workglow.clock import SystemClock
+from workglow.errors import CorruptValueError
+from workglow.graph.options import RunOptions
+from workglow.task import task_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workglow.clock import Clock
+    from workglow.graph.events import Event
+    from workglow.storage.protocols import Journal, TaskOutputRepository
+    from workglow.task import TaskRegistry
+
+__all__ = ["Environment"]
+
+
+def _no_values(hash: bytes) -> tuple[str, str, bytes]:
+    raise CorruptValueError(f"The value {hash.hex()} is in a project file, and this run has none.")
+
+
+@dataclass(slots=True)
+class Environment:
+    """One for each run, handed to everything inside it.
+
+    `journal` keeps the run; without one it lives in memory.  `cache` finds outputs of earlier runs; `cache_is_journal`
+    says that the journal's own rows are that cache, so nothing has to be saved twice.  `alone` says that nothing else
+    uses the event loop, so that waiting for the disk on the spot holds nobody up.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    options: RunOptions = field(default_factory=RunOptions)
+    listeners: tuple[Callable[[Event], object], ...] = ()
+    registry: TaskRegistry = task_registry
+    journal: Journal | None = None
+    load_value: Callable[[bytes], tuple[str, str, bytes]] = _no_values
+    cache: TaskOutputRepository | None = None
+    cache_is_journal: bool = False
+    project: object = None
+    project_uid: str = ""
+    run_id: str = ""
+    alone: bool = False

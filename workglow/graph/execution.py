@@ -1,0 +1,178 @@
+"""Running the body of one task: in place, as an asyncio task, in a thread, or as a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, cast
+
+from workglow.errors import TaskConfigurationError, TaskTimeoutError
+from workglow.graph.streams import Accumulator
+from workglow.graph.threads import Threads
+from workglow.task import CancelSignal, TaskContext
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from workglow.clock import Clock
+    from workglow.graph.schedule import TaskRun
+
+__all__ = ["Execution", "milliseconds", "step"]
+
+_THREADS = 32
+_GRACE = 0.2
+"""Seconds that cancelled coroutines get to clean up before a run ends without them."""
+
+Done = "Callable[[TaskRun, object, BaseException | None], None]"
+
+
+class Execution:
+    """Runs task bodies and reports each result once, to `done(run, result, error)`, on the event loop's thread."""
+
+    def __init__(
+        self,
+        done: Callable[[TaskRun, object, BaseException | None], None],
+        *,
+        clock: Clock,
+        make_context: Callable[[TaskRun], TaskContext],
+        on_chunk: Callable[[TaskRun, object], None],
+        threads: int | None,
+    ) -> None:
+        self._done = done
+        self._clock = clock
+        self._make_context = make_context
+        self._on_chunk = on_chunk
+        self._thread_limit = min(threads or _THREADS, _THREADS)
+        self._threads: Threads | None = None
+        self._coroutines: set[asyncio.Task[object]] = set()
+
+    def in_place(self, run: TaskRun) -> object:
+        """Call an inline function or step a coroutine that cannot suspend, with a context and a clock."""
+        task = run.task
+        context = self._context(run) if task.needs_context else None
+        begun = self._clock.monotonic()
+        try:
+            result = task.call(cast("dict[str, object]", run.inputs), context)
+            if task.mode == "step":
+                result = step(run, result)
+        finally:
+            if context is not None:
+                context.dispose()
+        if task.timeout and self._clock.monotonic() - begun > task.timeout:
+            raise TaskTimeoutError(f"Task '{run.path}' timed out after {milliseconds(task.timeout)}.")
+        return result
+
+    def launch(self, run: TaskRun) -> None:
+        """Begin a task that takes its time."""
+        mode = run.task.mode
+        context = self._context(run)
+        if mode == "thread":
+            self._in_thread(run, context)
+            return
+        body = self._stream(run, context) if mode == "stream" else self._coroutine(run, context)
+        task = asyncio.get_running_loop().create_task(body, name=run.path)
+        run.handle = task
+        self._coroutines.add(task)
+        task.add_done_callback(lambda finished: self._coroutine_done(run, finished))
+
+    def _context(self, run: TaskRun) -> TaskContext:
+        context = run.context = self._make_context(run)
+        return context
+
+    async def _coroutine(self, run: TaskRun, context: TaskContext) -> object:
+        try:
+            result = run.task.call(cast("dict[str, object]", run.inputs), context)
+            return await result if inspect.isawaitable(result) else result
+        finally:
+            if context.owns:
+                await context.adispose()
+
+    async def _stream(self, run: TaskRun, context: TaskContext) -> object:
+        accumulator = Accumulator(run.task)
+        events = cast("AsyncIterator[object]", run.task.call(cast("dict[str, object]", run.inputs), context))
+        try:
+            async for event in events:
+                self._on_chunk(run, accumulator.add(event))
+        finally:
+            if context.owns:
+                await context.adispose()
+        return accumulator.outputs()
+
+    def _coroutine_done(self, run: TaskRun, finished: asyncio.Task[object]) -> None:
+        self._coroutines.discard(finished)
+        error = asyncio.CancelledError() if finished.cancelled() else finished.exception()
+        if run.handle is finished:
+            self._report(run, None if error is not None else finished.result(), error)
+
+    def _in_thread(self, run: TaskRun, context: TaskContext) -> None:
+        if self._threads is None:
+            self._threads = Threads(asyncio.get_running_loop(), self._thread_limit)
+        task, inputs, handle = run.task, cast("dict[str, object]", run.inputs), object()
+        run.handle = handle
+
+        def call() -> object:
+            try:
+                return task.call(inputs, context)
+            finally:
+                if context.owns:
+                    context.dispose()
+
+        def done(result: object, error: BaseException | None) -> None:
+            if run.handle is handle:
+                self._report(run, result, error)
+
+        self._threads.run(call, done)
+
+    def _report(self, run: TaskRun, result: object, error: BaseException | None) -> None:
+        self.forget(run)
+        self._done(run, result, error)
+
+    def arm(self, run: TaskRun, seconds: float) -> None:
+        """End the task with a TaskTimeoutError unless it ends by itself within `seconds`."""
+
+        def expire() -> None:
+            error = TaskTimeoutError(f"Task '{run.path}' timed out after {milliseconds(seconds)}.")
+            self.cancel(run, str(error))
+            self._done(run, None, error)
+
+        run.timer = self._clock.call_later(seconds, expire)
+
+    def forget(self, run: TaskRun) -> None:
+        """From now on nothing that this execution of the task does counts."""
+        run.handle = None
+        if run.timer is not None:
+            run.timer.cancel()
+            run.timer = None
+
+    def cancel(self, run: TaskRun, reason: str) -> None:
+        """Tell a task to stop and no longer wait for it."""
+        handle = run.handle
+        self.forget(run)
+        if run.context is not None:
+            run.context.signal.cancel(reason)
+        if isinstance(handle, asyncio.Task):
+            handle.cancel()
+
+    async def close(self) -> None:
+        """Give cancelled coroutines a moment to clean up, then go on without them."""
+        if self._coroutines:
+            for task in self._coroutines:
+                task.cancel()
+            await asyncio.wait(tuple(self._coroutines), timeout=_GRACE)
+        if self._threads is not None:
+            self._threads.close()
+
+
+def step(run: TaskRun, coroutine: object) -> object:
+    """Run a coroutine that cannot suspend to its end."""
+    try:
+        cast("Coroutine[object, None, object]", coroutine).send(None)
+    except StopIteration as stop:
+        return stop.value
+    cast("Coroutine[object, None, object]", coroutine).close()
+    raise TaskConfigurationError(f"Task '{run.path}' suspended although it contains no await.")
+
+
+def milliseconds(seconds: float) -> str:
+    """Write a duration the way timeouts are reported: '50ms'."""
+    return f"{round(seconds * 1000)}ms"

@@ -1,0 +1,54 @@
+"""How a task's exception becomes the error that the caller catches, the row that is stored, and what `[error]` carries."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from workglow.errors import InvalidValueError, TaskAbortedError, TaskFailedError, TaskTimeoutError, WorkglowError
+
+if TYPE_CHECKING:
+    from workglow.graph.schedule import TaskRun
+    from workglow.retry import Retry
+
+__all__ = ["as_failure", "error_record", "failure_outputs", "is_worth_a_retry"]
+
+_TRACE_LINES = 40
+
+
+def as_failure(run: TaskRun, error: BaseException) -> WorkglowError:
+    """Return the error to raise: our own as they are, anything else wrapped, with the original as the cause."""
+    if isinstance(error, WorkglowError):
+        failure = error
+    else:
+        failure = TaskFailedError(f"Task '{run.path}' failed: {type(error).__name__}: {error}")
+        failure.__cause__ = error
+    if isinstance(failure, TaskFailedError) and failure.task is None:
+        failure.task = run.path
+    return failure
+
+
+def failure_outputs(run: TaskRun) -> dict[str, object]:
+    """What the `[error]` port carries: the message and the exception's class name."""
+    if run.failure is not None:
+        return {"error": str(run.failure), "errorType": type(run.failure).__name__}
+    record = msgspec.json.decode(run.error or "{}")
+    return {"error": record.get("message", ""), "errorType": record.get("type", "")}
+
+
+def error_record(error: BaseException) -> str:
+    """The JSON that is stored for an error."""
+    lines = "".join(traceback.format_exception(error)).splitlines()[-_TRACE_LINES:]
+    record = {"type": type(error).__name__, "message": str(error), "trace": lines}
+    return msgspec.json.encode(record).decode()
+
+
+def is_worth_a_retry(error: BaseException, retry: Retry, attempt: int) -> bool:
+    """Another try helps neither a wrong input nor somebody who asked to stop; a timeout is worth one."""
+    if attempt >= retry.attempts or isinstance(error, InvalidValueError):
+        return False
+    if isinstance(error, TaskAbortedError) and not isinstance(error, TaskTimeoutError):
+        return False
+    return isinstance(error, retry.on)

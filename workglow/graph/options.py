@@ -1,0 +1,57 @@
+"""How a run should go, apart from what it is given."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Literal, cast
+
+from workglow.errors import TaskConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["RunOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The options of one run; they are stored with it, so a resume goes on under the same ones.
+
+    concurrency: tasks in flight at a time, no limit when None.
+    timeout: seconds for the whole run; None or 0 is no limit.
+    continue_on_error: a failure stops only what depends on it.
+    cache: 'use' looks outputs up, 'refresh' only stores them, 'off' does neither.
+    max_tasks: refuse a graph with more tasks.
+    """
+
+    concurrency: int | None = None
+    timeout: float | None = None
+    continue_on_error: bool = False
+    cache: Literal["use", "refresh", "off"] = "use"
+    max_tasks: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.concurrency is not None and self.concurrency < 1:
+            raise TaskConfigurationError(f"concurrency is {self.concurrency}; give at least 1, or None for no limit.")
+        if self.cache not in ("use", "refresh", "off"):
+            raise TaskConfigurationError(f"cache is {self.cache!r}; give 'use', 'refresh' or 'off'.")
+
+    def check_size(self, tasks: int) -> None:
+        """Refuse a graph that has more tasks than `max_tasks`."""
+        if self.max_tasks is not None and tasks > self.max_tasks:
+            raise TaskConfigurationError(
+                f"Graph has {tasks} tasks, exceeding the limit of {self.max_tasks}.  Raise max_tasks."
+            )
+
+    def to_json(self) -> dict[str, object]:
+        """Only what differs from the defaults."""
+        return {name: value for name, value in asdict(self).items() if value != getattr(_DEFAULTS, name)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, object]) -> RunOptions:
+        """Read options back; names that this version does not know are left out."""
+        known = {field.name for field in fields(cls)}
+        return cls(**cast("dict[str, bool]", {name: value for name, value in stored.items() if name in known}))
+
+
+_DEFAULTS = RunOptions()

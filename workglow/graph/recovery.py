@@ -1,0 +1,125 @@
+"""Reading an unfinished run back: only what is open, a page at a time, while the first tasks already run.
+
+Every unfinished scope has at least one open row, because the end of a task and the readiness of its successors were one
+transaction.  So the open rows are the whole frontier.  What is finished is read when somebody needs its outputs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from workglow.errors import InterruptedTaskError, RunStateError
+from workglow.graph.inputs import gather
+from workglow.graph.schedule import Scope, TaskRun
+from workglow.storage.records import EventRecord
+
+if TYPE_CHECKING:
+    from workglow.graph.runner import TaskGraphRunner
+    from workglow.storage.protocols import Journal
+    from workglow.storage.records import TaskRow
+
+__all__ = ["Recovery"]
+
+_PAGE = 64
+_LAST = re.compile(r"(?P<parent>.*?)(?:\[(?P<index>\d+)\])?/$")
+
+
+class Recovery:
+    """Puts the open rows of a run back into a schedule."""
+
+    def __init__(self, journal: Journal, interrupted: str | None = None) -> None:
+        self._journal = journal
+        self._interrupted = interrupted
+        self._rows = iter(journal.open_rows())
+        self._scopes: dict[str, Scope] = {}
+
+    def begin(self, runner: TaskGraphRunner, root: Scope) -> None:
+        """Start reading back into this runner."""
+        self._runner = runner
+        self._hold(root)
+
+    def _hold(self, scope: Scope) -> None:
+        # Until every open row is back, a scope whose known tasks are finished must not count as finished.
+        scope.open += 1
+        self._scopes[scope.prefix] = scope
+
+    def load_more(self) -> bool:
+        """Read the next open rows; True when there are no more."""
+        for _ in range(_PAGE):
+            row = next(self._rows, None)
+            if row is None:
+                self._release()
+                return True
+            self._restore(row)
+        return False
+
+    def _release(self) -> None:
+        runner = self._runner
+        for scope in reversed(list(self._scopes.values())):
+            scope.open -= 1
+            if scope.open == 0:
+                runner.schedule.closed.append(scope)
+        runner.after_resolve()
+        runner.compounds.advance_all()
+
+    def _restore(self, row: TaskRow) -> None:
+        prefix, _, id = row.path.rpartition("/")
+        scope = self._scope(prefix + "/" if prefix else "")
+        run = scope.runs[id]
+        run.adopt(row)
+        run.task = scope.graph.tasks[id]
+        self._runner.schedule.restore(run)
+        parent = scope.parent
+        if parent is not None and parent.status != "running":
+            self._runner.abort_run(run)
+        elif run.status == "running" and run.task.mode == "compound":
+            self._runner.compounds.restore(run, self._inputs(run))
+        elif run.status == "running":
+            self._interrupt(run)
+        else:
+            self._wait_or_go(run)
+
+    def _scope(self, prefix: str) -> Scope:
+        found = self._scopes.get(prefix)
+        if found is not None:
+            return found
+        match = _LAST.fullmatch(prefix)
+        if match is None:
+            raise RunStateError(f"The run has a task inside '{prefix}', which is no place in its graph.")
+        above, _, id = match["parent"].rpartition("/")
+        parent = self._scope(above + "/" if above else "").runs[id]
+        index = int(match["index"] or 0)
+        scope = self._runner.compounds.scope(parent, index, stored=self._journal.row)
+        parent.controller.reopened(index)
+        self._hold(scope)
+        return scope
+
+    def _inputs(self, run: TaskRun) -> dict[str, object]:
+        return run.task.check_inputs(gather(run, run.task, self._runner.outputs_of))
+
+    def _interrupt(self, run: TaskRun) -> None:
+        runner = self._runner
+        task = run.task
+        policy = self._interrupted or task.on_interrupt
+        unknown = f"Task '{run.path}' was in flight when its process ended, so whether its side effect happened is not known."
+        if task.side_effects and policy == "ask":
+            raise InterruptedTaskError(
+                f"{unknown}  Look, then resume with interrupted='retry' to run it again (same idempotency key) "
+                "or interrupted='fail' to let it count as failed."
+            )
+        now = runner.environment.clock.now()
+        self._journal.note(EventRecord(now, run.path, "interrupted", {"attempt": run.attempt}))
+        if task.side_effects and policy == "fail":
+            runner.fail(run, InterruptedTaskError(unknown))
+            return
+        run.status = "pending"
+        runner.schedule.ready.append(run)
+
+    def _wait_or_go(self, run: TaskRun) -> None:
+        runner = self._runner
+        left = 0 if run.wake_at is None else run.wake_at - runner.environment.clock.now()
+        if left > 0:
+            runner.sleep(run, left / 1000)
+        else:
+            runner.schedule.ready.append(run)

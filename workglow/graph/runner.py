@@ -1,0 +1,505 @@
+"""The runner: executes what the schedule commands, and hands each tick's transitions to the journal as one transaction.
+
+The policy.  One loop on one thread.  A tick begins what is ready, commits, runs in place what can be run in place, and
+goes on with what that made ready; when nothing is left to do in place it commits and waits for a task that runs elsewhere.
+So with a journal the end of a task and the start of its successors are one transaction, and a task starts only once that
+transaction is committed: what it reads is in the file.  Without a journal the same loop runs without the commits.
+
+A plain function runs in a worker thread, or in place when it was declared `inline`.  A coroutine that can suspend is an
+asyncio task; one that provably cannot is stepped in place.  A result counts only while its task run still waits for that
+very handle: what a timed-out or aborted function returns later is discarded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from workglow.errors import (
+    GraphTimeoutError,
+    TaskAbortedError,
+    TaskTimeoutError,
+    WorkglowError,
+)
+from workglow.graph.caching import OutputCache
+from workglow.graph.compounds import Compounds
+from workglow.graph.events import Event
+from workglow.graph.execution import Execution, milliseconds, step
+from workglow.graph.failure import as_failure, error_record, failure_outputs, is_worth_a_retry
+from workglow.graph.inputs import gather
+from workglow.graph.results import scope_results
+from workglow.graph.schedule import Schedule, Scope, TaskRun
+from workglow.storage.records import EventRecord
+from workglow.task import TaskContext
+from workglow.values import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workglow.graph.environment import Environment
+    from workglow.graph.events import EventKind
+    from workglow.graph.recovery import Recovery
+    from workglow.graph.schedule import Runnable
+
+__all__ = ["TaskGraphRunner"]
+
+_BATCH = 64
+"""Tasks begun in one transaction."""
+
+_SLICE = 0.005
+"""Seconds of work in place before the journal, and whatever else uses the event loop, get their turn."""
+
+
+class TaskGraphRunner:
+    """Runs one graph once, in the given environment."""
+
+    def __init__(self, graph: Runnable, environment: Environment) -> None:
+        self.graph = graph
+        self.environment = environment
+        self.options = environment.options
+        self.schedule = Schedule()
+        self.task_runs: list[TaskRun] = []  # of a run in memory, for whoever looks at it afterwards
+        self.failures: list[TaskRun] = []
+        self.outputs: dict[str, object] = {}
+        self.status = "running"
+        self._journal = environment.journal
+        self._clock = environment.clock
+        self._now = environment.clock.now
+        self._monotonic = environment.clock.monotonic
+        self._listeners = environment.listeners
+        self._limit = self.options.concurrency or (1 << 62)
+        self._cache = OutputCache(environment)
+        self._caches = self._cache.enabled
+        self.compounds = Compounds(self)
+        self._recovery: Recovery | None = None
+        self._execution = Execution(
+            self._settle,
+            clock=self._clock,
+            make_context=self._make_context,
+            on_chunk=self._on_chunks,
+            threads=self.options.concurrency,
+        )
+        self._in_flight: dict[TaskRun, None] = {}
+        self._sleeping: dict[TaskRun, None] = {}  # failed, and waiting for another try
+        self._changed: list[TaskRun] = []
+        self._sync = False
+        self._stop: WorkglowError | None = None
+        self._root_closed = False
+        self._wake = asyncio.Event()
+
+    # ------------------------------------------------------------------ the loop
+
+    async def run(self, root: Scope, recovery: Recovery | None = None) -> None:
+        """Run a scope to its end, from its sources or from what `recovery` reads back; raises what it failed with."""
+        timer = None
+        if self.options.timeout:
+            timer = self._clock.call_later(self.options.timeout, self._graph_timed_out)
+        try:
+            self.emit("run_started", "")
+            if recovery is None:
+                self.schedule.open(root)
+            else:
+                self._recovery = recovery
+                recovery.begin(self, root)
+            await self._drive()
+            await self._finish_run(root)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            for run in (*self._in_flight, *self._sleeping):
+                self._execution.cancel(run, "The run has ended.")
+            await self._execution.close()
+
+    async def _drive(self) -> None:
+        durable = self._journal is not None
+        ready = self.schedule.ready
+        turn_ends = self._monotonic() + _SLICE
+        while self._stop is None:
+            while self._recovery is not None and len(ready) < _BATCH:
+                if self._recovery.load_more():
+                    self._recovery = None
+            if durable:
+                begun = self._begin_batch()
+                if self._changed:
+                    await self._commit()
+                for run in begun:
+                    if run.status == "running" and self._stop is None:
+                        self._execute(run)
+                        if self._monotonic() > turn_ends:
+                            await self._commit()
+                            turn_ends = await self._yield()
+            else:
+                self._run_in_memory(turn_ends)
+            if self._monotonic() > turn_ends:
+                turn_ends = await self._yield()
+            if ready and len(self._in_flight) < self._limit:
+                continue
+            if durable and self._changed:
+                await self._commit()
+            elif self._root_closed:
+                return
+            elif self._stop is None:
+                self._wake.clear()
+                await self._wake.wait()
+                turn_ends = self._monotonic() + _SLICE
+
+    def _begin_batch(self) -> list[TaskRun]:
+        ready = self.schedule.ready
+        room = min(_BATCH, self._limit - len(self._in_flight))
+        begun: list[TaskRun] = []
+        while ready and len(begun) < room:
+            run = ready.popleft()
+            if run.status == "pending" and self._begin(run):
+                begun.append(run)
+        for run in self.schedule.fresh:  # without a row, a crash would forget that it was ready
+            if run.status == "pending":
+                self.touch(run)
+        self.schedule.fresh.clear()
+        return begun
+
+    def _run_in_memory(self, turn_ends: float) -> None:
+        ready = self.schedule.ready
+        while ready and len(self._in_flight) < self._limit and self._stop is None:
+            run = ready.popleft()
+            if run.status == "pending" and self._begin(run):
+                self._execute(run)
+            if self._monotonic() > turn_ends:
+                break
+        self.schedule.fresh.clear()
+
+    async def _yield(self) -> float:
+        await asyncio.sleep(0)
+        return self._monotonic() + _SLICE
+
+    async def _commit(self) -> None:
+        changed, self._changed = self._changed, []
+        sync, self._sync = self._sync, False
+        for run in changed:
+            run.dirty = False
+        assert self._journal is not None
+        waiting = self._journal.commit(changed, sync=sync, block=self.environment.alone and not self._in_flight)
+        if waiting is not None:
+            await waiting
+
+    def touch(self, run: TaskRun) -> None:
+        """Write the task run's row with the next commit."""
+        if not run.dirty:
+            run.dirty = True
+            self._changed.append(run)
+
+    # ------------------------------------------------------------------ one task, from ready to final
+
+    def _begin(self, run: TaskRun) -> bool:
+        """Make a ready task run a running one; False when there is nothing left to execute."""
+        task = run.task = run.scope.graph.tasks[run.id]
+        try:
+            run.inputs = task.check_inputs(gather(run, task, self.outputs_of))
+            if self._caches and self._cache.find(run):
+                self._complete(run, "task_cached")
+                return False
+        except WorkglowError as error:
+            run.started_at = self._now()
+            self.fail(run, error)
+            return False
+        run.status = "running"
+        run.attempt += 1
+        run.started_at = self._now()
+        run.wake_at = None
+        if self._journal is not None:
+            self.touch(run)
+            self._sync = self._sync or task.side_effects
+        if self._listeners:
+            self.emit("task_started", run.path)
+        if task.mode == "compound":
+            self.compounds.open(run)
+            return False
+        return True
+
+    def _execute(self, run: TaskRun) -> None:
+        task = run.task
+        mode = task.mode
+        if mode == "inline" or mode == "step":
+            try:
+                if task.needs_context or task.timeout:
+                    result = self._execution.in_place(run)
+                else:
+                    result = task.call(cast("dict[str, object]", run.inputs), None)
+                    if mode == "step":
+                        result = step(run, result)
+            except Exception as error:
+                self.fail(run, error)
+                return
+            self._finish(run, result)
+            return
+        self._in_flight[run] = None
+        self._execution.launch(run)
+        if task.timeout:
+            self._execution.arm(run, task.timeout)
+
+    def _settle(self, run: TaskRun, result: object, error: BaseException | None) -> None:
+        """A task that ran elsewhere has ended."""
+        self._in_flight.pop(run, None)
+        self._wake.set()
+        if run.status != "running":
+            return
+        if error is None:
+            self._finish(run, result)
+        elif isinstance(error, asyncio.CancelledError):
+            self.fail(run, TaskAbortedError(f"Task '{run.path}' was cancelled by its own code."))
+        elif isinstance(error, Exception):
+            self.fail(run, error)
+        else:  # SystemExit and KeyboardInterrupt are not the task's to swallow
+            raise error
+
+    def _finish(self, run: TaskRun, result: object) -> None:
+        try:
+            run.outputs = run.task.to_outputs(result)
+            if self._journal is not None:
+                run.output, run.blobs = encode(run.outputs, where=f"task '{run.path}'")
+        except WorkglowError as error:
+            self.fail(run, error)
+            return
+        if run.key is not None:
+            self._cache.store(run)
+        self._complete(run, "task_completed")
+
+    def _complete(self, run: TaskRun, kind: EventKind) -> None:
+        run.status = "completed"
+        run.finished_at = self._now()
+        run.inputs = None
+        if run.error is not None:
+            run.error = None
+        if self._journal is not None:
+            self.touch(run)
+            self._sync = self._sync or run.task.side_effects
+        else:
+            self.task_runs.append(run)
+        if self._listeners:
+            self.emit(kind, run.path, run.outputs)
+        self.schedule.resolve(run)
+        if self.schedule.closed or self.schedule.settled:
+            self.after_resolve()
+
+    def complete_compound(self, run: TaskRun, outputs: dict[str, object]) -> None:
+        """A compound task has its outputs."""
+        self.compounds.open_runs.pop(run, None)
+        if self._journal is not None:
+            try:
+                run.output, run.blobs = encode(outputs, where=f"task '{run.path}'")
+            except WorkglowError as error:
+                self.fail(run, error)
+                return
+        run.outputs = outputs
+        self._complete(run, "task_completed")
+
+    def after_resolve(self) -> None:
+        """Record what was settled without running, and go on with the scopes in which nothing is left to do."""
+        schedule = self.schedule
+        for run in schedule.settled:
+            run.finished_at = self._now()
+            if self._journal is None:
+                self.task_runs.append(run)
+            else:
+                self.touch(run)
+            self.emit("task_disabled" if run.status == "disabled" else "task_aborted", run.path)
+        schedule.settled.clear()
+        while schedule.closed:
+            scope = schedule.closed.popleft()
+            if scope.parent is None:
+                self._root_closed = True
+                self._wake.set()
+            else:
+                self.compounds.closed(scope)
+
+    # ------------------------------------------------------------------ failure
+
+    def fail(self, run: TaskRun, error: BaseException) -> None:
+        """A task raised, timed out or could not begin: try again, route it to a handler, or end what holds it."""
+        task = run.task
+        if task.retry is not None and run.controller is None and is_worth_a_retry(error, task.retry, run.attempt):
+            self._retry(run, error)
+            return
+        failure = as_failure(run, error)
+        aborted = isinstance(failure, TaskAbortedError) and not isinstance(failure, TaskTimeoutError)
+        run.status = "aborted" if aborted else "failed"
+        run.finished_at = self._now()
+        run.failure = failure
+        run.error = error_record(error)
+        if self._journal is None:
+            self.task_runs.append(run)
+        else:
+            self.touch(run)
+            self._sync = self._sync or task.side_effects
+        if self._listeners:
+            self.emit("task_aborted" if aborted else "task_failed", run.path, failure)
+        self._route_failure(run, failure)
+
+    def _route_failure(self, run: TaskRun, failure: WorkglowError) -> None:
+        handled = run.status == "failed" and any(edge.source_port == "[error]" for edge in run.scope.graph.outgoing[run.id])
+        if handled:
+            run.outputs = failure_outputs(run)
+            self.schedule.resolve(run)
+            self.after_resolve()
+        elif self.options.continue_on_error and run.status == "failed":
+            self.failures.append(run)
+            self.schedule.resolve(run, broken=True)
+            self.after_resolve()
+        elif run.scope.parent is None:
+            self.failures.append(run)
+            self.stop(failure)
+        else:
+            self.compounds.failed(run.scope, failure)
+
+    def fail_compound(self, run: TaskRun, failure: WorkglowError) -> None:
+        """A compound task ends with the failure of what is inside it; the rest inside is aborted."""
+        self.compounds.open_runs.pop(run, None)
+        self._abort_inside(run)
+        self.fail(run, failure)
+
+    def _abort_inside(self, compound: TaskRun) -> None:
+        for run in (*self._in_flight, *self._sleeping, *self.schedule.ready, *self.compounds.open_runs):
+            if _is_inside(run, compound):
+                self.abort_run(run)
+
+    def abort_run(self, run: TaskRun) -> None:
+        """End one task run that nobody needs any more."""
+        if run.status not in ("pending", "running"):
+            return
+        self._execution.cancel(run, "The run no longer needs this task.")
+        self._in_flight.pop(run, None)
+        self._sleeping.pop(run, None)
+        self.compounds.open_runs.pop(run, None)
+        run.status = "aborted"
+        run.finished_at = self._now()
+        if self._journal is not None:
+            self.touch(run)
+        else:
+            self.task_runs.append(run)
+        self.emit("task_aborted", run.path)
+
+    def _retry(self, run: TaskRun, error: BaseException) -> None:
+        retry = run.task.retry
+        assert retry is not None
+        wait = retry.wait(run.attempt)
+        run.status = "pending"
+        run.wake_at = self._now() + round(wait * 1000) if wait else None
+        if self._journal is not None:
+            data = {"attempt": run.attempt, "error": f"{type(error).__name__}: {error}", "wait": wait}
+            self._journal.note(EventRecord(self._now(), run.path, "retried", data))
+            self.touch(run)
+        self.emit("task_retried", run.path, error)
+        if wait:
+            self.sleep(run, wait)
+        else:
+            self.schedule.ready.append(run)
+
+    def sleep(self, run: TaskRun, seconds: float) -> None:
+        """Make a pending task run ready after a while."""
+
+        def wake() -> None:
+            if self._sleeping.pop(run, self) is None:
+                run.timer = None
+                self.schedule.ready.append(run)
+                self._wake.set()
+
+        self._sleeping[run] = None
+        run.timer = self._clock.call_later(seconds, wake)
+
+    def stop(self, failure: WorkglowError) -> None:
+        """End the run as soon as possible with this failure; the first one stands."""
+        if self._stop is None:
+            self._stop = failure
+        self._wake.set()
+
+    def abort(self, reason: str = "The run was aborted.") -> None:
+        """Stop for good: what is in flight is cancelled, and the run ends as aborted."""
+        self.stop(TaskAbortedError(reason))
+
+    def _graph_timed_out(self) -> None:
+        timeout = self.options.timeout or 0
+        self.stop(GraphTimeoutError(f"Graph execution timed out after {milliseconds(timeout)}."))
+
+    # ------------------------------------------------------------------ the end
+
+    async def _finish_run(self, root: Scope) -> None:
+        failure = self._stop
+        if failure is None:
+            self.outputs = scope_results(root, self.outputs_of)
+            self.status = "failed" if self.failures else "completed"
+        else:
+            for run in (*self._in_flight, *self._sleeping, *self.schedule.ready, *self.compounds.open_runs):
+                self.abort_run(run)
+            aborted = isinstance(failure, TaskAbortedError) and not isinstance(failure, TaskTimeoutError)
+            self.status = "aborted" if aborted else "failed"
+        if self._journal is not None:
+            first = failure or (self.failures[0].failure if self.failures else None)
+            waiting = self._journal.commit(
+                self._changed,
+                sync=True,
+                block=self.environment.alone,
+                status=self.status,
+                output=encode(self.outputs, where="the graph's outputs") if failure is None else None,
+                error=None if first is None else error_record(first),
+            )
+            if waiting is not None:
+                await waiting
+        self.emit("run_finished", "", self.status)
+        if failure is not None:
+            raise failure
+
+    # ------------------------------------------------------------------ what others ask
+
+    def outputs_of(self, run: TaskRun) -> dict[str, object]:
+        """The outputs of a finished task, read back when this process did not run it."""
+        if run.outputs is None:
+            if run.status == "failed":
+                run.outputs = failure_outputs(run)
+            elif run.output is not None:
+                run.outputs = decode(run.output, self.environment.load_value)
+            else:
+                run.outputs = {}
+        return run.outputs
+
+    def emit(self, kind: EventKind, path: str, data: object = None) -> None:
+        """Tell the listeners.  One that raises stops the run: a listener's error is not the task's."""
+        if self._listeners:
+            event = Event(kind, self.environment.run_id, path, self._now(), data)
+            for listener in self._listeners:
+                listener(event)
+
+    def _make_context(self, run: TaskRun) -> TaskContext:
+        environment = self.environment
+        loop = asyncio.get_running_loop()
+
+        def on_progress(fraction: float, message: str) -> None:
+            loop.call_soon_threadsafe(self._on_progress, run, run.attempt, fraction, message)
+
+        return TaskContext(
+            run_id=environment.run_id,
+            path=run.path,
+            attempt=run.attempt,
+            clock=self._clock,
+            registry=environment.registry,
+            project=environment.project,
+            project_uid=environment.project_uid,
+            on_progress=on_progress,
+        )
+
+    def _on_progress(self, run: TaskRun, attempt: int, fraction: float, message: str) -> None:
+        if run.attempt == attempt and not run.resolved:
+            run.progress = fraction
+            self.emit("task_progress", run.path, (fraction, message))
+
+    def _on_chunks(self, run: TaskRun, chunks: object) -> None:
+        if run.status == "running":
+            for chunk in cast("tuple[object, ...]", chunks):
+                self.emit("task_chunk", run.path, chunk)
+
+
+def _is_inside(run: TaskRun, compound: TaskRun) -> bool:
+    parent = run.scope.parent
+    while parent is not None:
+        if parent is compound:
+            return True
+        parent = parent.scope.parent
+    return False

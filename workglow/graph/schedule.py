@@ -1,0 +1,219 @@
+"""Which task may start when: pure decisions over a graph's edges, without I/O and without a clock.
+
+The policy.  A task is ready when each edge into it is decided and at least one of them delivers; a task without edges is
+ready at once.  An edge delivers when its source completed (and did not switch the port off), or, for an `[error]` edge,
+when its source failed and the failure was routed.  When every edge into a task is decided and none delivers, the task is
+disabled, and so on down the line.  When one of them is broken (its source failed and the run goes on with independent
+branches), the task is aborted.
+
+The data.  A `Scope` is one execution of one graph: the run's own graph, or one iteration of a loop inside it.  It holds a
+`TaskRun` for each task that an edge has reached, with two counters: edges still undecided, and edges that deliver.  Each
+decision costs the edges of one task, so a run costs its edges.  A scope that is read back from a journal makes its task
+runs from stored rows when they are first asked for, so resuming costs the frontier, not the history.
+
+Events go in as `open`, `restore` and `resolve`; commands come out in queues: `ready`, `settled` (disabled or aborted without
+running) and `closed` (scopes in which nothing is left to do).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+from workglow.graph.dataflow import ERROR_PORT
+from workglow.storage.records import FINAL_TASK_STATUSES, TaskRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from workglow.graph.dataflow import Dataflow
+    from workglow.graph.graph import TaskGraph
+    from workglow.task import Task
+
+__all__ = ["Runnable", "Schedule", "Scope", "TaskRun", "delivers"]
+
+
+class Runnable(Protocol):
+    """What the schedule needs of a graph: a TaskGraph in memory, or one that is read from the file as it is needed."""
+
+    @property
+    def tasks(self) -> Mapping[str, Task]: ...
+    @property
+    def incoming(self) -> Mapping[str, Sequence[Dataflow]]: ...
+    @property
+    def outgoing(self) -> Mapping[str, Sequence[Dataflow]]: ...
+
+    def sources(self) -> Sequence[str]: ...
+    def whole(self) -> TaskGraph: ...
+
+
+class TaskRun(TaskRow):
+    """One task of one scope while it runs: the stored row, and what only the living process knows."""
+
+    task: Task
+    inputs: dict[str, object] | None = None
+    outputs: dict[str, object] | None = None
+    failure: BaseException | None = None
+    inactive: frozenset[str] | None = None  # ports a conditional switched off
+    remaining: int = 0  # edges into it that are not decided
+    live: int = 0  # edges into it that deliver
+    broken: bool = False
+    resolved: bool = False
+    dirty: bool = False  # has changed since the last commit
+    key: bytes | None = None  # its output's key in the cache
+    handle: Any = None  # what runs it now; a result from any other handle is late and discarded
+    timer: Any = None
+    controller: Any = None
+    context: Any = None
+    progress: float = 0.0
+
+    def __init__(self, scope: Scope, id: str) -> None:
+        self.scope = scope
+        self.id = id
+        self.path = scope.prefix + id
+
+    def adopt(self, row: TaskRow) -> None:
+        """Take over what was stored."""
+        self.__dict__.update(row.__dict__)
+
+
+class _TaskRuns(dict[str, TaskRun]):
+    """The task runs of a scope, each made when it is first asked for."""
+
+    __slots__ = ("scope",)
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def __missing__(self, id: str) -> TaskRun:
+        scope = self.scope
+        run = self[id] = TaskRun(scope, id)
+        if scope.stored is None:
+            run.remaining = len(scope.graph.incoming[id])
+        else:
+            scope.recall(run)
+        return run
+
+
+class Scope:
+    """One execution of one graph.  `prefix` begins the paths of its tasks; `parent` is the compound task it belongs to."""
+
+    __slots__ = ("delivered", "graph", "index", "open", "parent", "prefix", "runs", "stored")
+
+    def __init__(
+        self,
+        graph: Runnable,
+        delivered: Mapping[str, dict[str, object]],
+        *,
+        prefix: str = "",
+        parent: TaskRun | None = None,
+        index: int = 0,
+        stored: Callable[[str], TaskRow | None] | None = None,
+    ) -> None:
+        self.graph = graph
+        self.delivered = delivered
+        self.prefix = prefix
+        self.parent = parent
+        self.index = index
+        self.stored = stored
+        self.open = 0  # task runs that are ready, in flight or waiting
+        self.runs: dict[str, TaskRun] = _TaskRuns(self)
+
+    def recall(self, run: TaskRun) -> None:
+        """Fill a task run from its stored row, or from those of the tasks before it."""
+        assert self.stored is not None
+        row = self.stored(run.path)
+        if row is not None:
+            run.adopt(row)
+            run.inactive = _inactive(row)
+            run.resolved = row.status in FINAL_TASK_STATUSES
+            return
+        for edge in self.graph.incoming[run.id]:
+            source = self._recall_final(edge.source)
+            if source is None:
+                run.remaining += 1
+            elif delivers(source, edge):
+                run.live += 1
+
+    def _recall_final(self, id: str) -> TaskRun | None:
+        # A source without a final row stays unmade: making it would ask for its own sources, and so up the whole graph.
+        run = self.runs.get(id)
+        if run is None:
+            assert self.stored is not None
+            row = self.stored(self.prefix + id)
+            if row is None or row.status not in FINAL_TASK_STATUSES:
+                return None
+            run = self.runs[id]
+        return run if run.resolved else None
+
+
+def _inactive(row: TaskRow) -> frozenset[str] | None:
+    if row.state is None:
+        return None
+    import msgspec
+
+    ports = msgspec.json.decode(row.state).get("inactive")
+    return frozenset(ports) if ports else None
+
+
+def delivers(source: TaskRun, edge: Dataflow) -> bool:
+    """Does the edge carry a value, now that its source is resolved?"""
+    if source.status == "completed":
+        return edge.source_port != ERROR_PORT and not (source.inactive and edge.source_port in source.inactive)
+    return source.status == "failed" and edge.source_port == ERROR_PORT
+
+
+class Schedule:
+    """The state of a whole run, as far as order is concerned."""
+
+    def __init__(self) -> None:
+        self.ready: deque[TaskRun] = deque()
+        self.fresh: list[TaskRun] = []  # what became ready since somebody last looked, for those who keep rows
+        self.settled: list[TaskRun] = []
+        self.closed: deque[Scope] = deque()
+
+    def open(self, scope: Scope) -> None:
+        """Begin a scope: its sources are ready."""
+        begun = [scope.runs[id] for id in scope.graph.sources()]
+        self.ready.extend(begun)
+        self.fresh.extend(begun)
+        scope.open += len(begun)
+        if not begun:
+            self.closed.append(scope)
+
+    def restore(self, run: TaskRun) -> None:
+        """Count a task run that a journal says is open; whoever restores it decides whether it is ready."""
+        run.scope.open += 1
+
+    def resolve(self, run: TaskRun, *, broken: bool = False) -> None:
+        """A task run has reached its final status: tell the tasks behind it."""
+        scope = run.scope
+        runs = scope.runs
+        outgoing = scope.graph.outgoing
+        ready = self.ready
+        fresh = self.fresh
+        run.broken = broken
+        stack = [run]
+        while stack:
+            source = stack.pop()
+            plain = source.status == "completed" and source.inactive is None
+            for edge in outgoing[source.id]:
+                target = runs[edge.target]
+                target.remaining -= 1
+                if (plain and edge.source_port != ERROR_PORT) or (not plain and delivers(source, edge)):
+                    target.live += 1
+                elif source.broken and edge.source_port != ERROR_PORT:
+                    target.broken = True
+                if target.remaining == 0:
+                    scope.open += 1
+                    if target.live and not target.broken:
+                        ready.append(target)
+                        fresh.append(target)
+                    else:
+                        target.status = "aborted" if target.broken else "disabled"
+                        self.settled.append(target)
+                        stack.append(target)
+            source.resolved = True
+            scope.open -= 1
+        if scope.open == 0:
+            self.closed.append(scope)

@@ -1,0 +1,62 @@
+"""JSON of unknown origin, taken apart with care: what has the wrong shape is refused with its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, NoReturn, cast
+
+from workglow.errors import GraphFormatError
+
+__all__ = ["Item", "as_list", "as_object", "as_text", "check_keys", "parse_object", "parse_text", "refuse"]
+
+Item = Mapping[str, Any]
+
+
+def refuse(path: str, reason: str) -> NoReturn:
+    """Raise GraphFormatError for the place in the JSON."""
+    raise GraphFormatError(f"{path}: {reason}.")
+
+
+def parse_text(text: str | bytes) -> object:
+    """Parse JSON text; GraphFormatError says what is wrong with it."""
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except RecursionError:
+        refuse("$", "is nested too deep")
+    except ValueError as error:
+        raise GraphFormatError(f"$: is no JSON that can be read: {error}.") from error
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number in JSON")
+
+
+def parse_object(data: str | bytes | Item) -> Item:
+    """Return an object, given as text or parsed already."""
+    return as_object(parse_text(data) if isinstance(data, str | bytes) else data, "$")
+
+
+def as_object(value: object, path: str) -> Item:
+    """Return the value if it is an object."""
+    return cast("Item", value) if isinstance(value, Mapping) else refuse(path, "has to be an object")
+
+
+def as_list(value: object, path: str) -> list[Any]:
+    """Return the value if it is a list."""
+    return cast("list[Any]", value) if isinstance(value, list) else refuse(path, "has to be a list")
+
+
+def as_text(value: object, path: str) -> str:
+    """Return the value if it is a text."""
+    return value if isinstance(value, str) else refuse(path, "has to be a text")
+
+
+def check_keys(item: Item, known: Collection[str], path: str, required: Collection[str] = ()) -> None:
+    """Refuse keys that mean nothing here, and the lack of those that have to be there."""
+    for key in item:
+        if key not in known:
+            refuse(f"{path}.{key}", f"is not known here; the keys are {', '.join(sorted(known))}")
+    for key in required:
+        if key not in item:
+            refuse(path, f"lacks {key!r}")

@@ -1,0 +1,97 @@
+"""Why a task is as it is, in plain words."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from workglow.errors import UnknownTaskError
+
+if TYPE_CHECKING:
+    from workglow.graph.engine import Engine
+    from workglow.storage.records import EventRecord, RunRecord, TaskRow
+
+__all__ = ["explain"]
+
+
+def explain(engine: Engine, run: str, path: str) -> str:
+    """Say why the task at `path` ran, was reused, waits or never started; UnknownTaskError when there is none."""
+    runs = engine.repositories.runs
+    record = runs.get(run)
+    row = runs.row(record, path)
+    if row is None:
+        return _unreached(engine, record, path)
+    told = [_state(row, record)]
+    told += [_event(event) for event in runs.events(record) if event.path == path]
+    if row.source_id is not None:
+        told.append("Its output was reused from an earlier task run, so its code did not run.")
+    return "\n".join(told)
+
+
+def _state(row: TaskRow, record: RunRecord) -> str:
+    tries = "once" if row.attempt == 1 else f"{row.attempt} times"
+    match row.status:
+        case "completed" if row.source_id is not None or row.attempt == 0:
+            return f"'{row.path}' is completed without running: the same task with the same inputs had run before."
+        case "completed":
+            return f"'{row.path}' ran because everything it reads was there.  It was started {tries} and completed."
+        case "failed":
+            error = msgspec.json.decode(row.error or "{}")
+            return f"'{row.path}' was started {tries} and failed: {error.get('type')}: {error.get('message')}"
+        case "disabled":
+            return f"'{row.path}' is disabled: no branch that leads to it was taken."
+        case "aborted" if row.attempt == 0:
+            return f"'{row.path}' never started: the run ended, or something it needs failed, before its turn."
+        case "aborted":
+            return f"'{row.path}' was started {tries}, and stopped when the run ended."
+        case "running" if record.session_id is None:
+            return f"'{row.path}' was in flight when its process stopped.  Resuming the run starts it again."
+        case "running":
+            return f"'{row.path}' is running, for the {_ordinal(row.attempt)} time."
+        case _ if row.wake_at is not None:
+            return f"'{row.path}' waits until {_time(row.wake_at)} for another try."
+        case _:
+            return f"'{row.path}' is ready, and waits for its turn."
+
+
+def _unreached(engine: Engine, record: RunRecord, path: str) -> str:
+    graph = engine.graph_of(record.uid)
+    prefix, _, id = path.rpartition("/")
+    for step in prefix.split("/") if prefix else ():
+        inner = getattr(graph.tasks.get(step.partition("[")[0]), "subgraph", None)
+        if inner is None:
+            raise UnknownTaskError(f"Run {record.uid} has no task at '{path}'.  `workglow show` lists the paths.")
+        graph = inner
+    if id not in graph.tasks:
+        raise UnknownTaskError(f"Run {record.uid} has no task at '{path}'.  `workglow show` lists the paths.")
+    waiting: list[str] = []
+    for edge in graph.incoming[id]:
+        source = f"{prefix}/{edge.source}" if prefix else edge.source
+        row = engine.repositories.runs.row(record, source)
+        if row is None or row.finished_at is None:
+            waiting.append(f"'{source}' ({'not reached' if row is None else row.status})")
+        elif row.status in ("failed", "aborted"):
+            waiting.append(f"'{source}', which {row.status}")
+    reason = f"it waits for {', '.join(waiting)}" if waiting else f"the run is {record.status}"
+    return f"'{path}' has not started: {reason}."
+
+
+def _event(event: EventRecord) -> str:
+    data = event.data or {}
+    match event.kind:
+        case "retried":
+            return f"{_time(event.at)}: attempt {data.get('attempt')} failed with {data.get('error')}; tried again."
+        case "interrupted":
+            return f"{_time(event.at)}: attempt {data.get('attempt')} was cut off when its process ended; started again."
+        case _:
+            return f"{_time(event.at)}: {event.kind}"
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _ordinal(number: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")

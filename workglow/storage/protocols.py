@@ -1,0 +1,168 @@
+"""What a place that keeps runs must be able to do.  SQLite is one; the contract tests say what counts as keeping.
+
+Every method is one transaction.  `Journal.commit` is the only one on the hot path: it may finish at once, or give back
+something to await when the place is slow, busy, or has to reach the disk first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Mapping, Sequence
+
+    from workglow.storage.records import DataflowRecord, EventRecord, GraphRecord, GraphTaskRecord, RunRecord, TaskRow
+    from workglow.values import Blob, Encoded
+
+__all__ = ["FoundOutput", "GraphRepository", "Journal", "RunRepository", "TaskOutputRepository", "ValueRepository"]
+
+
+class FoundOutput(Protocol):
+    """A cached output: its values, the text they are stored as, and the task run they came from (0: none)."""
+
+    @property
+    def outputs(self) -> dict[str, object]: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def source_id(self) -> int: ...
+
+
+class ValueRepository(Protocol):
+    """Values over the inline limit, each stored once and known by the hash of its content."""
+
+    def load(self, hash: bytes) -> tuple[str, str, bytes]:
+        """Return kind, encoding and data; a hash that is not there is a CorruptValueError."""
+        ...
+
+    def save(self, blobs: Iterable[Blob]) -> None:
+        """Keep the values that are not there yet."""
+        ...
+
+
+class GraphRepository(Protocol):
+    """Graphs, immutable and known by their content, and movable names for them."""
+
+    def save(self, graph: GraphRecord, *, name: str | None = None) -> int:
+        """Keep a graph (once), point `name` at it, and return its key."""
+        ...
+
+    def load(self, graph_id: int) -> GraphRecord: ...
+
+    def find(self, name: str) -> int | None: ...
+
+    def names(self) -> dict[str, int]: ...
+
+    def task(self, graph_id: int, task_id: str) -> GraphTaskRecord | None: ...
+
+    def incoming(self, graph_id: int, task_id: str) -> Sequence[DataflowRecord]: ...
+
+    def outgoing(self, graph_id: int, task_id: str) -> Sequence[DataflowRecord]: ...
+
+    def leaves(self, graph_id: int) -> Sequence[str]: ...
+
+    def extra(self, graph_id: int) -> str: ...
+
+
+class Journal(Protocol):
+    """The state of one run, written by the one process that owns it.
+
+    After another process took the run over, every method that writes raises LeaseLostError and changes nothing.
+    """
+
+    @property
+    def run(self) -> RunRecord: ...
+
+    def commit(
+        self,
+        rows: Sequence[TaskRow],
+        *,
+        sync: bool = False,
+        block: bool = False,
+        status: str | None = None,
+        output: Encoded | None = None,
+        error: str | None = None,
+    ) -> Awaitable[None] | None:
+        """Write the rows, and the run's own end when `status` is final, in one transaction.
+
+        None: it is committed.  Otherwise it is committed when the awaitable is done.  `sync` also waits for the disk;
+        `block` allows waiting on the spot, for a caller that has nothing else to do.
+        """
+        ...
+
+    def note(self, event: EventRecord) -> None:
+        """Add an event to the next commit."""
+        ...
+
+    def row(self, path: str) -> TaskRow | None: ...
+
+    def open_rows(self) -> Iterable[TaskRow]:
+        """What is ready, in flight or waiting, oldest first, without reading what is finished."""
+        ...
+
+    def release(self) -> None:
+        """Give the run up as it is, for anyone to resume."""
+        ...
+
+
+class RunRepository(Protocol):
+    """Runs: begun, taken over, listed, forked."""
+
+    def begin(
+        self,
+        graph: GraphRecord,
+        input: Encoded,
+        *,
+        options: Mapping[str, object],
+        versions: Mapping[str, str],
+        rows: Sequence[TaskRow] = (),
+        forked_from: RunRecord | None = None,
+    ) -> Journal:
+        """Make a run of this graph; it is stored, with `rows`, by its journal's first commit."""
+        ...
+
+    def take_over(
+        self,
+        run: RunRecord,
+        *,
+        versions: Mapping[str, str] | None = None,
+        keep: Sequence[TaskRow] | None = None,
+        add: Sequence[TaskRow] = (),
+        reason: str = "resumed",
+    ) -> Journal:
+        """Make this process the owner; RunStateError when the owner is alive.
+
+        `versions` pins new versions.  With `keep`, the run's other task rows are forgotten; those kept are written as
+        they now are, and `add` joins them.
+        """
+        ...
+
+    def get(self, uid: str) -> RunRecord:
+        """Find a run by its id or by the unique beginning of one; UnknownRunError otherwise."""
+        ...
+
+    def all(self, *, open_only: bool = False) -> list[RunRecord]: ...
+
+    def rows(self, run: RunRecord, *, inside: str = "") -> Iterable[TaskRow]: ...
+
+    def row(self, run: RunRecord, path: str) -> TaskRow | None: ...
+
+    def count(self, run: RunRecord) -> dict[str, int]: ...
+
+    def events(self, run: RunRecord) -> list[EventRecord]: ...
+
+
+class TaskOutputRepository(Protocol):
+    """Outputs of tasks, found again by what went in.  Implement it to keep a cache of your own."""
+
+    def find(self, key: bytes) -> FoundOutput | None: ...
+
+    def save(self, key: bytes, type: str, outputs: Mapping[str, object], *, created_at: int | None = None) -> None: ...
+
+    def size(self) -> int: ...
+
+    def clear(self) -> None: ...
+
+    def clear_older_than(self, milliseconds: int) -> int:
+        """Forget what is older; return how many entries went."""
+        ...

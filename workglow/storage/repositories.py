@@ -1,0 +1,22 @@
+"""Everything that a project keeps, by what it is, whichever database holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workglow.storage.protocols import GraphRepository, RunRepository, TaskOutputRepository, ValueRepository
+
+__all__ = ["Repositories"]
+
+
+@dataclass(frozen=True, slots=True)
+class Repositories:
+    """The repositories of one project; `uid` is the project's own identity, which survives copies."""
+
+    uid: str
+    graphs: GraphRepository
+    runs: RunRepository
+    outputs: TaskOutputRepository
+    values: ValueRepository

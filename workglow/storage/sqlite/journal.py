@@ -1,0 +1,275 @@
+"""The state of one run, in the tables `run` and `task_run`.
+
+Every commit first asks, under the write lock, whether this process still owns the run at the epoch it knows.  Nothing can
+change the answer before COMMIT, so one question fences every row of the transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from workglow.errors import FileLockedError, LeaseLostError
+from workglow.storage.records import FINAL_RUN_STATUSES, EventRecord, RunRecord, TaskRow
+from workglow.storage.sqlite.values import insert_values
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    import apsw
+
+    from workglow.file import File
+    from workglow.values import Encoded
+
+__all__ = ["SqliteJournal", "insert_events", "insert_row", "select_row", "select_rows", "update_row"]
+
+_INSERT = """
+INSERT INTO task_run (run_id, path, status, attempt, started_at, finished_at, wake_at,
+                      output, error, state, usage, cache_key, source_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_UPDATE = """
+UPDATE task_run
+   SET status = ?, attempt = ?, started_at = ?, finished_at = ?, wake_at = ?,
+       output = ?, error = ?, state = ?, usage = ?, cache_key = ?, source_id = ?
+ WHERE id = ?
+"""
+_COMPLETE = "UPDATE task_run SET status = 'completed', finished_at = ?, output = ?, cache_key = ? WHERE id = ?"
+_FENCE = "SELECT 1 FROM run WHERE id = ? AND session_id IS ? AND epoch = ?"
+_COLUMNS = """
+SELECT id, path, status, attempt, started_at, finished_at, wake_at, output, error, state, usage, cache_key, source_id
+  FROM task_run
+"""
+_READ_AHEAD = 256
+
+
+def insert_row(db: apsw.Connection, run_id: int, row: TaskRow) -> None:
+    """Add a task row inside the caller's transaction; the row learns its key."""
+    db.execute(
+        _INSERT,
+        (
+            run_id,
+            row.path,
+            row.status,
+            row.attempt,
+            row.started_at,
+            row.finished_at,
+            row.wake_at,
+            row.output,
+            row.error,
+            row.state,
+            row.usage,
+            row.cache_key,
+            row.source_id,
+        ),
+    )
+    row.row_id = db.last_insert_rowid()
+
+
+def insert_events(db: apsw.Connection, run_id: int, events: Iterable[EventRecord]) -> None:
+    """Add events inside the caller's transaction."""
+    for event in events:
+        data = None if event.data is None else msgspec.json.encode(event.data).decode()
+        db.execute(
+            "INSERT INTO event (at, run_id, path, kind, data) VALUES (?, ?, ?, ?, ?)",
+            (event.at, run_id, event.path, event.kind, data),
+        )
+
+
+def update_row(db: apsw.Connection, row: TaskRow) -> None:
+    """Write a task row again, inside the caller's transaction."""
+    db.execute(
+        _UPDATE,
+        (
+            row.status,
+            row.attempt,
+            row.started_at,
+            row.finished_at,
+            row.wake_at,
+            row.output,
+            row.error,
+            row.state,
+            row.usage,
+            row.cache_key,
+            row.source_id,
+            row.row_id,
+        ),
+    )
+
+
+def read_row(values: Sequence[object]) -> TaskRow:
+    """Make a task row of what `select_rows` selects."""
+    row = TaskRow("")
+    (
+        row.row_id,
+        row.path,
+        row.status,
+        row.attempt,
+        row.started_at,
+        row.finished_at,
+        row.wake_at,
+        row.output,
+        row.error,
+        row.state,
+        row.usage,
+        row.cache_key,
+        row.source_id,
+    ) = values  # pyright: ignore[reportAttributeAccessIssue]
+    return row
+
+
+def select_row(db: apsw.Connection, run_id: int, path: str) -> TaskRow | None:
+    """Read one task row of a run."""
+    values = db.execute(_COLUMNS + " WHERE run_id = ? AND path = ?", (run_id, path)).fetchone()
+    return None if values is None else read_row(values)
+
+
+def select_rows(db: apsw.Connection, run_id: int, inside: str = "") -> Iterable[TaskRow]:
+    """Read the rows of a run in the order they became ready, or those inside one path, a page at a time."""
+    last = 0
+    while True:
+        page = db.execute(
+            _COLUMNS + " WHERE run_id = ? AND id > ? AND substr(path, 1, ?) = ? ORDER BY id LIMIT ?",
+            (run_id, last, len(inside), inside, _READ_AHEAD),
+        ).fetchall()
+        for values in page:
+            yield read_row(values)
+        if len(page) < _READ_AHEAD:
+            return
+        last = page[-1][0]
+
+
+class SqliteJournal:
+    """Writes one run for the session that owns it."""
+
+    def __init__(self, file: File, run: RunRecord, begin: Callable[[apsw.Connection], int] | None = None) -> None:
+        self._file = file
+        self.run = run
+        self._begin = begin  # stores the run itself, in the first commit
+        self._events: list[EventRecord] = []
+
+    def note(self, event: EventRecord) -> None:
+        self._events.append(event)
+
+    def commit(
+        self,
+        rows: Sequence[TaskRow],
+        *,
+        sync: bool = False,
+        block: bool = False,
+        status: str | None = None,
+        output: Encoded | None = None,
+        error: str | None = None,
+    ) -> Awaitable[None] | None:
+        if block or not (sync or self._file.durability == "power") or self._file.memory:
+            try:
+                with self._file.transaction(sync=sync, wait=block) as db:
+                    self._write(db, rows, status, output, error)
+            except FileLockedError:
+                if block:
+                    raise
+            else:
+                self._committed(rows)
+                return None
+        return self._commit_elsewhere(rows, sync, status, output, error)
+
+    async def _commit_elsewhere(
+        self, rows: Sequence[TaskRow], sync: bool, status: str | None, output: Encoded | None, error: str | None
+    ) -> None:
+        import asyncio
+
+        work = self._file.submit(lambda db: self._write(db, rows, status, output, error), sync=sync)
+        await asyncio.wrap_future(work)
+        self._committed(rows)
+
+    def _committed(self, rows: Sequence[TaskRow]) -> None:
+        self._begin = None
+        if self._events:
+            self._events.clear()
+        for row in rows:
+            if row.blobs:
+                row.blobs = ()
+
+    def _write(
+        self, db: apsw.Connection, rows: Sequence[TaskRow], status: str | None, output: Encoded | None, error: str | None
+    ) -> None:
+        run = self.run
+        execute = db.execute
+        if self._begin is not None:
+            run.row_id = self._begin(db)
+        elif execute(_FENCE, (run.row_id, run.session_id, run.epoch)).fetchone() is None:
+            raise LeaseLostError(
+                f"Run {run.uid} was taken over by another process, so this one has stopped writing.  "
+                "Its tasks in flight will be repeated there with the same idempotency keys."
+            )
+        inserted: list[TaskRow] = []
+        try:
+            for row in rows:
+                if row.blobs:
+                    insert_values(db, row.blobs)
+                if not row.row_id:
+                    insert_row(db, run.row_id, row)
+                    inserted.append(row)
+                elif row.status == "completed" and row.error is None and row.state is None and row.usage is None:
+                    execute(_COMPLETE, (row.finished_at, row.output, row.cache_key, row.row_id))
+                else:
+                    update_row(db, row)
+            if self._events:
+                insert_events(db, run.row_id, self._events)
+            if status is not None:
+                self._set_status(db, status, output, error)
+        except BaseException:
+            for row in inserted:
+                row.row_id = 0
+            raise
+
+    def _set_status(self, db: apsw.Connection, status: str, output: Encoded | None, error: str | None) -> None:
+        final = status in FINAL_RUN_STATUSES
+        now = self._file.clock.now() if final else None
+        if output is not None:
+            insert_values(db, output.blobs)
+        if final:  # whatever was still open will not happen any more
+            db.execute(
+                "UPDATE task_run SET status = 'aborted', finished_at = ? WHERE run_id = ? AND finished_at IS NULL",
+                (now, self.run.row_id),
+            )
+        db.execute(
+            """
+            UPDATE run SET status = ?, output = ?, error = ?, finished_at = ?,
+                           session_id = CASE WHEN ? THEN NULL ELSE session_id END
+             WHERE id = ?
+            """,
+            (status, None if output is None else output.text, error, now, final, self.run.row_id),
+        )
+
+    def row(self, path: str) -> TaskRow | None:
+        return select_row(self._file.reader, self.run.row_id, path)
+
+    def open_rows(self) -> Iterable[TaskRow]:
+        # Rows that this process adds while it reads are not news to it.
+        bound = self._file.reader.execute("SELECT max(id) FROM task_run").get or 0
+        last = 0
+        while True:
+            page = self._file.reader.execute(
+                _COLUMNS + " WHERE run_id = ? AND finished_at IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?",
+                (self.run.row_id, last, bound, _READ_AHEAD),
+            ).fetchall()
+            for values in page:
+                yield read_row(values)
+            if len(page) < _READ_AHEAD:
+                return
+            last = page[-1][0]
+
+    def release(self) -> None:
+        run = self.run
+        if self._begin is not None:
+            return  # the run was never stored
+        with self._file.transaction() as db:
+            if self._events:
+                insert_events(db, run.row_id, self._events)
+                self._events.clear()
+            db.execute(
+                "UPDATE run SET session_id = NULL WHERE id = ? AND session_id IS ? AND epoch = ?",
+                (run.row_id, run.session_id, run.epoch),
+            )

@@ -1,0 +1,145 @@
+"""Growth is bounded: which runs may go, and which values nothing refers to any more.
+
+The policy.  An unfinished run never goes.  What a cached output refers to stays for as long as the output: before a run
+goes, its cached outputs move to `task_output`.  Values are found by marking: every text that can hold a reference is read
+once, under the write lock, so that nobody can begin to refer to a value that is being removed.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import apsw
+
+    from workglow.file import File
+
+__all__ = ["RetentionPlan", "collect", "plan"]
+
+_REFERENCE = re.compile(r'"\$value":"([0-9a-f]{64})"')
+
+_TEXTS = """
+SELECT output FROM task_run    WHERE output LIKE '%"$value"%'
+UNION ALL SELECT output FROM task_output WHERE output LIKE '%"$value"%'
+UNION ALL SELECT input  FROM run         WHERE input  LIKE '%"$value"%'
+UNION ALL SELECT output FROM run         WHERE output LIKE '%"$value"%'
+UNION ALL SELECT definition FROM graph_task WHERE definition LIKE '%"$value"%'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPlan:
+    """What would go: runs by their ids, unreferenced values by number, and roughly how many bytes that frees."""
+
+    runs: tuple[str, ...]
+    values: int
+    bytes: int
+
+
+def plan(file: File, *, keep_runs: int | None = None, older_than_ms: int | None = None) -> RetentionPlan:
+    """Say what `collect` would remove; changes nothing.
+
+    keep_runs: all finished runs but the newest so many may go.  older_than_ms: so may those that finished longer ago.
+    With neither, only values that nothing refers to.
+    """
+    db = file.reader
+    runs = _removable(db, file.clock.now(), keep_runs, older_than_ms)
+    marks = ",".join("?" * len(runs))
+    gone = db.execute(
+        f"SELECT coalesce(sum(length(output) + length(path) + 100), 0) FROM task_run WHERE run_id IN ({marks})",  # noqa: S608
+        tuple(runs),
+    ).get
+    unreferenced = _unreferenced(db, exclude=frozenset(runs))
+    freed = sum(size for _, size in unreferenced)
+    return RetentionPlan(tuple(runs.values()), len(unreferenced), freed + gone)
+
+
+def collect(file: File, chosen: RetentionPlan, *, keep_cache: bool = True) -> int:
+    """Remove what was planned, and give the pages back to the system; returns the bytes by which the file shrank."""
+    before = _size(file)
+    now = file.clock.now()
+    with file.transaction() as db:
+        for uid in chosen.runs:
+            row = db.execute("SELECT id FROM run WHERE uid = ? AND finished_at IS NOT NULL", (uid,)).fetchone()
+            if row is not None:
+                _remove_run(db, row[0], now, keep_cache=keep_cache)
+        for value_id, _ in _unreferenced(db):
+            db.execute("DELETE FROM value WHERE id = ?", (value_id,))
+        db.execute(
+            """
+            DELETE FROM graph WHERE NOT EXISTS (SELECT 1 FROM run WHERE graph_id = graph.id)
+                                AND NOT EXISTS (SELECT 1 FROM graph_name WHERE graph_id = graph.id)
+            """
+        )
+    file.vacuum()
+    return before - _size(file)
+
+
+def _removable(
+    db: apsw.Connection, now: int, keep_runs: int | None, older_than_ms: int | None
+) -> dict[int, str]:
+    if keep_runs is None and older_than_ms is None:
+        return {}
+    finished = db.execute("SELECT id, uid, finished_at FROM run WHERE finished_at IS NOT NULL ORDER BY id DESC").fetchall()
+    if keep_runs is not None:
+        finished = finished[keep_runs:]
+    if older_than_ms is not None:
+        finished = [row for row in finished if row[2] < now - older_than_ms]
+    return {row[0]: row[1] for row in finished}
+
+
+def _remove_run(db: apsw.Connection, run_id: int, now: int, *, keep_cache: bool) -> None:
+    if keep_cache:
+        db.execute(
+            """
+            INSERT INTO task_output (cache_key, type, output, created_at)
+            SELECT cache_key, path, output, coalesce(finished_at, ?) FROM task_run
+             WHERE run_id = ? AND cache_key IS NOT NULL
+            ON CONFLICT (cache_key) DO NOTHING
+            """,
+            (now, run_id),
+        )
+    db.execute("DELETE FROM run WHERE id = ?", (run_id,))
+
+
+def _unreferenced(db: apsw.Connection, exclude: frozenset[int] = frozenset()) -> list[tuple[int, int]]:
+    marked: set[str] = set()
+    waiting = set(_references(db, exclude))
+    while waiting:
+        hash = waiting.pop()
+        marked.add(hash)
+        row = db.execute("SELECT kind, encoding, data FROM value WHERE hash = ?", (bytes.fromhex(hash),)).fetchone()
+        if row is not None and row[0] == "json":
+            data: bytes = zlib.decompress(row[2]) if row[1] == "zlib" else row[2]
+            waiting.update(found for found in _REFERENCE.findall(data.decode()) if found not in marked)
+    return [
+        (value_id, size)
+        for value_id, hash, size in db.execute("SELECT id, hash, length(data) FROM value")
+        if hash.hex() not in marked
+    ]
+
+
+def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
+    if not exclude:
+        for (text,) in db.execute(_TEXTS):
+            yield from _REFERENCE.findall(text)
+        return
+    for run_id, text in db.execute("SELECT run_id, output FROM task_run WHERE output LIKE '%\"$value\"%'"):
+        if run_id not in exclude:
+            yield from _REFERENCE.findall(text)
+    for run_id, input, output in db.execute("SELECT id, input, coalesce(output, '') FROM run"):
+        if run_id not in exclude:
+            yield from _REFERENCE.findall(input + output)
+    for (text,) in db.execute("SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"):
+        yield from _REFERENCE.findall(text)
+
+
+def _size(file: File) -> int:
+    return file.reader.execute(
+        "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+    ).get

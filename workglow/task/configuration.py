@@ -1,0 +1,92 @@
+"""Checks what a task is configured with, when it is configured."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+from workglow.errors import TaskConfigurationError
+from workglow.retry import Retry
+from workglow.task.clone import clone
+from workglow.task.fit import is_json
+
+__all__ = ["check_config", "check_option", "config_names", "freeze"]
+
+_OPTIONS: dict[str, tuple[tuple[type, ...], str]] = {
+    "id": ((str,), "a str"),
+    "title": ((str,), "a str"),
+    "description": ((str,), "a str"),
+    "cache": ((bool,), "True or False"),
+    "retry": ((Retry,), "a Retry"),
+    "extras": ((Mapping,), "a mapping"),
+    "defaults": ((Mapping,), "a mapping of port names to values"),
+}
+
+
+def check_option(owner: type, name: str, value: object) -> None:
+    """Raise TaskConfigurationError when an option that every task has is of the wrong type."""
+    if name == "timeout":
+        if type(value) not in (int, float) or not 0 < value < float("inf"):  # type: ignore[operator]
+            _refuse(owner, f"timeout has to be a number of seconds above 0, not {value!r}.")
+        return
+    types, wanted = _OPTIONS[name]
+    if not isinstance(value, types):
+        _refuse(owner, f"{name} has to be {wanted}, not {value!r}.")
+
+
+def config_names(model: Any) -> dict[str, str]:
+    """Return the keys that a Config model takes, each with the name of its field."""
+    names: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        names[name] = name
+        if isinstance(field.alias, str):
+            names[field.alias] = name
+    return names
+
+
+def check_config(owner: type, model: Any, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the whole configuration, defaults included, as its model understands it; it cannot be changed."""
+    names = config_names(model) if model is not None else {}
+    is_open = model is not None and model.model_config.get("extra") == "allow"
+    for key in config:
+        if key not in names and not is_open:
+            near = difflib.get_close_matches(key, names, 1)
+            known = f"the keys are {', '.join(names)}" if names else "it takes no configuration"
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            _refuse(owner, f"{key!r} is not known; {known}.{hint} Values for input ports go into `defaults`.")
+    if model is None:
+        return MappingProxyType({})
+    made = _validated(owner, model, clone(dict(config)))
+    return MappingProxyType({**{name: getattr(made, name) for name in model.model_fields}, **(made.model_extra or {})})
+
+
+def _validated(owner: type, model: Any, config: dict[str, Any]) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(config, strict=True, by_alias=True, by_name=True)
+    except ValidationError as error:
+        refusal = error
+    if is_json(config):  # as it comes out of a stored graph
+        try:
+            return model.model_validate_json(json.dumps(config), strict=True, by_alias=True, by_name=True)
+        except ValidationError as error:
+            refusal = error
+    faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in refusal.errors(include_url=False)]
+    return _refuse(owner, "; ".join(faults) + ".")
+
+
+def freeze(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a private copy of the values; arrays in it cannot be written to."""
+    copied: dict[str, Any] = clone(dict(values))
+    for value in copied.values():
+        if hasattr(value, "setflags"):
+            value.setflags(write=False)
+    return copied
+
+
+def _refuse(owner: type, reason: str) -> NoReturn:
+    raise TaskConfigurationError(f"[{owner.__name__}] Configuration Error: {reason}")

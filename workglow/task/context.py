@@ -1,0 +1,156 @@
+"""What a running task may ask of the run around it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from workglow.clock import Clock, SystemClock
+from workglow.task.signal import CancelSignal
+
+__all__ = ["TaskContext"]
+
+Resource = TypeVar("Resource")
+
+_CLOCK = SystemClock()
+
+
+class TaskContext:
+    """Given to a task that asks for it: who it is, whether to stop, and where to report progress.
+
+    `run_id` and `path` name the run and the task in it (`map[3]/summary`); both are empty outside a run.
+    `attempt` counts from 1.  `clock` is the project's; `registry` is the task registry
+    of the run, `project` the open project; both may be None.
+    """
+
+    __slots__ = (
+        "_fraction",
+        "_key",
+        "_on_progress",
+        "_project_uid",
+        "_resources",
+        "attempt",
+        "clock",
+        "path",
+        "project",
+        "registry",
+        "run_id",
+        "signal",
+    )
+
+    def __init__(
+        self,
+        *,
+        run_id: str = "",
+        path: str = "",
+        attempt: int = 1,
+        signal: CancelSignal | None = None,
+        clock: Clock = _CLOCK,
+        registry: Any = None,
+        project: Any = None,
+        project_uid: str = "",
+        idempotency_key: str | None = None,
+        on_progress: Callable[[float, str], None] | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.path = path
+        self.attempt = attempt
+        self.signal = CancelSignal() if signal is None else signal
+        self.clock = clock
+        self.registry = registry
+        self.project = project
+        self._project_uid = project_uid
+        self._key = idempotency_key
+        self._on_progress = on_progress
+        self._fraction = 0.0
+        self._resources: list[object] | None = None
+
+    @property
+    def idempotency_key(self) -> str:
+        """64 hex digits that are the same for every attempt of this task in this run, and for no other.
+
+        Give it to a payment or mail service, so that a repeat after a crash has no second effect.
+        """
+        if self._key is None:
+            identity = "\n".join((self._project_uid, self.run_id, self.path))
+            self._key = hashlib.sha256(identity.encode()).hexdigest()
+        return self._key
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Report how much is done, from 0 to 1.  Progress never goes back: a smaller figure counts as no advance."""
+        self._fraction = max(self._fraction, min(float(fraction), 1.0))  # in this order NaN changes nothing
+        if self._on_progress is not None:
+            self._on_progress(self._fraction, message)
+
+    def own(self, resource: Resource) -> Resource:
+        """Keep a resource until the task ends, then release it; the last one owned is released first.
+
+        A resource is released by the first of these that it has: `__aexit__`, `__exit__`, `aclose()`, `close()`.
+        A context manager must have been entered already.
+        """
+        if _release_of(resource) is None:
+            raise TypeError(
+                f"own() was given {type(resource).__name__}, which has neither __exit__, __aexit__, close nor aclose."
+            )
+        if self._resources is None:
+            self._resources = []
+        self._resources.append(resource)
+        return resource
+
+    def dispose(self) -> None:
+        """Release what is owned.  All are tried; errors are raised together at the end as an ExceptionGroup."""
+        errors: list[Exception] = []
+        for resource in self._take():
+            try:
+                released = _release(resource, synchronous=True)
+                if inspect.iscoroutine(released):
+                    released.close()
+                    raise TypeError(f"{type(resource).__name__} can be released only by `await adispose()`.")
+            except Exception as error:
+                errors.append(error)
+        _raise_together(errors)
+
+    async def adispose(self) -> None:
+        """Release what is owned, awaiting the asynchronous ones; errors as in `dispose`."""
+        errors: list[Exception] = []
+        for resource in self._take():
+            try:
+                released = _release(resource, synchronous=False)
+                if inspect.isawaitable(released):
+                    await released
+            except Exception as error:
+                errors.append(error)
+        _raise_together(errors)
+
+    @property
+    def owns(self) -> bool:
+        """Whether anything has to be released."""
+        return bool(self._resources)
+
+    def _take(self) -> list[object]:
+        resources, self._resources = self._resources or [], None
+        return resources[::-1]
+
+
+_ASYNC_RELEASES = ("__aexit__", "aclose")
+_RELEASES = ("__aexit__", "__exit__", "aclose", "close")
+
+
+def _release_of(resource: object, *, synchronous: bool = False) -> str | None:
+    found = [name for name in _RELEASES if callable(getattr(resource, name, None))]
+    if synchronous:
+        found.sort(key=lambda name: name in _ASYNC_RELEASES)  # stable: a synchronous way first, when there is one
+    return found[0] if found else None
+
+
+def _release(resource: object, *, synchronous: bool) -> object:
+    name = _release_of(resource, synchronous=synchronous) or "close"
+    arguments = (None, None, None) if name.endswith("exit__") else ()
+    return getattr(resource, name)(*arguments)
+
+
+def _raise_together(errors: list[Exception]) -> None:
+    if errors:
+        raise ExceptionGroup("Resources of the task could not be released", errors)

@@ -1,0 +1,192 @@
+"""`@task`: a function becomes a task and stays a function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
+
+from workglow.errors import TaskConfigurationError, TaskOutputError
+from workglow.task.derived import Derived
+from workglow.task.fields import values_of
+from workglow.task.ports import Ports
+from workglow.task.registry import task_registry
+from workglow.task.signature import Signature, output_ports, signature_of
+from workglow.task.suspension import mode_of
+from workglow.task.task import Task
+
+if TYPE_CHECKING:
+    from workglow.retry import Retry
+    from workglow.task.context import TaskContext
+
+__all__ = ["FunctionTask", "TaskFunction", "task"]
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_ON_INTERRUPT = ("retry", "ask", "fail")
+
+
+class FunctionTask(Task):
+    """The task of a function; each function has a subclass of its own."""
+
+    function: ClassVar[Callable[..., Any]]
+    output: ClassVar[str | None] = None
+    _signature: ClassVar[Signature]
+    _returns: ClassVar[tuple[Ports, str | None]]
+    _called_plainly: ClassVar[bool]
+
+    def call(self, inputs: dict[str, Any], context: TaskContext | None) -> Any:
+        if self._called_plainly:
+            return self.function(**inputs)
+        signature = self._signature
+        named = dict(inputs)
+        if signature.context is not None:
+            named[signature.context] = context
+        return self.function(*[named.pop(name) for name in signature.positional], **named)
+
+    def to_outputs(self, result: Any) -> dict[str, Any]:
+        name = self._returns[1]
+        if name is not None:
+            return self._checked_outputs({name: result})
+        values = {} if result is None else values_of(result)
+        if values is None:
+            kind = type(result).__name__
+            raise TaskOutputError(f"{self._who}: returned {kind} {result!r:.60}, but {self._promise()}.")
+        return self._checked_outputs(values)
+
+    def _promise(self) -> str:
+        names = ", ".join(self.outputs)
+        return f"declares the ports {names}" if names else "declares `-> None`; change the annotation"
+
+    @classmethod
+    def _derive__signature(cls) -> Signature:
+        return signature_of(cls.function)
+
+    @classmethod
+    def _derive__returns(cls) -> tuple[Ports, str | None]:
+        return output_ports(cls._signature.returned, cls.output, stream=cls._derive_mode() == "stream")
+
+    @classmethod
+    def _derive__called_plainly(cls) -> bool:
+        return cls._signature.context is None and not cls._signature.positional
+
+    @classmethod
+    def _derive_inputs(cls) -> Ports:
+        return cls._signature.inputs
+
+    @classmethod
+    def _derive_outputs(cls) -> Ports:
+        return cls._returns[0]
+
+    @classmethod
+    def _derive_mode(cls) -> str:
+        return mode_of(cls.function, inline=cls.inline)
+
+    @classmethod
+    def _derive_needs_context(cls) -> bool:
+        return cls._signature.context is not None
+
+    @classmethod
+    def _derive_version(cls) -> str:
+        from workglow.task.version import code_version
+
+        return code_version(cls.function)
+
+
+class TaskFunction(Generic[Parameters, Result]):
+    """A function under `@task`: call it as before, or use it in a graph.
+
+    `task_type` is its class of tasks; `task(id=…, text="…")` makes one, with values for some of its inputs.
+    """
+
+    task_type: type[FunctionTask]
+
+    def __init__(self, function: Callable[Parameters, Result], task_type: type[FunctionTask]) -> None:
+        self._function = function
+        self.task_type = task_type
+        update_wrapper(self, function)
+
+    def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        return self._function(*args, **kwargs)
+
+    def task(self, *, id: str | None = None, **defaults: Any) -> FunctionTask:
+        """Return a task of this function; a parameter that is itself called `id` goes into `task_type(defaults=…)`."""
+        return self.task_type(id=id, defaults=defaults) if defaults else self.task_type(id=id)
+
+    def __repr__(self) -> str:
+        return f"<task {self.task_type.type}>"
+
+
+@overload
+def task(function: Callable[Parameters, Result], /) -> TaskFunction[Parameters, Result]: ...
+@overload
+def task(
+    *,
+    name: str | None = None,
+    output: str | None = None,
+    inline: bool = False,
+    version: str | None = None,
+    cache: bool | None = None,
+    side_effects: bool = False,
+    timeout: float | None = None,
+    retry: Retry | None = None,
+    on_interrupt: str = "retry",
+    title: str | None = None,
+    description: str | None = None,
+    category: str | None = None,
+    entitlements: tuple[str, ...] = (),
+) -> Callable[[Callable[Parameters, Result]], TaskFunction[Parameters, Result]]: ...
+def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a task of a function: its parameters are the inputs, what it returns is the output.
+
+    A parameter annotated `TaskContext` is given the context.  A returned dataclass, TypedDict, NamedTuple, pydantic
+    model or msgspec.Struct gives a port for each field; anything else one port, called `output` or as `output=` says.
+
+    `inline=True`: a plain function quick enough to be called on the loop; otherwise it runs in a thread.
+    `side_effects=True`: never cached, and `on_interrupt` ("retry", "ask", "fail") says what happens after a crash in
+    the middle of it.  `version` stands in for the digest of the code.  `timeout` is in seconds.
+
+    Raises TaskConfigurationError for options that make no sense and for a name that another function has.
+    """
+    if function is None:
+        return lambda decorated: task_function(decorated, register=True, **options)  # pyright: ignore
+    return task_function(function, register=True, **options)
+
+
+def task_function(function: Any, *, register: bool, name: str | None = None, **options: Any) -> TaskFunction[..., Any]:
+    """Wrap a function, and register its type when it is one that data may name."""
+    if not callable(function) or inspect.isclass(function):
+        raise TaskConfigurationError(f"@task needs a function; for {function!r} write a class that inherits Task.")
+    own_name = getattr(function, "__name__", type(function).__name__)
+    task_type = _task_type(function, name or own_name, options)
+    if register:
+        task_registry.register(task_type)
+    return TaskFunction(function, task_type)
+
+
+def _task_type(function: Any, name: str, options: dict[str, Any]) -> type[FunctionTask]:
+    given = {key: value for key, value in options.items() if value is not None}
+    if "cache" in given:
+        given["cacheable"] = given.pop("cache")
+    interrupt = given.get("on_interrupt", "retry")
+    if interrupt not in _ON_INTERRUPT:
+        raise TaskConfigurationError(f"@task {name}: on_interrupt is {interrupt!r}; give one of {_ON_INTERRUPT}.")
+    if given.get("side_effects") and given.get("cacheable"):
+        raise TaskConfigurationError(f"@task {name}: a task with side effects is never cached; leave out cache=True.")
+    namespace: dict[str, Any] = {
+        "description": inspect.getdoc(function) or "",
+        **given,
+        "__doc__": function.__doc__,
+        "__module__": getattr(function, "__module__", "__main__"),
+        "__qualname__": getattr(function, "__qualname__", name),
+        "type": name,
+        "function": staticmethod(function),
+        "_signature": Derived(),
+        "_returns": Derived(),
+        "_called_plainly": Derived(),
+    }
+    task_type = type(name, (FunctionTask,), namespace)
+    mode_of(function, inline=task_type.inline)  # refuses a plain generator where it is decorated
+    return task_type

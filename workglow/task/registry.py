@@ -1,0 +1,87 @@
+"""Which task types a name in a graph's JSON may mean: an allow-list, never an import path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from workglow.errors import TaskConfigurationError, UnknownTaskTypeError
+
+if TYPE_CHECKING:
+    from workglow.task.task import Task
+
+__all__ = ["TaskRegistry", "task_registry"]
+
+
+class TaskRegistry:
+    """Task classes by type name.  Only what is registered can be loaded from data."""
+
+    def __init__(self, types: Iterable[type[Task]] = ()) -> None:
+        self._types: dict[str, type[Task]] = {}
+        for task_type in types:
+            self.register(task_type)
+
+    def register(self, task_type: type[Task]) -> type[Task]:
+        """Let graphs name this class; usable as a decorator.  The same class again changes nothing.
+
+        A definition that is run again (a notebook cell, a reloaded module, a function inside a function) replaces
+        itself.  Raises TaskConfigurationError when the name belongs to another class.
+        """
+        known = self._types.get(task_type.type)
+        if known is not None and known is not task_type and not _same_place(known, task_type):
+            raise TaskConfigurationError(
+                f'Task type "{task_type.type}" is already registered. Unregister it first to replace. '
+                f'It is {_place(known)}, the new one {_place(task_type)}; give one of them @task(name="…") or a `type`.'
+            )
+        self._types[task_type.type] = task_type
+        return task_type
+
+    def unregister(self, name: str) -> bool:
+        """Forget a type; False when it was not registered."""
+        return self._types.pop(name, None) is not None
+
+    def get(self, name: str) -> type[Task]:
+        """Return the class of that type name; UnknownTaskTypeError names the nearest ones when there is none."""
+        task_type = self._types.get(name)
+        if task_type is not None:
+            return task_type
+        near = difflib.get_close_matches(name, self._types, 3)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise UnknownTaskTypeError(
+            f'Task type "{name}" is not registered.{hint} Import the module that defines it, or register its class.'
+        )
+
+    def names(self) -> list[str]:
+        """Return all type names, sorted."""
+        return sorted(self._types)
+
+    def copy(self) -> TaskRegistry:
+        """Return a registry with the same types that can be changed on its own."""
+        return TaskRegistry(self._types.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._types
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+
+def _same_place(known: type[Task], new: type[Task]) -> bool:
+    """Whether the new class is the old definition run once more."""
+    if known.__module__ != new.__module__:
+        return False
+    return known.__qualname__ == new.__qualname__ or (
+        "<locals>" in new.__qualname__ and "<locals>" in known.__qualname__
+    )
+
+
+def _place(task_type: type[Task]) -> str:
+    return f"{task_type.__module__}.{task_type.__qualname__}"
+
+
+task_registry = TaskRegistry()
+"""Where `@task` registers; a project may use another one."""

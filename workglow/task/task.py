@@ -1,0 +1,316 @@
+"""Task: the immutable definition of one piece of work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from workglow.errors import PortError, TaskConfigurationError, TaskInputError, TaskOutputError
+from workglow.task.clone import clone, is_mutable
+from workglow.task.configuration import check_config, check_option, freeze
+from workglow.task.derived import Derived, renew
+from workglow.task.fields import is_structure, make, values_of
+from workglow.task.method import Method, method_of
+from workglow.task.ports import Ports
+from workglow.task.suspension import mode_of
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from workglow.retry import Retry
+    from workglow.task.context import TaskContext
+
+__all__ = ["Task"]
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+_DERIVED = ("inputs", "outputs", "mode", "needs_context", "version", "_method", "_preview")
+_FIXED = frozenset(
+    {"id", "title", "description", "defaults", "config", "extras", "timeout", "retry", "cacheable", "type"}
+)
+
+
+class Task:
+    """One piece of work with typed inputs and outputs.  It holds no run state, so one task serves any number of runs.
+
+    A subclass writes `execute(inputs, context)` (plain or async), or `execute_stream` (an async generator), and
+    declares `Input` and `Output` as pydantic models; `Config` holds what is fixed when the task is made.
+    `execute_preview` answers in under a millisecond while someone edits.  `inline=True` says that a plain `execute`
+    is quick enough to be called on the loop.
+
+    `defaults` are values for inputs that no edge feeds; they are copied, so later changes outside have no effect.
+    `timeout` is in seconds.  Raises TaskConfigurationError for what the class does not understand and
+    TaskInputError for a default that does not fit its port.
+    """
+
+    type: ClassVar[str] = "Task"
+    title: ClassVar[str] = ""
+    description: ClassVar[str] = ""
+    category: ClassVar[str] = ""
+    cacheable: ClassVar[bool] = True
+    side_effects: ClassVar[bool] = False
+    inline: ClassVar[bool] = False
+    timeout: ClassVar[float | None] = None
+    retry: ClassVar[Retry | None] = None
+    on_interrupt: ClassVar[str] = "retry"
+    entitlements: ClassVar[tuple[str, ...]] = ()
+    Input: ClassVar[type[BaseModel] | None] = None
+    Output: ClassVar[type[BaseModel] | None] = None
+    Config: ClassVar[type[BaseModel] | None] = None
+
+    id: str = ""
+    config: Mapping[str, Any] = _EMPTY
+    extras: Mapping[str, Any] = _EMPTY
+
+    _defaults: Mapping[str, Any] = _EMPTY
+    _copies_defaults = False
+
+    if TYPE_CHECKING:
+        _method: Method | None
+        _preview: Method | None
+
+        @property
+        def inputs(self) -> Ports:
+            """What goes in."""
+            ...
+
+        @property
+        def outputs(self) -> Ports:
+            """What comes out."""
+            ...
+
+        @property
+        def mode(self) -> str:
+            """How it is called: "inline", "step", "async", "thread", "stream" or "compound"."""
+            ...
+
+        @property
+        def needs_context(self) -> bool:
+            """Whether `call` wants a TaskContext."""
+            ...
+
+        @property
+        def version(self) -> str:
+            """What the class gives as its version, else a digest of its code."""
+            ...
+    else:
+        inputs = Derived()
+        outputs = Derived()
+        mode = Derived()
+        needs_context = Derived()
+        version = Derived()
+        _method = Derived()
+        _preview = Derived()
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "type" not in vars(cls):
+            cls.type = cls.__name__
+        if "description" not in vars(cls) and vars(cls).get("__doc__"):
+            cls.description = cls.__doc__ or ""
+        renew(cls, _DERIVED)
+
+    def __init__(
+        self,
+        *,
+        id: str | None = None,
+        title: str | None = None,
+        description: str | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        extras: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        cache: bool | None = None,
+        **config: Any,
+    ) -> None:
+        if id is not None:
+            check_option(self.__class__, "id", id)
+            self.__dict__["id"] = id
+        if config or self.Config is not None:
+            self.__dict__["config"] = check_config(self.__class__, self.Config, config)
+        if title is not None or description is not None or extras is not None or cache is not None:
+            self._set(title=title, description=description, extras=extras, cache=cache)
+        if timeout is not None or retry is not None:
+            self._set(timeout=timeout, retry=retry)
+        if defaults:
+            self._set_defaults(defaults)
+
+    def replace(
+        self,
+        *,
+        id: str | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        title: str | None = None,
+        description: str | None = None,
+        extras: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        cache: bool | None = None,
+        **config: Any,
+    ) -> Self:
+        """Return a task that differs in what is given.  `defaults` take the place of all earlier ones."""
+        changed = object.__new__(self.__class__)
+        changed.__dict__.update(self.__dict__)
+        if id is not None:
+            check_option(self.__class__, "id", id)
+            changed.__dict__["id"] = id
+        if config:
+            changed.__dict__["config"] = check_config(self.__class__, self.Config, {**self.config, **config})
+        if title is not None or description is not None or extras is not None or cache is not None:
+            changed._set(title=title, description=description, extras=extras, cache=cache)
+        if timeout is not None or retry is not None:
+            changed._set(timeout=timeout, retry=retry)
+        if defaults is not None:
+            changed._set_defaults(defaults)
+        return changed
+
+    def _set(self, **options: Any) -> None:
+        for name, value in options.items():
+            if value is None:
+                continue
+            check_option(self.__class__, name, value)
+            kept = MappingProxyType(freeze(value)) if name == "extras" else value
+            self.__dict__["cacheable" if name == "cache" else name] = kept
+
+    def _set_defaults(self, defaults: Mapping[str, Any]) -> None:
+        check_option(self.__class__, "defaults", defaults)
+        try:
+            checked = self.inputs.check_given(freeze(defaults))
+        except PortError as error:
+            raise TaskInputError(f"{self._who}: default {error}") from None
+        self.__dict__["_defaults"] = MappingProxyType(checked)
+        self.__dict__["_copies_defaults"] = any(
+            is_mutable(value) and not hasattr(value, "setflags") for value in checked.values()
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _FIXED:
+            raise AttributeError(f"{self._who} cannot be changed; use task.replace({name}=…), which gives a new task.")
+        object.__setattr__(self, name, value)
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """The values given for inputs.  What is read is the reader's own: no list in it is shared."""
+        if self._copies_defaults:
+            return MappingProxyType({name: _private(value) for name, value in self._defaults.items()})
+        return self._defaults
+
+    def call(self, inputs: dict[str, Any], context: TaskContext | None) -> Any:
+        """Do the work on checked inputs: the result, a coroutine or an async generator, as `mode` says."""
+        method = self._method
+        if method is None:
+            return self._nothing_to_run()
+        try:
+            given = inputs if method.model is None else make(method.model, inputs)
+        except ValueError as error:  # a validator of the author's model
+            raise TaskInputError(f"{self._who}: {error}") from error
+        return method.function(self, given, context) if method.takes_context else method.function(self, given)
+
+    def preview(self, inputs: dict[str, Any], context: TaskContext | None) -> Any:
+        """Call `execute_preview` on checked inputs: its result or a coroutine; None when the task has no preview."""
+        method = self._preview
+        if method is None:
+            return None
+        given = inputs if method.model is None else make(method.model, inputs)
+        return method.function(self, given, context) if method.takes_context else method.function(self, given)
+
+    def check_inputs(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values with defaults of the ports filled in; TaskInputError names task, port and reason."""
+        try:
+            return self.inputs.check(values)
+        except PortError as error:
+            raise TaskInputError(f"{self._who}: input {error}") from None
+
+    def to_outputs(self, result: Any) -> dict[str, Any]:
+        """Return what `execute` gave as values of the output ports; TaskOutputError names task, port and reason."""
+        values = {} if result is None else values_of(result)
+        if values is None:
+            raise TaskOutputError(
+                f"{self._who}: returned {_a(result)}; return its Output, or a mapping with the ports "
+                f"{', '.join(self.outputs) or '(none)'}."
+            )
+        return self._checked_outputs(values)
+
+    def _checked_outputs(self, values: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.outputs.check(values)
+        except PortError as error:
+            raise TaskOutputError(f"{self._who}: output {error}") from None
+
+    def _nothing_to_run(self) -> dict[str, Any]:
+        if self._preview is None:
+            return {}
+        raise TaskConfigurationError(
+            f"{self._who} implements only execute_preview and cannot be run; write execute() or execute_stream()."
+        )
+
+    @property
+    def _who(self) -> str:
+        return f"Task {self.id!r} ({self.type})" if self.id else f"Task {self.type}"
+
+    def __repr__(self) -> str:
+        return f"<{self.type} {self.id!r}>" if self.id else f"<{self.type}>"
+
+    if TYPE_CHECKING:
+
+        def execute(self, inputs: Any, context: TaskContext) -> Any:
+            """Do the work: return an `Output` or a mapping of output ports to values.  May be async."""
+
+        def execute_stream(self, inputs: Any, context: TaskContext) -> Any:
+            """Do the work piece by piece, as an async generator."""
+
+        def execute_preview(self, inputs: Any, context: TaskContext) -> Any:
+            """Answer in under a millisecond with what can be said before a run; None when nothing can."""
+
+    @classmethod
+    def _derive__method(cls) -> Method | None:
+        for name in ("execute_stream", "execute"):
+            if hasattr(cls, name):
+                return method_of(cls, name)
+        return None
+
+    @classmethod
+    def _derive__preview(cls) -> Method | None:
+        return method_of(cls, "execute_preview") if hasattr(cls, "execute_preview") else None
+
+    @classmethod
+    def _derive_mode(cls) -> str:
+        method: Method | None = cls._method  # pyright: ignore[reportGeneralTypeIssues]
+        return "inline" if method is None else mode_of(method.function, inline=cls.inline)
+
+    @classmethod
+    def _derive_needs_context(cls) -> bool:
+        method: Method | None = cls._method  # pyright: ignore[reportGeneralTypeIssues]
+        return method is not None and method.takes_context
+
+    @classmethod
+    def _derive_inputs(cls) -> Ports:
+        if cls.Input is not None:
+            return Ports.from_model(cls.Input)
+        for method in (cls._method, cls._preview):
+            if method is not None and method.model is not None:
+                return Ports.from_model(method.model)
+        return Ports(open=cls is Task)
+
+    @classmethod
+    def _derive_outputs(cls) -> Ports:
+        if cls.Output is not None:
+            return Ports.from_model(cls.Output)
+        method = cls._method
+        if method is not None and is_structure(method.returned):
+            return Ports.from_model(method.returned)
+        return Ports(open=True)
+
+    @classmethod
+    def _derive_version(cls) -> str:
+        from workglow.task.version import code_version
+
+        return code_version(cls)
+
+
+def _private(value: Any) -> Any:
+    return value if hasattr(value, "setflags") else clone(value)
+
+
+def _a(result: object) -> str:
+    return f"{result!r:.60} of type {type(result).__name__}"
