@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STATUS_STYLES", "Cell", "Screen", "as_text", "visible"]
 
-Cell = "str | tuple[str, str]"
+Cell: TypeAlias = str | tuple[str, str]
 """Text, or text with a style."""
 
 STATUS_STYLES = {
@@ -42,7 +42,7 @@ def visible(text: str) -> str:
     return _UNSEEN.sub("�", text.replace("\r\n", "\n"))
 
 
-def as_text(cell: str | tuple[str, str]) -> Text:
+def as_text(cell: Cell) -> Text:
     """Make a cell something that rich can lay out."""
     from rich.text import Text
 
@@ -74,7 +74,7 @@ class Screen:
         """Whether a person is looking at this stream."""
         return self.console.is_terminal
 
-    def line(self, *cells: str | tuple[str, str]) -> None:
+    def line(self, *cells: Cell) -> None:
         """Write one paragraph; it is wrapped at words on a terminal and nowhere in a pipe."""
         from rich.text import Text
 
@@ -84,7 +84,7 @@ class Screen:
         self.console.print(whole, soft_wrap=not self.terminal)
 
     def table(
-        self, headers: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]], *, right: Iterable[int] = ()
+        self, headers: Sequence[str], rows: Iterable[Sequence[Cell]], *, right: Iterable[int] = ()
     ) -> None:
         """Write rows under headers; columns with these numbers are set flush right."""
         from rich.table import Table

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 from urllib.parse import quote
 
 import apsw
 
 from workglow.file.failures import explain
-from workglow.file.pragmas import configure, query_only
+from workglow.file.place import log_size
+from workglow.file.pragmas import configure, keep_log_on_close, query_only
 
-__all__ = ["STATEMENTS", "connect", "connect_alone"]
+__all__ = ["STATEMENTS", "close_reader", "connect", "connect_alone", "connect_to_read"]
 
 STATEMENTS: Final = 256
 """Prepared statements that a connection keeps; the toolkit has fewer."""
@@ -57,3 +59,22 @@ def connect_alone(path: str, *, vfs: str = "") -> apsw.Connection:
         db.close()
         raise
     return db
+
+
+def connect_to_read(path: str, *, busy_timeout: float = 0.0, vfs: str = "") -> apsw.Connection:
+    """Open `path` in the way that leaves no trace, as far as its permissions allow; close it with `close_reader`."""
+    if os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK):
+        return connect(path, write=False, busy_timeout=busy_timeout, vfs=vfs)
+    if log_size(path):
+        return connect(path, write=False, change=False, busy_timeout=busy_timeout, vfs=vfs)
+    try:
+        return connect_alone(path, vfs=vfs)
+    except apsw.Error as error:
+        raise explain(error, path) or error from error
+
+
+def close_reader(db: apsw.Connection, path: str) -> None:
+    """Close; when nobody else has the file open and its log is empty, log and index vanish as they came."""
+    if not log_size(path):
+        keep_log_on_close(db, False)
+    db.close(True)

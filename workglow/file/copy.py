@@ -8,7 +8,7 @@ from typing import Final
 import apsw
 
 from workglow.errors import FileError
-from workglow.file.connection import connect
+from workglow.file.connection import close_reader, connect, connect_to_read
 from workglow.file.failures import explain
 from workglow.file.header import check_header, read_header
 from workglow.file.marker import check_log, check_main
@@ -69,12 +69,13 @@ def write_copy(source: str, target: str, *, vfs: str = "", overwrite: bool = Fal
 
 def _vacuum_into(source: str, target: str, vfs: str) -> None:
     alone = check_main(source, vfs)
-    db = connect(source, busy_timeout=_BUSY, vfs=vfs)
+    db = connect_to_read(source, busy_timeout=_BUSY, vfs=vfs)
     try:
         check_log(source, db, alone, vfs)
+        db.pragma("query_only", 0)  # it would forbid writing the target, too
         db.execute("VACUUM INTO ?", (target,))
     finally:
-        db.close()
+        close_reader(db, source)
 
 
 def _disown(path: str, vfs: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -11,28 +10,30 @@ from typing import TYPE_CHECKING, Final
 import apsw
 
 from workglow.errors import FileError, HalfCopyError
-from workglow.file.connection import connect_to_read
+from workglow.file.connection import close_reader, connect_to_read
 from workglow.file.header import check_header, read_header
-from workglow.file.marker import check_log, check_main
+from workglow.file.marker import Marker, check_log, check_main
 from workglow.file.migrations import expected_schema, migrations, schema_folder, schema_of, statements
 from workglow.file.place import absolute, check_place
 from workglow.file.pragmas import APPLICATION_ID
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["Check", "Report", "doctor", "invariants"]
 
 _SHOWN: Final = 5  # findings of one check that the report shows
-_NAME: Final = re.compile(r"^-- ([a-z_]+): (.+)$", re.MULTILINE)
+_NAME: Final = re.compile(r"^-- ([a-z_]+): (.+)\n", re.MULTILINE)
 
 _RESTORE: Final = "Restore a backup, or keep what is sound with `workglow recover`."
-_REPORT: Final = "This is a defect of workglow: please report it with this text.  Your data can be read as before."
+_REPORT: Final = "workglow itself never does this: please report it, with this text."
+_FOREIGN: Final = "Another program changed the file's tables.  Do not use the file unless you know who did it and why."
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question to a file: `detail` says what was found, `remedy` what to do (empty when all is well)."""
+    """One question to a file: `detail` says what was found, `remedy` what to do, empty when all is well."""
 
     name: str
     ok: bool
@@ -42,7 +43,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the doctor found, in the order it was asked."""
+    """What the doctor found, in the order in which the file was asked."""
 
     path: str
     checks: tuple[Check, ...]
@@ -61,8 +62,7 @@ class Report:
 def doctor(path: str | os.PathLike[str], *, quick: bool = False) -> Report:
     """Examine the project file; it may be in use, damaged, or no project at all.  Nothing is written.
 
-    `quick` leaves out what reads every page: indexes against tables, and the content hash of every value.  Without it the
-    cost is about that of reading the file twice.
+    `quick` leaves out what takes long: indexes are not compared with their tables, and values not with their hashes.
 
     Raises FileError only when there is no file to examine.
     """
@@ -72,12 +72,11 @@ def doctor(path: str | os.PathLike[str], *, quick: bool = False) -> Report:
 
 
 def invariants() -> list[tuple[str, str, str]]:
-    """Return name, description and statement of each rule of `schema/sqlite/invariants.sql`."""
-    script = (schema_folder() / "sqlite" / "invariants.sql").read_text()
+    """Return name, description and statement of each rule in `schema/sqlite/invariants.sql`."""
     found: list[tuple[str, str, str]] = []
-    for statement in statements(script):
-        names = _NAME.findall(statement)
-        found.append((*names[-1], statement[statement.rindex(names[-1][1]) + len(names[-1][1]) :].strip()))
+    for piece in statements((schema_folder() / "sqlite" / "invariants.sql").read_text()):
+        head = list(_NAME.finditer(piece))[-1]
+        found.append((head[1], head[2], piece[head.end() :]))
     return found
 
 
@@ -85,24 +84,78 @@ def _examine(path: str, quick: bool) -> Iterator[Check]:
     try:
         header = read_header(path)
         if header is None:
-            yield Check("format", True, "The file is empty: a new project.")
+            yield Check("format", True, "the file is empty: a new project")
             return
         check_header(path, header, len(migrations()))
         alone = check_main(path)
         db = connect_to_read(path)
     except FileError as error:
-        yield Check("copy" if isinstance(error, HalfCopyError) else "format", False, str(error), _last_sentence(error))
+        yield Check("copy" if isinstance(error, HalfCopyError) else "format", False, str(error), "See the text.")
         return
     try:
-        yield _guarded("copy", lambda: _copy(path, db))
-        db.execute("BEGIN")
-        for name, look in _QUESTIONS.items():
-            yield _guarded(name, lambda look=look: look(db))
-        yield _guarded("pages", lambda: _pages(db, quick))
-        for name, description, statement in invariants():
-            yield _guarded(name, lambda d=description, s=statement: _rule(db, d, s))
+        yield _ask("copy", "main file and log belong together", _RESTORE, lambda: _copy(path, db, alone))
+        yield _ask("format", "it is a workglow project of this format", _RESTORE, lambda: _format(db))
+        yield _ask("schema", "its tables are those that workglow makes", _FOREIGN, lambda: _schema(db))
+        yield _ask("pages", "SQLite finds no damage", _RESTORE, lambda: _pages(db, quick))
+        yield _ask("references", "every row that is referred to is there", _RESTORE, lambda: _references(db))
+        for name, text, statement in invariants():
+            yield _ask(name, text, _REPORT, lambda statement=statement: map(str, db.execute(statement)))
         if not quick:
-            yield _guarded("contents", lambda: _contents(db))
-        del alone
+            yield _ask("contents", "every value is what was stored", _RESTORE, lambda: _contents(db))
     finally:
-        db.close(True)
+        close_reader(db, path)
+
+
+def _ask(name: str, text: str, remedy: str, look: Callable[[], Iterable[str]]) -> Check:
+    """Turn findings into a check; SQLite failing on the question is a finding too."""
+    try:
+        findings = list(islice(look(), _SHOWN + 1))
+    except (apsw.Error, FileError) as error:
+        findings = [str(error)]
+    if not findings:
+        return Check(name, True, text)
+    shown = "; ".join(findings[:_SHOWN]) + ("; and more" if len(findings) > _SHOWN else "")
+    return Check(name, False, f"Not so: {text}.  Found: {shown}", remedy)
+
+
+def _copy(path: str, db: apsw.Connection, alone: Marker | None) -> Iterator[str]:
+    check_log(path, db, alone)
+    return iter(())
+
+
+def _format(db: apsw.Connection) -> Iterator[str]:
+    application, version = db.pragma("application_id"), db.pragma("user_version")
+    if application != APPLICATION_ID:
+        yield f"application_id {application:#x}"
+    if version != len(migrations()):
+        yield f"format {version}, this workglow writes {len(migrations())}"
+
+
+def _schema(db: apsw.Connection) -> Iterator[str]:
+    found, expected = schema_of(db), expected_schema()
+    for name in sorted(found.keys() | expected.keys()):
+        if name not in found:
+            yield f"'{name}' is missing"
+        elif name not in expected:
+            yield f"'{name}' is not ours"
+        elif found[name] != expected[name]:
+            yield f"'{name}' differs"
+
+
+def _pages(db: apsw.Connection, quick: bool) -> Iterator[str]:
+    for (text,) in db.execute("PRAGMA quick_check" if quick else "PRAGMA integrity_check"):
+        if text != "ok":
+            yield str(text)
+
+
+def _references(db: apsw.Connection) -> Iterator[str]:
+    for table, rowid, parent, _ in db.execute("PRAGMA foreign_key_check"):
+        yield f"row {rowid} of '{table}' refers to a row of '{parent}' that does not exist"
+
+
+def _contents(db: apsw.Connection) -> Iterator[str]:
+    from workglow.values.blob import Blob, verify  # zlib and hashlib, which opening a file does not need
+
+    for number, *columns in db.execute("SELECT id, hash, kind, encoding, size, data FROM value"):
+        if not verify(Blob(*columns)):
+            yield f"value {number} ({columns[0].hex()[:12]}…, {columns[1]}) is not what was stored"

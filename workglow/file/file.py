@@ -10,10 +10,10 @@ import apsw
 
 from workglow.clock import SystemClock
 from workglow.errors import FileError, FileReadOnlyError
-from workglow.file.connection import connect
+from workglow.file.connection import close_reader, connect
 from workglow.file.opening import open_for_reading, open_for_writing, open_memory
-from workglow.file.place import absolute, log_size
-from workglow.file.pragmas import FULL, NORMAL, keep_log_on_close, synchronous
+from workglow.file.place import absolute
+from workglow.file.pragmas import FULL, NORMAL, synchronous
 from workglow.file.presence import arrive, depart
 from workglow.file.session import begin_session, dead_sessions
 from workglow.file.transaction import Gate, Refusal, Transaction
@@ -178,9 +178,10 @@ class File:
             self._refuse_writing(self._closed_error)
             if self._reader is not None and self._reader is not self.db:
                 self._reader.close(True)
-            if self.read_only and not log_size(self.path):
-                keep_log_on_close(self.db, False)
-            self.db.close(True)
+            if self.read_only:
+                close_reader(self.db, self.path)
+            else:
+                self.db.close(True)
 
     def _begun(self, unmarked: bool) -> File:
         try:

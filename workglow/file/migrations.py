@@ -113,5 +113,5 @@ def expected_schema() -> dict[str, str]:
 
 def schema_sql() -> str:
     """Return the schema that all migrations give, as the text of `schema/schema.sql`."""
-    parts = [f"{sql};\n" for sql in expected_schema().values()]
-    return "-- Made from schema/sqlite/ by workglow.file.schema_sql(): what a file of the newest format holds.\n\n" + "\n".join(parts)
+    head = "-- What a file of the newest format holds, made from schema/sqlite/ by workglow.file.schema_sql().\n"
+    return "\n".join([head, *(f"{sql};\n" for sql in expected_schema().values())])

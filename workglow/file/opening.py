@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import apsw
 
-from workglow.errors import FileError, FileLockedError, NewerFileError, NotAProjectError
-from workglow.file.connection import STATEMENTS, connect, connect_alone
+from workglow.errors import FileCorruptError, FileError, FileLockedError, NewerFileError, NotAProjectError
+from workglow.file.connection import STATEMENTS, close_reader, connect, connect_to_read
 from workglow.file.copy import write_copy
 from workglow.file.failures import explain
 from workglow.file.header import check_header, read_header
 from workglow.file.marker import Marker, check_log, check_main
-from workglow.file.migrations import apply, migrations
+from workglow.file.migrations import apply, expected_schema, migrations, schema_of
 from workglow.file.place import check_place, check_writable, log_size
 from workglow.file.pragmas import NORMAL, configure, make_wal, shape_new_file, synchronous
 from workglow.file.session import dead_sessions, open_sessions
@@ -57,6 +56,8 @@ def open_for_writing(
         _ensure_wal(db, path, busy_timeout)
         synchronous(db, NORMAL)
         _migrate(db, path, clock, vfs)
+        if alone is not None:
+            _check_tables(db, path)
     except apsw.Error as error:
         db.close()
         raise explain(error, path) or error from error
@@ -70,12 +71,7 @@ def open_for_reading(path: str, *, busy_timeout: float = 30.0, vfs: str = "") ->
     """Return a connection that leaves no trace in the file; an older format is refused, for reading cannot migrate."""
     check_place(path, create=False)
     alone = _check_before_sqlite(path, vfs)
-    if os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK):
-        db = connect(path, write=False, busy_timeout=busy_timeout, vfs=vfs)
-    elif log_size(path):
-        db = connect(path, write=False, change=False, busy_timeout=busy_timeout, vfs=vfs)
-    else:
-        db = connect_alone(path, vfs=vfs)
+    db = connect_to_read(path, busy_timeout=busy_timeout, vfs=vfs)
     try:
         _check_content(db, path, alone, vfs)
         version = db.pragma("user_version")
@@ -84,11 +80,12 @@ def open_for_reading(path: str, *, busy_timeout: float = 30.0, vfs: str = "") ->
                 f"{path} is of an older format (number {version} of {len(migrations())}), and reading cannot change "
                 "that.  Open it once for writing: it is migrated, with a backup beside it."
             )
+        _check_tables(db, path)
     except apsw.Error as error:
-        db.close()
+        close_reader(db, path)
         raise explain(error, path) or error from error
     except BaseException:
-        db.close()
+        close_reader(db, path)
         raise
     return db
 
@@ -112,15 +109,28 @@ def _check_before_sqlite(path: str, vfs: str) -> Marker | None:
 
 def _check_content(db: apsw.Connection, path: str, alone: Marker | None, vfs: str) -> Marker | None:
     """Check what main file and log say together."""
-    version = db.pragma("user_version")
+    version, objects = db.execute(
+        "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version"
+    ).get
     if version > len(migrations()):
         raise NewerFileError(
             f"{path} was written by a newer workglow: its format is number {version}, this one knows up to "
             f"{len(migrations())}.  Update workglow to open it."
         )
-    if version == 0 and db.execute("SELECT count(*) FROM sqlite_schema").get:
+    if version == 0 and objects:
         raise NotAProjectError(f"{path} is another program's SQLite file, not a workglow project.  It was not touched.")
     return check_log(path, db, alone, vfs)
+
+
+def _check_tables(db: apsw.Connection, path: str) -> None:
+    """Refuse a file whose tables are not ours to the letter: what is disguised as one of them may do anything."""
+    found = schema_of(db)
+    strange = [name for name, sql in expected_schema().items() if found.get(name) != sql]
+    if strange:
+        raise FileCorruptError(
+            f"{path} has a table or index '{strange[0]}' that workglow did not make.  Another program changed the file; "
+            "`workglow doctor` lists what is different.  Restore a backup."
+        )
 
 
 def _ensure_wal(db: apsw.Connection, path: str, busy_timeout: float) -> None:
@@ -135,8 +145,8 @@ def _ensure_wal(db: apsw.Connection, path: str, busy_timeout: float) -> None:
             continue
         if mode != "wal":
             raise FileError(
-                f"{path} is on a disk that cannot share memory between processes, such as a network folder (journal mode "
-                f"'{mode}').  Put the project on a local disk."
+                f"{path} is on a disk that cannot share memory between processes, such as a network folder "
+                f"(journal mode '{mode}').  Put the project on a local disk."
             )
         return
     raise FileLockedError(f"Another process has held {path} for longer than {busy_timeout:g} s.  Try again.")

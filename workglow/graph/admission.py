@@ -113,7 +113,7 @@ def describe_schema(schema: object) -> str:
     members = words.get("anyOf") or words.get("oneOf")
     if members:
         return " or ".join(dict.fromkeys(describe_schema(member) for member in members))
-    kind = words.get("type")
+    kind: str | list[str] | None = words.get("type")
     text = " or ".join(kind) if isinstance(kind, list) else str(kind or words.get("title") or "anything")
     if kind == "array" and words.get("items"):
         text = f"array of {describe_schema(words['items'])}"

@@ -9,11 +9,11 @@ C. Otherwise each port of the target takes the output of the same name, or `inpu
    then, for ports still without an edge, the output with the same `format` or `$id`, whatever its name.
 D. Required ports still without an edge are sought in the earlier tasks, the newest first, by the same two rules.
 
-A literal is never overridden.  Among several candidates the one of the same name is preferred, then those that stream as
-the port does; if several are left, that is an error which names them.  A required port without an edge is an error, and
-so is a target that nothing at all was found for, unless it needs nothing.  Types fit as in the system whose graphs ours
-exchange (equal `type`, or one of the target's alternatives), and besides: `integer` fits `number`, one of the source's
-alternatives is enough, and a port without a type fits by its name.
+A literal is never overridden.  Among several candidates the one of the same name is preferred, then those that stream
+as the port does; if several are left, that is an error which names them.  A required port without an edge is an error,
+and so is a target that nothing at all was found for, unless it needs nothing.  Types fit as in the system whose graphs
+ours exchange (equal `type`, or one of the target's alternatives), and besides: `integer` fits `number`, one of the
+source's alternatives is enough, and a port without a type fits by its name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from workglow.graph.admission import edge_schema
 from workglow.graph.boundary import InputTask, OutputTask
 from workglow.graph.dataflow import ALL_PORTS
 from workglow.graph.graph import TaskGraph
-from workglow.task import Task
 from workglow.task.compatibility import compatibility
 
 __all__ = ["Match", "find_matches", "types_fit"]
@@ -118,9 +117,7 @@ class _Search:
         for fits in (_named_fit, _marked_fit):
             self._match(task_id, given, fits, wanted)
 
-    def _match(
-        self, task_id: str, given: Mapping[str, Schema], fits: _Fits, wanted: Mapping[str, Schema]
-    ) -> None:
+    def _match(self, task_id: str, given: Mapping[str, Schema], fits: _Fits, wanted: Mapping[str, Schema]) -> None:
         for name, taken in wanted.items():
             if name in self._closed or name in self._found:
                 continue
@@ -190,7 +187,7 @@ def types_fit(given: Schema, taken: Schema) -> bool:
 
 
 def _types(schema: Schema) -> set[str]:
-    kind = schema.get("type")
+    kind: str | list[str] | None = schema.get("type")
     return set(kind) if isinstance(kind, list) else {kind} if kind else set()
 
 

@@ -1,14 +1,14 @@
-"""The edge of a graph drawn as tasks: an InputTask that gives what the run was given, an OutputTask that takes its result.
+"""A graph's inputs and outputs drawn as tasks: InputTask gives what the run was given, OutputTask takes its result.
 
-A graph needs neither: its inputs and outputs follow from its tasks.  Drawn, they can be seen and moved in an editor, and
-the run stays the same: `with_boundary_nodes` adds them only where they cannot change it.
+A graph needs neither: its inputs and outputs follow from its tasks.  Drawn, they can be seen and moved in an editor,
+and the run stays the same: `with_boundary_nodes` adds them only where they cannot change it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from workglow.errors import TaskConfigurationError
 from workglow.graph.dataflow import ALL_PORTS, Dataflow
@@ -56,9 +56,8 @@ class BoundaryTask(Task):
         schema = changes.pop("output_schema", None) or changes.pop("input_schema", None)
         if schema is None:
             return super().replace(**changes)
-        given = {"id": self.id or None, "defaults": self.defaults or None, "extras": self.extras or None}
-        made = type(self)(output_schema=schema, **{name: value for name, value in given.items() if value is not None})
-        return made.replace(**changes) if changes else made
+        kept: dict[str, Any] = {"id": self.id or None, "defaults": self.defaults or None, "extras": self.extras or None}
+        return type(self)(output_schema=schema, **{**kept, **changes})
 
     @property
     def inputs(self) -> Ports:
@@ -75,13 +74,11 @@ class BoundaryTask(Task):
         """Whether the schema was written by hand, and the builder leaves it alone."""
         return self.config["output_schema"].get(_MANUAL) is True
 
-    def execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    def call(self, inputs: dict[str, Any], context: object) -> dict[str, Any]:
         """Pass everything on."""
         return inputs
 
-    def execute_preview(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Pass everything on."""
-        return inputs
+    preview = call
 
 
 class InputTask(BoundaryTask):
@@ -104,7 +101,7 @@ def _ports(schema: Schema, *, collecting: bool) -> Ports:
     required = frozenset(schema.get("required", ()))
     ports: list[Port] = []
     for name, part in schema.get("properties", {}).items():
-        shown: Schema = part if isinstance(part, dict) else {}
+        shown: Schema = cast("Schema", part) if isinstance(part, dict) else {}
         if not collecting:
             shown = {key: word for key, word in shown.items() if key != "x-collect"}
         default = shown.get("default", MISSING)

@@ -1,9 +1,9 @@
 """Which tasks can never give a result in the same run, so that their results need not be gathered in a list.
 
-Policy.  A task that has an `[error]` edge either gives its outputs or its error, and a task with `exclusive_ports` gives
-through at most one of them.  What depends on only one of these ways is bound to it.  The ways form a tree: a task that
-several edges enter runs when any of them delivers, so it is bound to what all its sources have in common, the nearest
-place above them all.  A task that is not bound to anything runs in every run that succeeds.
+Policy.  A task that has an `[error]` edge either gives its outputs or its error, and a task with `exclusive_ports`
+gives through at most one of them.  What depends on only one of these ways is bound to it.  The ways form a tree: a task
+that several edges enter runs when any of them delivers, so it is bound to what all its sources have in common, the
+nearest place above them all.  A task that is not bound to anything runs in every run that succeeds.
 """
 
 from __future__ import annotations
@@ -47,8 +47,7 @@ class Branches:
         self._splits = {
             task_id
             for task_id, task in graph.tasks.items()
-            if getattr(task, "exclusive_ports", ())
-            or any(edge.source_port == ERROR_PORT for edge in outgoing[task_id])
+            if getattr(task, "exclusive_ports", ()) or any(edge.source_port == ERROR_PORT for edge in outgoing[task_id])
         }
         if self._splits:
             for task_id in graph.order():

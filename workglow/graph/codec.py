@@ -5,9 +5,9 @@
      "dataflows": [{"sourceTaskId", "sourceTaskPortId", "targetTaskId", "targetTaskPortId", "transforms"?}],
      "inputs"?: {name: [{"taskId", "portId"}]}, "outputs"?: {name: {"taskId", "portId"}}, "merge"?}
 
-Names of tasks' settings follow that system (`timeout` is in milliseconds there, `cache` is `cacheable`); this module and
-`loading` are the only translators.  A task is named by its type, never by where its code is.  `values` holds what is too
-large for `defaults` and `config`.  The order of tasks is kept, and the order of the edges into each task.
+Names of tasks' settings follow that system (`timeout` is in milliseconds there, `cache` is `cacheable`); this module
+and `loading` are the only translators.  A task is named by its type, never by where its code is.  `values` holds what
+is too large for `defaults` and `config`.  The order of tasks is kept, and the order of the edges into each task.
 """
 
 from __future__ import annotations
@@ -184,6 +184,7 @@ def _written(key: str, value: object, task: Task, large: dict[str, list[str]]) -
 def _retry_item(task: Task, retry: Retry) -> Item:
     if retry.on != (Exception,):
         raise TaskSerializationError(
-            f'Task "{task.type}" cannot be serialized: its retry names exception classes. Give them with @task(retry=…).'
+            f'Task "{task.type}" cannot be serialized: its retry names exception classes. '
+            "Give them with @task(retry=…)."
         )
     return {"attempts": retry.attempts, "delay": retry.delay, "factor": retry.factor, "maximum": retry.maximum}

@@ -65,6 +65,7 @@ class GraphAsTask(Task):
     type: ClassVar[str] = "GraphAsTask"
     title: ClassVar[str] = "Group"
     category: ClassVar[str] = "Flow control"
+    version: ClassVar[str] = "1"
     cacheable: ClassVar[bool] = False
 
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:

@@ -55,7 +55,7 @@ class Dataflow:
         ends = _ENDS.fullmatch(text.strip())
         if ends is None:
             raise GraphError(f"Invalid dataflow format: {text!r}. Write it as 'source[port] ==> target[port]'.")
-        return cls(**ends.groupdict())
+        return cls(ends["source"], ends["source_port"], ends["target"], ends["target_port"])
 
 
 def as_transforms(transforms: Iterable[object]) -> tuple[Transform, ...]:
@@ -73,4 +73,6 @@ def _as_transform(transform: object) -> Transform:
         name, params = fields.get("id"), fields.get("params", {})
         if isinstance(name, str) and isinstance(params, Mapping) and set(fields) <= {"id", "params"}:
             return Transform(name, dict(cast("Mapping[str, object]", params)))
-    raise GraphError(f'{transform!r} is not a transform. Give its name, or {{"id": "pick", "params": {{"path": "x"}}}}.')
+    raise GraphError(
+        f'{transform!r} is not a transform. Give its name, or {{"id": "pick", "params": {{"path": "x"}}}}.'
+    )

@@ -66,9 +66,7 @@ def free_ports(edges: Sequence[Dataflow], task: Task) -> dict[str, bool]:
         else:
             return {}
     return {
-        name: True
-        for name, port in task.inputs.items()
-        if port.required and name not in fed and name not in defaults
+        name: True for name, port in task.inputs.items() if port.required and name not in fed and name not in defaults
     }
 
 

@@ -9,6 +9,7 @@ from workglow.clock import SystemClock
 from workglow.errors import CodeChangedError, RunStateError, WorkglowError
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
+from workglow.graph.loading import graph_types
 from workglow.graph.options import RunOptions
 from workglow.graph.recovery import Recovery
 from workglow.graph.restart import plan_restart
@@ -44,6 +45,10 @@ class Engine:
     registry: TaskRegistry = task_registry
     clock: Clock = SystemClock()
     project: object = None
+
+    def __post_init__(self) -> None:
+        for kind in graph_types():  # whatever else a registry allows, a stored graph may branch and loop
+            self.registry.register(kind)
 
     async def run(
         self,

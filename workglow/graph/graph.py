@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from workglow.errors import DuplicateDataflowError, DuplicateTaskError, GraphError, UnknownTaskError
 from workglow.graph.admission import Admission, port_schema, refuse_second
 from workglow.graph.dataflow import ERROR_PORT, Dataflow, as_transforms
+from workglow.graph.events import Events
 from workglow.graph.naming import did_you_mean, snake_name
 from workglow.graph.ordering import TopologicalOrder, definition_order, dependency_layers, reachable
 from workglow.graph.schemas import PROPERTY_ARRAY, Merge, graph_input_schema, graph_output_schema
@@ -31,7 +32,7 @@ class TaskGraph:
     `tasks` maps ids to tasks in the order of definition; `incoming` and `outgoing` map ids to edges.  Look at them, but
     change the graph through its methods only.  `outputs` (name → task id, port) names the graph's outputs; without it
     they are those of the last tasks, made one as `merge` says.  `inputs` (name → list of task id, port) gives graph
-    inputs names of their own; without it they have the names of the ports.
+    inputs names of their own; without it they have the names of the ports.  `events` calls listeners in every run.
     """
 
     def __init__(self, *, merge: Merge = PROPERTY_ARRAY) -> None:
@@ -41,6 +42,7 @@ class TaskGraph:
         self.inputs: dict[str, list[tuple[str, str]]] = {}
         self.outputs: dict[str, tuple[str, str]] = {}
         self.merge: Merge = merge
+        self.events = Events()
         self._order = TopologicalOrder()
         self._admission = Admission()
         self._numbers: dict[str, int] = {}
@@ -52,7 +54,7 @@ class TaskGraph:
 
     # ------------------------------------------------------------------ building
 
-    def add_task(self, task: TaskLike, *, id: str | None = None, **defaults: object) -> Task:  # noqa: A002
+    def add_task(self, task: TaskLike, *, id: str | None = None, **defaults: object) -> Task:
         """Add a task, a task class, a function, a graph or a workflow; return the task as it stands in the graph.
 
         Without an id it is called after its type: `clean`, then `clean_2`.  `defaults` are literals for its inputs, or
@@ -86,24 +88,36 @@ class TaskGraph:
         there or a port that takes no second one, and CycleError.  The graph is then as before.
         """
         edge = Dataflow(source, source_port, target, target_port, as_transforms(transforms) if transforms else ())
-        tasks = self.tasks
-        if source not in tasks or target not in tasks:
-            raise self._unknown_task(target if source in tasks else source)
-        collects = self._admission.collects(edge, tasks[source], tasks[target])
-        outgoing, incoming = self.outgoing, self.incoming
-        leaving, entering = outgoing[source], incoming[target]
-        if entering:
-            refuse_second(edge, entering, leaving, collects)
+        self._judge(edge)
         ranks = self._order.ranks
         if ranks[source] >= ranks[target]:
-            self._order.admit(source, target, incoming, outgoing)
-        leaving.append(edge)
-        entering.append(edge)
+            self._order.admit(source, target, self.incoming, self.outgoing)
+        self.outgoing[source].append(edge)
+        self.incoming[target].append(edge)
         if self._derived:
             self._derived.clear()
         return edge
 
     connect = add_dataflow
+
+    def add_dataflows(self, edges: Iterable[Dataflow]) -> None:
+        """Add many edges, all or none, in time that does not depend on their order; errors as for one."""
+        added: list[Dataflow] = []
+        order = self._order
+        try:
+            for edge in edges:
+                self._judge(edge)
+                added.append(edge)
+                self.outgoing[edge.source].append(edge)
+                self.incoming[edge.target].append(edge)
+            if not all(order.ranks[edge.source] < order.ranks[edge.target] for edge in added):
+                order.follow(definition_order(self.tasks, self.incoming, self.outgoing))
+        except BaseException:
+            for edge in reversed(added):
+                self.outgoing[edge.source].pop()
+                self.incoming[edge.target].pop()
+            raise
+        self._derived.clear()
 
     def remove_task(self, task_id: str) -> None:
         """Remove a task, its edges, and the names that the graph's inputs and outputs have for its ports."""
@@ -268,12 +282,6 @@ class TaskGraph:
 
         return graph_from_json(data, registry, allowed_types=allowed_types)
 
-    def to_dependency_json(self, *, with_boundary_nodes: bool = False) -> list[dict[str, Any]]:
-        """Return the graph as a list of tasks, each with what it depends on."""
-        from workglow.graph.dependency_codec import graph_to_dependency_json
-
-        return graph_to_dependency_json(self, with_boundary_nodes=with_boundary_nodes)
-
     def to_mermaid(self) -> str:
         """Return the graph as a Mermaid flowchart."""
         from workglow.graph.diagram import to_mermaid
@@ -285,7 +293,16 @@ class TaskGraph:
 
         return mime_bundle(self)
 
-    # ------------------------------------------------------------------ refusals
+    # ------------------------------------------------------------------ checks
+
+    def _judge(self, edge: Dataflow) -> None:
+        source, target, tasks = edge.source, edge.target, self.tasks
+        if source not in tasks or target not in tasks:
+            raise self._unknown_task(target if source in tasks else source)
+        collects = self._admission.collects(edge, tasks[source], tasks[target])
+        entering = self.incoming[target]
+        if entering:
+            refuse_second(edge, entering, self.outgoing[source], collects)
 
     def _known(self, task_id: str) -> Task:
         task = self.tasks.get(task_id)

@@ -26,31 +26,33 @@ def is_plain(value: object, *, tags: bool = False) -> bool:
 
     A key that begins with `$` belongs to a tag, and is plain only when `tags` are allowed.
     """
-    waiting: list[tuple[object, int]] = [(value, 0)]
-    while waiting:
-        part, depth = waiting.pop()
-        kind = type(part)
-        if kind is dict:
-            fields = cast("dict[object, object]", part)
-            if depth > _DEEPEST or not all(type(key) is str and (tags or key[:1] != "$") for key in fields):
+    level = [value]
+    for _ in range(_DEEPEST):
+        deeper: list[object] = []
+        for part in level:
+            if type(part) is dict:
+                fields = cast("dict[object, object]", part)
+                if not all(type(key) is str and _is_text(key) and (tags or key[:1] != "$") for key in fields):
+                    return False
+                deeper.extend(fields.values())
+            elif type(part) is list:
+                deeper.extend(cast("list[object]", part))
+            elif not _is_plain_scalar(part):
                 return False
-            waiting.extend((item, depth + 1) for item in fields.values())
-        elif kind is list:
-            if depth > _DEEPEST:
-                return False
-            waiting.extend((item, depth + 1) for item in cast("list[object]", part))
-        elif kind is float:
-            if not math.isfinite(cast("float", part)):
-                return False
-        elif kind is int:
-            if not -_HIGHEST <= cast("int", part) < _HIGHEST:
-                return False
-        elif kind is str:
-            if not _is_text(cast("str", part)):
-                return False
-        elif part is not None and kind is not bool:
-            return False
-    return True
+        if not deeper:
+            return True
+        level = deeper
+    return False
+
+
+def _is_plain_scalar(value: object) -> bool:
+    if type(value) is str:
+        return _is_text(value)
+    if type(value) is int:
+        return -_HIGHEST <= value < _HIGHEST
+    if type(value) is float:
+        return math.isfinite(value)
+    return value is None or type(value) is bool
 
 
 def _is_text(text: str) -> bool:
@@ -82,9 +84,7 @@ def write_literals(literals: Mapping[str, object], where: str) -> tuple[dict[str
 
 def read_literals(written: Mapping[str, Any], large: Mapping[str, Any]) -> dict[str, object]:
     """Return what `write_literals` was given; CorruptValueError when it cannot be."""
-    return {
-        name: literal if is_plain(literal) else _read(name, literal, large) for name, literal in written.items()
-    }
+    return {name: literal if is_plain(literal) else _read(name, literal, large) for name, literal in written.items()}
 
 
 def _read(name: str, literal: object, large: Mapping[str, Any]) -> object:

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Reader", "graph_from_json", "graph_types", "task_from_json"]
 
+Placed = tuple[str, Any]
+
 _GRAPH_KEYS = frozenset({"format", "tasks", "dataflows", "inputs", "outputs", "merge"})
 _SUBGRAPH_KEYS = _GRAPH_KEYS - {"format", "merge"}
 _TASK_KEYS = frozenset({"id", "type", "defaults", "config", "values", "subgraph", "merge", "entitlements"})
-_DATAFLOW_KEYS = frozenset({"sourceTaskId", "sourceTaskPortId", "targetTaskId", "targetTaskPortId"})
+_DATAFLOW_KEYS = ("sourceTaskId", "sourceTaskPortId", "targetTaskId", "targetTaskPortId")
 _ALL_DATAFLOW_KEYS = frozenset({*_DATAFLOW_KEYS, "transforms"})
 _RETRY_KEYS = frozenset({"attempts", "delay", "factor", "maximum"})
 
@@ -45,7 +47,7 @@ def graph_from_json(
     data: str | bytes | Item, registry: TaskRegistry | None = None, *, allowed_types: Iterable[str] | None = None
 ) -> TaskGraph:
     """Read an envelope, as text or as parsed; see `TaskGraph.from_json`."""
-    envelope = parseas_object(data)
+    envelope = parse_object(data)
     given = envelope.get("format")
     if given is not None and given != FORMAT:
         refuse("$.format", f"is {given!r}, but this workglow reads {FORMAT!r}; a newer workglow may read it")
@@ -69,12 +71,19 @@ class Reader:
         self._tags = tags
 
     def graph(self, items: Item, path: str, depth: int, merge: Merge) -> TaskGraph:
-        """Read the tasks and edges of one graph."""
+        """Read one graph of an envelope."""
         if depth > DEEPEST_GRAPH:
             refuse(path, f"is more than {DEEPEST_GRAPH} graphs deep")
+        tasks = _placed(items.get("tasks"), f"{path}.tasks")
+        edges = _placed(items.get("dataflows"), f"{path}.dataflows")
+        graph = self.build(tasks, edges, depth, merge)
+        _name_ends(graph, items, path)
+        return graph
+
+    def build(self, tasks: Iterable[Placed], edges: Iterable[Placed], depth: int, merge: Merge) -> TaskGraph:
+        """Make a graph of the JSON of its tasks and edges, each with its place."""
         graph = TaskGraph(merge=merge)
-        for number, item in enumerate(as_list(items.get("tasks"), f"{path}.tasks")):
-            place = f"{path}.tasks[{number}]"
+        for place, item in tasks:
             task = self.task(item, place, depth)
             if task.id in graph.tasks:
                 refuse(f"{place}.id", f"is {task.id!r}, the id of an earlier task; ids are unique in a graph")
@@ -82,8 +91,7 @@ class Reader:
                 graph.add_task(task)
             except GraphError as error:
                 raise GraphFormatError(f"{place}.id: {error}") from error
-        _add_edges(graph, as_list(items.get("dataflows"), f"{path}.dataflows"), path)
-        _name_ends(graph, items, path)
+        _add_edges(graph, edges)
         return graph
 
     def task(self, item: object, path: str, depth: int) -> Task:
@@ -163,7 +171,7 @@ class Reader:
     def _literals(self, written: Item, large: Item, path: str) -> dict[str, object]:
         for name, value in written.items():
             if not is_plain(value, tags=True):
-                refuse(f"{path}.{name}", "holds what JSON cannot: NaN, infinity, a key that is no text, or too much depth")
+                refuse(f"{path}.{name}", "is no plain JSON: NaN, infinity, a key that is no text, or nested too deep")
         if not self._tags:
             return dict(written)
         try:
@@ -181,26 +189,30 @@ def graph_types() -> list[type[Task]]:
     return [InputTask, OutputTask, GraphAsTask, MapTask, ForEachTask]
 
 
-def _add_edges(graph: TaskGraph, items: list[Any], path: str) -> None:
-    number = 0
+def _placed(items: object, path: str) -> Iterator[Placed]:
+    for number, item in enumerate(as_list(items, path)):
+        yield f"{path}[{number}]", item
+
+
+def _add_edges(graph: TaskGraph, placed: Iterable[Placed]) -> None:
+    place = "$"
 
     def edges() -> Iterator[Dataflow]:
-        nonlocal number
-        for number, item in enumerate(items):  # noqa: B007  # read where an edge is refused
-            yield _edge(graph, item, f"{path}.dataflows[{number}]")
+        nonlocal place
+        for place, item in placed:  # the place is read below, where an edge is refused
+            yield _edge(graph, item, place)
 
     try:
         graph.add_dataflows(edges())
     except GraphFormatError:
         raise
     except GraphError as error:
-        raise type(error)(f"{path}.dataflows[{number}]: {error}") from error
+        raise type(error)(f"{place}: {error}") from error
 
 
 def _edge(graph: TaskGraph, item: object, path: str) -> Dataflow:
     fields = as_object(item, path)
-    if fields.keys() != _DATAFLOW_KEYS:
-        check_keys(fields, _ALL_DATAFLOW_KEYS, path, required=sorted(_DATAFLOW_KEYS))
+    check_keys(fields, _ALL_DATAFLOW_KEYS, path, required=_DATAFLOW_KEYS)
     source, source_port = fields["sourceTaskId"], fields["sourceTaskPortId"]
     target, target_port = fields["targetTaskId"], fields["targetTaskPortId"]
     for key in _DATAFLOW_KEYS:
@@ -239,9 +251,9 @@ def _name_end(give: Callable[[str, str, str], None], name: str, end: object, pat
 
 def _merge(fields: Item, path: str) -> Merge:
     merge = fields.get("merge", PROPERTY_ARRAY)
-    if merge in (PROPERTY_ARRAY, GRAPH_RESULT_ARRAY):
-        return merge
-    refuse(f"{path}.merge", f"Unknown compound merge strategy: {merge!r}")
+    if merge not in (PROPERTY_ARRAY, GRAPH_RESULT_ARRAY):
+        refuse(f"{path}.merge", f"Unknown compound merge strategy: {merge!r}")
+    return merge
 
 
 def _setting_names(kind: type[Task]) -> dict[str, str] | None:

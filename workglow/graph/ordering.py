@@ -1,7 +1,7 @@
 """Orders of a graph's tasks: one kept while the graph grows, and those that are asked for.
 
-Policy.  Every task has a rank, and every edge climbs.  A new task ranks above all others, so an edge that agrees with the
-order of definition costs one comparison.  An edge that would fall is admitted in one of three ways:
+Policy.  Every task has a rank, and every edge climbs.  A new task ranks above all others, so an edge that agrees with
+the order of definition costs one comparison.  An edge that would fall is admitted in one of three ways:
 
 1. its target has no way out yet: the target moves to the top;
 2. its source has no way in yet: the source moves to the bottom;
@@ -43,6 +43,12 @@ class TopologicalOrder:
         twin.ranks = dict(self.ranks)
         twin.agrees, twin._top, twin._bottom = self.agrees, self._top, self._bottom
         return twin
+
+    def follow(self, order: Iterable[str]) -> None:
+        """Take the ranks from an order that was made in another way."""
+        self.ranks = {task_id: rank for rank, task_id in enumerate(order)}
+        self._bottom, self._top = 0, len(self.ranks)
+        self.agrees = False
 
     def append(self, task_id: str) -> None:
         """Rank a new task above all others."""

@@ -15,12 +15,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from workglow.errors import (
-    GraphTimeoutError,
-    TaskAbortedError,
-    TaskTimeoutError,
-    WorkglowError,
-)
+from workglow.errors import GraphTimeoutError, TaskAbortedError, TaskTimeoutError, WorkglowError
 from workglow.graph.caching import OutputCache
 from workglow.graph.compounds import Compounds
 from workglow.graph.events import Event
@@ -36,6 +31,7 @@ from workglow.values import decode, encode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workglow.graph.conditional import ConditionalTask
     from workglow.graph.environment import Environment
     from workglow.graph.events import EventKind
     from workglow.graph.recovery import Recovery
@@ -358,7 +354,7 @@ class TaskGraphRunner:
 
     def _abort_inside(self, compound: TaskRun) -> None:
         for run in (*self._in_flight, *self._sleeping, *self.schedule.ready, *self.compounds.open_runs):
-            if _is_inside(run, compound):
+            if run.is_inside(compound):
                 self.abort_run(run)
 
     def abort_run(self, run: TaskRun) -> None:
@@ -494,12 +490,3 @@ class TaskGraphRunner:
         if run.status == "running":
             for chunk in cast("tuple[object, ...]", chunks):
                 self.emit("task_chunk", run.path, chunk)
-
-
-def _is_inside(run: TaskRun, compound: TaskRun) -> bool:
-    parent = run.scope.parent
-    while parent is not None:
-        if parent is compound:
-            return True
-        parent = parent.scope.parent
-    return False

@@ -76,6 +76,25 @@ class TaskRun(TaskRow):
         """Take over what was stored."""
         self.__dict__.update(row.__dict__)
 
+    def switch_off(self, task: ConditionalTask, outputs: dict[str, object]) -> None:
+        """Let the ports that a conditional switched off deliver nothing, also after a restart."""
+        wired = {edge.source_port for edge in self.scope.graph.outgoing[self.id]}
+        inactive = task.inactive_ports(self.inputs or {}, outputs, wired)
+        if inactive:
+            import msgspec
+
+            self.inactive = inactive
+            self.state = msgspec.json.encode({"inactive": sorted(inactive)}).decode()
+
+    def is_inside(self, compound: TaskRun) -> bool:
+        """Whether it runs somewhere inside this compound task."""
+        parent = self.scope.parent
+        while parent is not None:
+            if parent is compound:
+                return True
+            parent = parent.scope.parent
+        return False
+
 
 class _TaskRuns(dict[str, TaskRun]):
     """The task runs of a scope, each made when it is first asked for."""

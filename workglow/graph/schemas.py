@@ -1,9 +1,9 @@
 """What a graph takes and gives: the JSON Schemas of its inputs and outputs, and the outputs of its last tasks made one.
 
 Policy.  Named outputs (`graph.outputs`) are taken from where they are named.  Otherwise the results are those of the
-leaves, or, when a leaf is an output task, of the output tasks alone.  If at most one of them can give a result in a run,
-its outputs are the graph's.  If several can, PROPERTY_ARRAY gathers each port into a list, over the leaves that gave it,
-in the order of definition; whether there are lists depends on the graph alone, never on what happened in a run.
+leaves, or, when a leaf is an output task, of the output tasks alone.  If at most one of them can give a result in a
+run, its outputs are the graph's.  If several can, PROPERTY_ARRAY gathers each port into a list, over the leaves that
+gave it, in the order of definition.  Whether there are lists depends on the graph, never on what happened in a run.
 GRAPH_RESULT_ARRAY gives one port `results`, a list of `{"id", "type", "data"}`.
 """
 

@@ -24,7 +24,7 @@ class HoldsGraph(Protocol):
 TaskLike: TypeAlias = "Task | type[Task] | Callable[..., Any] | TaskGraph | HoldsGraph"
 
 
-def make_task(source: TaskLike, id: str | None, values: Mapping[str, Any]) -> Task:  # noqa: A002
+def make_task(source: TaskLike, id: str | None, values: Mapping[str, Any]) -> Task:
     """Return the task that `source` stands for; a graph or workflow becomes one task with that graph inside.
 
     `values` are literals for its inputs, or settings where its class declares them.

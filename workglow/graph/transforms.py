@@ -276,7 +276,7 @@ transform_registry = TransformRegistry(_BUILT_IN)
 def check_transform(transform: Transform, *, registry: TransformRegistry = transform_registry) -> None:
     """Raise GraphError when no transform has that id, or when its params are not what it takes."""
     settings = registry.get(transform.id).params
-    known = {} if settings is None else settings["properties"]
+    known: Mapping[str, Any] = {} if settings is None else settings["properties"]
     for name in transform.params:
         if name not in known:
             takes = f"takes {', '.join(known)}" if known else "takes no params"

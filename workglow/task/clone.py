@@ -21,19 +21,22 @@ def clone(value: Any) -> Any:
 
 def _clone(value: Any, above: tuple[int, ...]) -> Any:
     kind = cast("Any", type(value))
-    if kind is dict or kind is list or kind is tuple:
-        if id(value) in above:
-            raise TaskConfigurationError(_CIRCULAR)
-        above = (*above, id(value))
-        if kind is dict:
-            return {key: _clone(item, above) for key, item in value.items()}
-        return kind(_clone(item, above) for item in value)
-    return value.copy() if is_mutable(value) else value
+    if kind not in (dict, list, tuple):
+        return value.copy() if is_mutable(value) else value
+    if id(value) in above:
+        raise TaskConfigurationError(_CIRCULAR)
+    above = (*above, id(value))
+    if kind is dict:
+        return {key: _clone(item, above) for key, item in value.items()}
+    copies: list[Any] = [_clone(item, above) for item in value]
+    return copies if kind is list else tuple(copies)
 
 
 def is_mutable(value: Any) -> bool:
     """Whether `clone` makes a new object of the value."""
     kind = cast("Any", type(value))
-    if kind in (dict, list, tuple, set, bytearray):
-        return bool(value) or kind is not tuple
+    if kind in (dict, list, set, bytearray):
+        return True
+    if kind is tuple:
+        return any(is_mutable(item) for item in value)
     return kind.__module__ == "numpy" and kind.__name__ == "ndarray"

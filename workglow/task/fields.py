@@ -52,8 +52,12 @@ def is_structure(kind: Any) -> bool:
         or hasattr(known, "__struct_fields__")
         or dataclasses.is_dataclass(known)
         or is_typed_dict(known)
-        or (issubclass(known, tuple) and hasattr(known, "_fields"))
+        or (_is_named_tuple(known))
     )
+
+
+def _is_named_tuple(kind: Any) -> bool:
+    return issubclass(kind, tuple) and hasattr(cast("object", kind), "_fields")
 
 
 def is_open(kind: Any) -> bool:

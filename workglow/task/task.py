@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from workglow.errors import PortError, TaskConfigurationError, TaskInputError, TaskOutputError
-from workglow.task.clone import clone, is_mutable
-from workglow.task.configuration import check_config, check_option, freeze
+from workglow.task.definition import Definition
 from workglow.task.derived import Derived, renew
 from workglow.task.fields import is_structure, make, values_of
 from workglow.task.method import Method, method_of
@@ -18,19 +15,14 @@ from workglow.task.suspension import mode_of
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from workglow.retry import Retry
     from workglow.task.context import TaskContext
 
 __all__ = ["Task"]
 
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
 _DERIVED = ("inputs", "outputs", "mode", "needs_context", "version", "_method", "_preview")
-_FIXED = frozenset(
-    {"id", "title", "description", "defaults", "config", "extras", "timeout", "retry", "cacheable", "type"}
-)
 
 
-class Task:
+class Task(Definition):
     """One piece of work with typed inputs and outputs.  It holds no run state, so one task serves any number of runs.
 
     A subclass writes `execute(inputs, context)` (plain or async), or `execute_stream` (an async generator), and
@@ -43,36 +35,17 @@ class Task:
     TaskInputError for a default that does not fit its port.
     """
 
-    type: ClassVar[str] = "Task"
-    title: ClassVar[str] = ""
-    description: ClassVar[str] = ""
     category: ClassVar[str] = ""
-    cacheable: ClassVar[bool] = True
     side_effects: ClassVar[bool] = False
     inline: ClassVar[bool] = False
-    timeout: ClassVar[float | None] = None
-    retry: ClassVar[Retry | None] = None
     on_interrupt: ClassVar[str] = "retry"
     entitlements: ClassVar[tuple[str, ...]] = ()
     Input: ClassVar[type[BaseModel] | None] = None
     Output: ClassVar[type[BaseModel] | None] = None
-    Config: ClassVar[type[BaseModel] | None] = None
-
-    id: str = ""
-    config: Mapping[str, Any] = _EMPTY
-    extras: Mapping[str, Any] = _EMPTY
-
-    _defaults: Mapping[str, Any] = _EMPTY
-    _copies_defaults = False
 
     if TYPE_CHECKING:
         _method: Method | None
         _preview: Method | None
-
-        @property
-        def inputs(self) -> Ports:
-            """What goes in."""
-            ...
 
         @property
         def outputs(self) -> Ports:
@@ -110,108 +83,22 @@ class Task:
             cls.description = cls.__doc__ or ""
         renew(cls, _DERIVED)
 
-    def __init__(
-        self,
-        *,
-        id: str | None = None,
-        title: str | None = None,
-        description: str | None = None,
-        defaults: Mapping[str, Any] | None = None,
-        extras: Mapping[str, Any] | None = None,
-        timeout: float | None = None,
-        retry: Retry | None = None,
-        cache: bool | None = None,
-        **config: Any,
-    ) -> None:
-        if id is not None:
-            check_option(self.__class__, "id", id)
-            self.__dict__["id"] = id
-        if config or self.Config is not None:
-            self.__dict__["config"] = check_config(self.__class__, self.Config, config)
-        if title is not None or description is not None or extras is not None or cache is not None:
-            self._set(title=title, description=description, extras=extras, cache=cache)
-        if timeout is not None or retry is not None:
-            self._set(timeout=timeout, retry=retry)
-        if defaults:
-            self._set_defaults(defaults)
-
-    def replace(
-        self,
-        *,
-        id: str | None = None,
-        defaults: Mapping[str, Any] | None = None,
-        title: str | None = None,
-        description: str | None = None,
-        extras: Mapping[str, Any] | None = None,
-        timeout: float | None = None,
-        retry: Retry | None = None,
-        cache: bool | None = None,
-        **config: Any,
-    ) -> Self:
-        """Return a task that differs in what is given.  `defaults` take the place of all earlier ones."""
-        changed = object.__new__(self.__class__)
-        changed.__dict__.update(self.__dict__)
-        if id is not None:
-            check_option(self.__class__, "id", id)
-            changed.__dict__["id"] = id
-        if config:
-            changed.__dict__["config"] = check_config(self.__class__, self.Config, {**self.config, **config})
-        if title is not None or description is not None or extras is not None or cache is not None:
-            changed._set(title=title, description=description, extras=extras, cache=cache)
-        if timeout is not None or retry is not None:
-            changed._set(timeout=timeout, retry=retry)
-        if defaults is not None:
-            changed._set_defaults(defaults)
-        return changed
-
-    def _set(self, **options: Any) -> None:
-        for name, value in options.items():
-            if value is None:
-                continue
-            check_option(self.__class__, name, value)
-            kept = MappingProxyType(freeze(value)) if name == "extras" else value
-            self.__dict__["cacheable" if name == "cache" else name] = kept
-
-    def _set_defaults(self, defaults: Mapping[str, Any]) -> None:
-        check_option(self.__class__, "defaults", defaults)
-        try:
-            checked = self.inputs.check_given(freeze(defaults))
-        except PortError as error:
-            raise TaskInputError(f"{self._who}: default {error}") from None
-        self.__dict__["_defaults"] = MappingProxyType(checked)
-        self.__dict__["_copies_defaults"] = any(
-            is_mutable(value) and not hasattr(value, "setflags") for value in checked.values()
-        )
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in _FIXED:
-            raise AttributeError(f"{self._who} cannot be changed; use task.replace({name}=…), which gives a new task.")
-        object.__setattr__(self, name, value)
-
-    @property
-    def defaults(self) -> Mapping[str, Any]:
-        """The values given for inputs.  What is read is the reader's own: no list in it is shared."""
-        if self._copies_defaults:
-            return MappingProxyType({name: _private(value) for name, value in self._defaults.items()})
-        return self._defaults
-
     def call(self, inputs: dict[str, Any], context: TaskContext | None) -> Any:
         """Do the work on checked inputs: the result, a coroutine or an async generator, as `mode` says."""
         method = self._method
         if method is None:
             return self._nothing_to_run()
+        return self._called(method, inputs, context)
+
+    def preview(self, inputs: dict[str, Any], context: TaskContext | None) -> Any:
+        """Call `execute_preview` on checked inputs: its result or a coroutine; None when the task has no preview."""
+        return None if self._preview is None else self._called(self._preview, inputs, context)
+
+    def _called(self, method: Method, inputs: dict[str, Any], context: TaskContext | None) -> Any:
         try:
             given = inputs if method.model is None else make(method.model, inputs)
         except ValueError as error:  # a validator of the author's model
             raise TaskInputError(f"{self._who}: {error}") from error
-        return method.function(self, given, context) if method.takes_context else method.function(self, given)
-
-    def preview(self, inputs: dict[str, Any], context: TaskContext | None) -> Any:
-        """Call `execute_preview` on checked inputs: its result or a coroutine; None when the task has no preview."""
-        method = self._preview
-        if method is None:
-            return None
-        given = inputs if method.model is None else make(method.model, inputs)
         return method.function(self, given, context) if method.takes_context else method.function(self, given)
 
     def check_inputs(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -243,13 +130,6 @@ class Task:
         raise TaskConfigurationError(
             f"{self._who} implements only execute_preview and cannot be run; write execute() or execute_stream()."
         )
-
-    @property
-    def _who(self) -> str:
-        return f"Task {self.id!r} ({self.type})" if self.id else f"Task {self.type}"
-
-    def __repr__(self) -> str:
-        return f"<{self.type} {self.id!r}>" if self.id else f"<{self.type}>"
 
     if TYPE_CHECKING:
 
@@ -306,10 +186,6 @@ class Task:
         from workglow.task.version import code_version
 
         return code_version(cls)
-
-
-def _private(value: Any) -> Any:
-    return value if hasattr(value, "setflags") else clone(value)
 
 
 def _a(result: object) -> str:

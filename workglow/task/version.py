@@ -164,12 +164,13 @@ class _Walk:
             self._constants([value])
 
     def _global(self, path: tuple[str, ...], known: Mapping[str, Any]) -> None:
-        value = known[path[0]]
-        if isinstance(value, ModuleType) and len(path) > 1 and self._inside(value.__name__):
-            if path[1] in vars(value):
-                self._global(path[1:], vars(value))
+        name, *rest = path
+        value = known[name]
+        if isinstance(value, ModuleType) and rest and self._inside(value.__name__):
+            if rest[0] in vars(value):
+                self._global(tuple(rest), vars(value))
         elif not self.value(value):
-            self._data(path[0], value, known)
+            self._data(name, value, known)
 
     def _data(self, name: str, value: object, known: Mapping[str, Any]) -> None:
         """A constant of a module: as its file writes it, else as it is."""
@@ -200,7 +201,7 @@ class _Walk:
         for value in values:
             if isinstance(value, tuple | frozenset):
                 items = cast("Iterable[object]", value)
-                self.texts.append(type(value).__name__)
+                self.texts.append("several")
                 self._constants(sorted(items, key=repr) if isinstance(value, frozenset) else items)
             elif value is None or isinstance(value, str | int | float | complex | bytes):
                 self.texts.append(repr(value))

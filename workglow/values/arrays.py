@@ -55,7 +55,7 @@ def _storable(dtype: numpy.dtype[Any]) -> numpy.dtype[Any]:
         raise Refusal("is an array of records (a structured dtype)", "store one array for each field, in a dict")
     little = dtype.newbyteorder("<")
     if not _DTYPE.fullmatch(little.str):
-        raise Refusal(f"has the dtype {dtype}, which differs between machines", "convert it, e.g. .astype('float64')")
+        raise Refusal(f"has the dtype {dtype}, which means nothing elsewhere", "convert it, e.g. .astype('float64')")
     return little
 
 

@@ -167,19 +167,30 @@ def _rebuild_model(cls: type[Any], fields: dict[str, object]) -> object:
             "__dict__": own,
             "__pydantic_fields_set__": set(fields),
             "__pydantic_extra__": extra if allows_extra else None,
-            "__pydantic_private__": _private(cls),
+            "__pydantic_private__": _private(cls, own),
         }
     )
     return model
 
 
-def _private(cls: type[Any]) -> dict[str, object] | None:
+def _private(cls: type[Any], own: dict[str, object]) -> dict[str, object] | None:
+    """Return the private attributes of a model as they are in a new one."""
     if not cls.__private_attributes__:
         return None
     from pydantic_core import PydanticUndefined
 
-    defaults = {name: attribute.get_default() for name, attribute in cls.__private_attributes__.items()}
-    return {name: value for name, value in defaults.items() if value is not PydanticUndefined}
+    private: dict[str, object] = {}
+    for name, attribute in cls.__private_attributes__.items():
+        factory = attribute.default_factory
+        if factory is None:
+            value = attribute.get_default()
+        elif getattr(attribute, "default_factory_takes_validated_data", False):  # not every pydantic has it
+            value = factory({**own, **private})
+        else:
+            value = factory()
+        if value is not PydanticUndefined:
+            private[name] = value
+    return private
 
 
 def member_of(member: enum.Enum) -> str | int:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["SqliteKnowledge"]
 
 _MOST_WORDS: Final = 32  # in one search; FTS5 refuses expressions deeper than 256
+_LONGEST_WORD: Final = 100  # characters
 
 _FORGET_WORDS = """
 INSERT INTO chunk_text (chunk_text, rowid, text, place)
@@ -263,7 +264,8 @@ def _match_expression(words: Sequence[str]) -> str:
 
     Between quotes nothing is a command to FTS5; a quote is doubled, and NUL would end the expression.
     """
-    plain = (word.replace("\0", " ").encode("utf-8", "replace").decode() for word in words[:_MOST_WORDS])
+    short = (word[:_LONGEST_WORD].replace("\0", " ") for word in words[:_MOST_WORDS])
+    plain = (word.encode("utf-8", "replace").decode() for word in short)
     return " OR ".join('"' + word.replace('"', '""') + '"' for word in plain) or '""'
 
 

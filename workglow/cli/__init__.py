@@ -1,0 +1,16 @@
+"""The command line: `workglow COMMAND`.
+
+Exit codes: 0 done; 1 the work failed, or a file is not well; 2 the command was not understood; 130 interrupted, and
+the run can be resumed.
+"""
+
+from __future__ import annotations
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command that the program was called with."""
+    from workglow.cli.commands import app
+
+    app()

@@ -1,0 +1,115 @@
+"""Graphs as a flat list of tasks, each of which says what it depends on.
+
+    [{"id", "type", "defaults", "config"?, …, "dependencies"?: {port: {"id", "output", "transforms"?}}, "subtasks"?: […]}]
+
+A port that several edges enter has a list of them.  The list has no place for named inputs and outputs of a graph; such
+a graph is written with its boundary drawn as tasks, or as the envelope of `to_json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from workglow.errors import TaskSerializationError
+from workglow.graph.codec import DEEPEST_GRAPH, dataflow_to_json, task_to_json
+from workglow.graph.loading import Reader
+from workglow.graph.schemas import PROPERTY_ARRAY, Merge
+from workglow.graph.shape import Item, as_list, as_object, check_keys, parse_text, refuse
+
+if TYPE_CHECKING:
+    from workglow.graph.graph import TaskGraph
+    from workglow.task import TaskRegistry
+
+__all__ = ["graph_from_dependency_json", "graph_to_dependency_json"]
+
+Placed = tuple[str, Mapping[str, Any]]
+
+
+def graph_to_dependency_json(graph: TaskGraph, *, with_boundary_nodes: bool = False) -> list[dict[str, Any]]:
+    """Write a graph; TaskSerializationError for a task, or names of inputs and outputs, that the form cannot hold."""
+    if with_boundary_nodes:
+        from workglow.graph.boundary import with_boundary_nodes as draw
+
+        graph = draw(graph)
+    if graph.merge != PROPERTY_ARRAY:
+        raise TaskSerializationError(f"Dependency JSON cannot say that the graph merges as {graph.merge}; use to_json.")
+    return _items(graph)
+
+
+def _items(graph: TaskGraph) -> list[dict[str, Any]]:
+    if graph.inputs or graph.outputs:
+        names = ", ".join([*graph.inputs, *graph.outputs])
+        raise TaskSerializationError(f"Dependency JSON cannot hold the graph's own names ({names}); use to_json.")
+    items: list[dict[str, Any]] = []
+    for task_id, task in graph.tasks.items():
+        item = task_to_json(task)
+        if "subgraph" in item:
+            del item["subgraph"]
+            item["subtasks"] = _items(task.subgraph)  # pyright: ignore  # a task with a subgraph in JSON has one
+        dependencies: dict[str, Any] = {}
+        for edge in graph.incoming[task_id]:
+            dependency: dict[str, Any] = {"id": edge.source, "output": edge.source_port}
+            if edge.transforms:
+                dependency["transforms"] = dataflow_to_json(edge)["transforms"]
+            known = dependencies.get(edge.target_port)
+            if known is None:
+                dependencies[edge.target_port] = dependency
+            elif isinstance(known, list):
+                known.append(dependency)
+            else:
+                dependencies[edge.target_port] = [known, dependency]
+        if dependencies:
+            item["dependencies"] = dependencies
+        items.append(item)
+    return items
+
+
+def graph_from_dependency_json(
+    data: str | bytes | Iterable[Item],
+    registry: TaskRegistry | None = None,
+    *,
+    allowed_types: Iterable[str] | None = None,
+) -> TaskGraph:
+    """Read a graph back, with every edge; errors as in `TaskGraph.from_json`."""
+    items = as_list(parse_text(data) if isinstance(data, str | bytes) else data, "$")
+    tasks, edges = _taken_apart(items, "$", 0)
+    merge: Merge = PROPERTY_ARRAY
+    return Reader(registry, allowed_types, tags=True).build(tasks, edges, 0, merge)
+
+
+def _taken_apart(items: list[Any], path: str, depth: int) -> tuple[list[Placed], list[Placed]]:
+    """Return tasks and edges as the envelope has them, each with its place."""
+    if depth > DEEPEST_GRAPH:
+        refuse(path, f"is more than {DEEPEST_GRAPH} graphs deep")
+    tasks: list[Placed] = []
+    edges: list[Placed] = []
+    for number, item in enumerate(items):
+        place = f"{path}[{number}]"
+        fields = dict(as_object(item, place))
+        dependencies = as_object(fields.pop("dependencies", {}), f"{place}.dependencies")
+        edges.extend(_edges(dependencies, fields.get("id"), f"{place}.dependencies"))
+        if "subtasks" in fields:
+            inner = f"{place}.subtasks"
+            inner_tasks, inner_edges = _taken_apart(as_list(fields.pop("subtasks"), inner), inner, depth + 1)
+            fields["subgraph"] = {
+                "tasks": [task for _, task in inner_tasks],
+                "dataflows": [edge for _, edge in inner_edges],
+            }
+        tasks.append((place, fields))
+    return tasks, edges
+
+
+def _edges(dependencies: Item, target: object, path: str) -> Iterator[Placed]:
+    for port, given in dependencies.items():
+        place = f"{path}.{port}"
+        for number, dependency in enumerate(given if isinstance(given, list) else [given]):  # pyright: ignore
+            fields = as_object(dependency, f"{place}[{number}]" if isinstance(given, list) else place)
+            check_keys(fields, ("id", "output", "transforms"), place, required=("id", "output"))
+            edge = {
+                "sourceTaskId": fields["id"],
+                "sourceTaskPortId": fields["output"],
+                "targetTaskId": target,
+                "targetTaskPortId": port,
+            }
+            yield place, {**edge, "transforms": fields["transforms"]} if "transforms" in fields else edge
