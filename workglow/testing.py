@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING
+import os
+import re
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from workglow.errors import TaskConfigurationError, UnknownModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["FakeClock"]
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workglow.storage.records import TaskRow
+
+__all__ = ["CRASH_VARIABLE", "FakeClock", "ScriptedProvider", "forbid_model_calls", "install_crash_points"]
+
+
+# ---------------------------------------------------------------------- time
 
 
 class _FakeTimer:
@@ -21,7 +35,7 @@ class _FakeTimer:
 
 
 class FakeClock:
-    """A clock that stands still until a test advances it; timers fire in order of their time, on the way."""
+    """A clock that stands still until a test advances it; timers fire in the order of their time, on the way."""
 
     def __init__(self, now: int = 1_700_000_000_000) -> None:
         self._milliseconds = now
@@ -29,15 +43,22 @@ class FakeClock:
         self._order = itertools.count()
 
     def now(self) -> int:
+        """Milliseconds since 1970."""
         return self._milliseconds
 
     def monotonic(self) -> float:
+        """Seconds."""
         return self._milliseconds / 1000
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> _FakeTimer:
+        """Call back when the clock has been advanced by `delay` seconds."""
         timer = _FakeTimer(callback)
         heapq.heappush(self._timers, (self._milliseconds + delay * 1000, next(self._order), timer))
         return timer
+
+    def waiting(self) -> int:
+        """How many timers have neither fired nor been cancelled."""
+        return sum(timer.callback is not None for _, _, timer in self._timers)
 
     def advance(self, seconds: float) -> None:
         """Move the time forward, calling back what falls due on the way."""
@@ -45,6 +66,78 @@ class FakeClock:
         while self._timers and self._timers[0][0] <= end:
             due, _, timer = heapq.heappop(self._timers)
             self._milliseconds = max(self._milliseconds, round(due))
-            if timer.callback is not None:
-                timer.callback()
+            callback, timer.callback = timer.callback, None
+            if callback is not None:
+                callback()
         self._milliseconds = round(end)
+
+
+# ---------------------------------------------------------------------- crashes
+
+CRASH_VARIABLE = "WORKGLOW_CRASH"
+"""Names a moment, as in `complete.inside:3`: the process kills itself there the third time it gets there."""
+
+_POINT = re.compile(r"(?P<kind>\w+)\.(?P<moment>before|inside|after):(?P<count>\d+)")
+
+
+def install_crash_points(point: str | None = None) -> None:
+    """Let this process kill itself with SIGKILL at a moment of a transition; call it first in a test's child process.
+
+    `point` is `kind.moment:n`, by default from the environment variable WORKGLOW_CRASH; without either nothing happens.
+    Kinds: begin (a run), start, complete, reuse, fail, retry, open (a loop's items), disable, finish (a run).
+    Moments: before the transaction, inside it with everything written but the commit, and after it.
+    """
+    point = point or os.environ.get(CRASH_VARIABLE)
+    if not point:
+        return
+    match = _POINT.fullmatch(point)
+    if match is None:
+        raise TaskConfigurationError(f"{point!r} is no crash point; write kind.moment:n, as in 'complete.inside:3'.")
+    from workglow.storage.sqlite.journal import SqliteJournal
+
+    reached = itertools.count(1)
+    write, commit = SqliteJournal._write, SqliteJournal.commit  # pyright: ignore[reportPrivateUsage]
+
+    def at(moment: str, kinds: set[str]) -> None:
+        if moment == match["moment"] and match["kind"] in kinds and next(reached) == int(match["count"]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def crashing_write(self: SqliteJournal, db: Any, rows: Sequence[TaskRow], status: str | None, *rest: Any) -> None:
+        kinds = _kinds(self, rows, status)
+        at("before", kinds)
+        write(self, db, rows, status, *rest)
+        at("inside", kinds)
+
+    def crashing_commit(self: SqliteJournal, rows: Sequence[TaskRow], **options: Any) -> Any:
+        kinds = _kinds(self, rows, options.get("status"))
+        waiting = commit(self, rows, **options)
+        if waiting is None:
+            at("after", kinds)
+            return None
+
+        async def wait() -> None:
+            await waiting
+            at("after", kinds)
+
+        return wait()
+
+    SqliteJournal._write = crashing_write  # pyright: ignore[reportPrivateUsage]
+    SqliteJournal.commit = crashing_commit
+
+
+def _kinds(journal: Any, rows: Sequence[TaskRow], status: str | None) -> set[str]:
+    kinds = {"begin"} if journal._begin is not None else set[str]()
+    for row in rows:
+        if row.status == "running":
+            kinds.add("open" if row.holds_others else "start")
+        elif row.status == "completed":
+            kinds.add("reuse" if row.source_id else "complete")
+        elif row.status == "pending" and row.attempt:
+            kinds.add("retry")
+        elif row.status == "failed":
+            kinds.add("fail")
+        elif row.status == "disabled":
+            kinds.add("disable")
+    if status is not None:
+        kinds.add("finish")
+    return kinds

@@ -111,4 +111,4 @@ def _checked(model: EmbeddingModel, texts: Sequence[str], given: object) -> Vect
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(lengths).all():
         raise KnowledgeError(f"The model {model.name!r} returned vectors that hold NaN or infinity.")
-    return vectors / np.where(lengths > 0, lengths, 1)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)

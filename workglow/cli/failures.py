@@ -18,7 +18,7 @@ def show_failure(error: WorkglowError) -> None:
     place = _place(error)
     if place:
         screen.line(f"  {place}")
-    for line in (remedy, _hint(error)):
+    for line in (remedy, _hint(error), *getattr(error, "__notes__", ())):
         if line:
             screen.line(f"  {line}")
 

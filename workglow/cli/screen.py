@@ -95,7 +95,13 @@ class Screen:
             table.add_column(header, justify="right" if number in numbers else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(as_text, row))
-        self.console.print(table)
+        if self.terminal:
+            self.console.print(table)
+            return
+        with self.console.capture() as captured:
+            self.console.print(table)
+        for line in captured.get().splitlines():
+            self.console.print(line.rstrip(), soft_wrap=True)
 
     def json(self, value: object) -> None:
         """Write one JSON document."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["import_tasks"]
 
+_OWN = {__file__, importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"}
+"""Where an import passes through whatever goes wrong."""
+
 
 def import_tasks(named: Iterable[str] | None) -> None:
     """Import each file or module; what cannot be imported is a usage error that says why and where."""
@@ -53,6 +56,6 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _said(error: Exception) -> str:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in _OWN]
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"

@@ -34,6 +34,7 @@ __all__ = [
     "check_main",
     "mark_closed",
     "mark_open",
+    "misfit",
     "place_of",
     "read_marker",
     "seal",
@@ -100,7 +101,12 @@ def check_log(path: str, db: apsw.Connection, alone: Marker | None, vfs: str = "
             break
         seen = (alone, view)
         alone = _read_alone(path, vfs)
-    raise HalfCopyError(
+    raise misfit(path)
+
+
+def misfit(path: str) -> HalfCopyError:
+    """The error of a main file and a log that do not belong together."""
+    return HalfCopyError(
         f"{path} and {os.path.basename(path)}-wal do not belong together: they were copied at different times.  "
         "Copy both again while the project is closed, or make one complete file with `workglow copy`."
     )
@@ -138,7 +144,7 @@ def seal(db: apsw.Connection, cycle: int) -> None:
 
 def mark_closed(db: apsw.Connection) -> None:
     """Note in a transaction that nobody has the file open any more."""
-    db.execute("UPDATE project SET state = 'closed', cycle = cycle + 1, sealed = cycle + 1")
+    db.execute("UPDATE project SET state = 'closed', cycle = cycle + 1")
 
 
 def _read_alone(path: str, vfs: str) -> Marker | None:

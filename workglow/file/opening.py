@@ -13,7 +13,7 @@ from workglow.file.connection import STATEMENTS, close_reader, connect, connect_
 from workglow.file.copy import write_copy
 from workglow.file.failures import explain
 from workglow.file.header import check_header, read_header
-from workglow.file.marker import Marker, check_log, check_main
+from workglow.file.marker import Marker, check_log, check_main, misfit
 from workglow.file.migrations import apply, expected_schema, migrations, schema_of
 from workglow.file.place import check_place, check_writable, log_size
 from workglow.file.pragmas import NORMAL, configure, make_wal, shape_new_file, synchronous
@@ -109,9 +109,14 @@ def _check_before_sqlite(path: str, vfs: str) -> Marker | None:
 
 def _check_content(db: apsw.Connection, path: str, alone: Marker | None, vfs: str) -> Marker | None:
     """Check what main file and log say together."""
-    version, objects = db.execute(
-        "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version"
-    ).get
+    try:
+        version, objects = db.execute(
+            "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version"
+        ).get
+    except apsw.CorruptError:
+        if alone is not None and log_size(path):  # sound alone, so it is the log that does not fit
+            raise misfit(path) from None
+        raise
     if version > len(migrations()):
         raise NewerFileError(
             f"{path} was written by a newer workglow: its format is number {version}, this one knows up to "

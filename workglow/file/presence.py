@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import apsw
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from workglow.file.transaction import Transaction
 
 __all__ = ["arrive", "depart"]
+
+_PAUSE: Final = 0.01  # seconds
 
 
 def arrive(transaction: Transaction, path: str, now: int, *, unmarked: bool) -> Session:
@@ -31,8 +34,7 @@ def arrive(transaction: Transaction, path: str, now: int, *, unmarked: bool) -> 
             db.execute("UPDATE project SET place = ?", (place,))
         session = begin_session(db, now)
     if cycle is not None:
-        logged, moved = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        if logged == moved:
+        if _move_log(db):
             with transaction:
                 seal(db, cycle)
     return session
@@ -50,5 +52,22 @@ def depart(transaction: Transaction, session_id: int, now: int) -> None:
             mark_closed(db)
     marker = read_marker(db)
     if marker is not None and marker.state == "closed":
-        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)  # a reader elsewhere may keep the log from vanishing
+        _move_log(db)  # a reader elsewhere may keep the log from vanishing
         keep_log_on_close(db, False)
+
+
+def _move_log(db: apsw.Connection) -> bool:
+    """Checkpoint, after another process that is at it; True when all of the log is in the main file.
+
+    It may fail, for want of space: the log keeps what it holds.
+    """
+    for _ in range(100):
+        try:
+            logged, moved = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:
+            time.sleep(_PAUSE)
+        except apsw.Error:
+            return False
+        else:
+            return logged == moved
+    return False

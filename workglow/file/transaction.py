@@ -164,10 +164,10 @@ class Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         gate = self._gate
+        if error is not None:
+            gate.abandon(error, self._sync)
+            return
         try:
-            if error is not None:
-                gate.abandon(error, self._sync)
-                return
             gate.execute("COMMIT")
         except BaseException as failure:
             gate.abandon(failure, self._sync)

@@ -137,6 +137,7 @@ class Upkeep:
         """Move what the log holds into the main file when it is much; True when all of it was moved."""
         if self._db is None:
             self._db = connect(self._gate.path, busy_timeout=0.05, vfs=self._vfs)
+            self._db.pragma("user_version")  # a connection that has read nothing does not know its log
         logged, moved = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
         if logged < self._tried:
             self._tried = 0

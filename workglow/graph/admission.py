@@ -27,7 +27,7 @@ class Admission:
         """Return whether the port that the edge enters takes several edges.
 
         Raises UnknownPortError for a port that is not there, and IncompatiblePortsError when no value of the one port
-        can ever fit the other.  An edge with transforms is judged by the values it delivers.
+        can ever fit the other.  An edge with transforms is judged by what they make of the source's values.
         """
         given, taken = source.outputs, target.inputs
         key = (id(given), edge.source_port, id(taken), edge.target_port)
@@ -42,9 +42,10 @@ class Admission:
 
 
 def _judge(edge: Dataflow, source: Task, target: Task) -> bool:
-    given = port_schema(source, edge.source_port, of_outputs=True)
+    given = _transformed(edge, port_schema(source, edge.source_port, of_outputs=True))
     taken = port_schema(target, edge.target_port, of_outputs=False)
-    if edge.source_port != ERROR_PORT and not edge.transforms and compatibility(given, taken) == "incompatible":
+    # What a failure carries reaches its handler as it is: ports that the handler does not have are left out.
+    if edge.source_port != ERROR_PORT and compatibility(given, taken) == "incompatible":
         raise IncompatiblePortsError(
             f"{edge.id} can never work: {source.type} gives {describe_schema(given)}, "
             f"but {target.type} takes {describe_schema(taken)}. Connect other ports, or put a task in between."
@@ -52,6 +53,16 @@ def _judge(edge: Dataflow, source: Task, target: Task) -> bool:
     if edge.target_port == ALL_PORTS:
         return True
     return edge.target_port in target.inputs and target.inputs[edge.target_port].collect
+
+
+def _transformed(edge: Dataflow, schema: Any) -> Any:
+    if edge.transforms:
+        from workglow.graph.transforms import check_transform, infer
+
+        for transform in edge.transforms:
+            check_transform(transform)
+            schema = infer(transform, schema)
+    return schema
 
 
 def refuse_second(edge: Dataflow, entering: list[Dataflow], leaving: list[Dataflow], collects: bool) -> None:

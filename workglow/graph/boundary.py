@@ -51,6 +51,11 @@ class BoundaryTask(Task):
         if options.get("defaults"):
             self._set_defaults(options["defaults"])
 
+    @classmethod
+    def of(cls, schema: Mapping[str, Any] | None, **options: Any) -> Self:
+        """Make the task with a schema that is written by hand, or with none."""
+        return cls(**options) if schema is None else cls(output_schema={**schema, _MANUAL: True}, **options)
+
     def replace(self, **changes: Any) -> Self:
         """Return a task that differs in what is given; one schema is both its input and its output."""
         schema = changes.pop("output_schema", None) or changes.pop("input_schema", None)

@@ -160,11 +160,11 @@ def _settings(task: Task) -> Item:
 
 def _dumped(model: Any, name: str, value: object) -> object:
     """Return what pydantic writes for one setting; what it cannot write stays, for the tags to try."""
-    if is_plain(value):
+    if value is None or isinstance(value, str | int):
         return value
     try:
         made = model.model_construct(**{name: value})
-        return made.model_dump(mode="json", by_alias=False, include={name})[name]
+        return next(iter(made.model_dump(mode="json", by_alias=True, include={name}).values()))
     except ValueError:  # pydantic's own error for what has no JSON form
         return value
 

@@ -50,6 +50,10 @@ class Controller(Protocol):
         """Is there nothing left to open and nothing open?"""
         ...
 
+    def progress(self) -> tuple[float, str] | None:
+        """How far it is, from 0 to 1 and in words; None when the tasks inside say enough."""
+        ...
+
     def outputs(self, recall: Callable[[int], dict[str, object]]) -> dict[str, object]:
         """The task's own outputs.  `recall` reads back what a scope gave in an earlier process."""
         ...
@@ -134,6 +138,9 @@ class GroupController:
 
     def finished(self) -> bool:
         return self._outputs is not None
+
+    def progress(self) -> None:
+        return None
 
     def outputs(self, recall: Callable[[int], dict[str, object]]) -> dict[str, object]:
         return cast("dict[str, object]", self._outputs)

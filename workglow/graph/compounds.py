@@ -32,6 +32,7 @@ class Compounds:
         """Begin a compound task whose inputs are known."""
         task: GraphAsTask = run.task  # pyright: ignore[reportAssignmentType]
         self.open_runs[run] = None
+        run.holds_others = True
         try:
             run.controller = task.controller(run.inputs or {}, None)
         except WorkglowError as error:
@@ -82,6 +83,7 @@ class Compounds:
         """Give a compound task that an earlier process began its controller back."""
         task: GraphAsTask = run.task  # pyright: ignore[reportAssignmentType]
         self.open_runs[run] = None
+        run.holds_others = True
         run.controller = task.controller(inputs, msgspec.json.decode(run.state or "{}"))
 
     def closed(self, scope: Scope) -> None:
@@ -90,7 +92,12 @@ class Compounds:
         assert run is not None
         if run.status != "running":
             return
-        run.controller.closed(scope.index, scope_results(scope, self._runner.outputs_of))
+        controller: Controller = run.controller
+        controller.closed(scope.index, scope_results(scope, self._runner.outputs_of))
+        progress = controller.progress() if self._runner.environment.listeners else None
+        if progress is not None:
+            run.progress = progress[0]
+            self._runner.emit("task_progress", run.path, progress)
         self.advance(run)
 
     def failed(self, scope: Scope, failure: WorkglowError) -> None:

@@ -15,7 +15,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, NotRequired, cast
+from typing import Any, ClassVar, NotRequired, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, with_config
 from typing_extensions import TypedDict
@@ -39,12 +39,12 @@ _NUMBERED = re.compile(r".+_(?P<branch>[1-9]\d*|else)", re.DOTALL)
 class Branch(TypedDict):
     """A way out: it is taken when `condition` holds, which is a function of the inputs or a Condition.
 
-    Without a condition it is taken only as the default.  `output_port` is its id unless it is given.
+    Without a condition it is taken only as the default.  Its output port has the name of its id unless one is given.
     """
 
     id: str
     condition: NotRequired[Callable[[dict[str, Any]], object] | Condition | None]
-    output_port: NotRequired[Annotated[str, Field(alias="outputPort")]]
+    outputPort: NotRequired[str]
 
 
 @with_config(_CLOSED)
@@ -59,7 +59,7 @@ class _ConditionBranch(TypedDict):
 class _ConditionConfig(TypedDict):
     branches: list[_ConditionBranch]
     exclusive: NotRequired[bool]
-    default_branch: NotRequired[Annotated[str | None, Field(alias="defaultBranch")]]
+    defaultBranch: NotRequired[str | None]
 
 
 class _Config(BaseModel):
@@ -74,7 +74,7 @@ class _Config(BaseModel):
 class ConditionalTask(Task):
     """Route values: `branches=[{"id": "high", "condition": lambda inputs: inputs["value"] > 5}, …]`.
 
-    Each branch is a dict with `id`, `condition` and, if the port is to have another name, `output_port`.  A condition
+    Each branch is a dict with `id`, `condition` and, if the port is to have another name, `outputPort`.  A condition
     is a function of the inputs, or data such as `{"field": "value", "operator": "greater_than", "value": 5}`; only a
     task whose conditions are data can be stored.  `exclusive=False` takes every branch whose condition holds;
     `default_branch` names the one to take when none does.
@@ -87,6 +87,7 @@ class ConditionalTask(Task):
     title: ClassVar[str] = "Condition"
     description: ClassVar[str] = "Decides which of the tasks behind it run."
     category: ClassVar[str] = "Flow control"
+    version = "1"  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
     cacheable: ClassVar[bool] = False
     inline: ClassVar[bool] = True
     Config: ClassVar[type[BaseModel] | None] = _Config
@@ -139,7 +140,7 @@ class ConditionalTask(Task):
             return {ACTIVE_BRANCHES: []}
         passed = {name: value for name, value in inputs.items() if name != _CONDITION_CONFIG}
         branches = [Branch(id=row["id"], condition=cast("Condition", row)) for row in config["branches"]]
-        active = self._active(branches, config.get("exclusive", True), config.get("default_branch"), passed)
+        active = self._active(branches, config.get("exclusive", True), config.get("defaultBranch"), passed)
         numbers = _numbers(config, active)
         copied = {f"{name}_{number}": value for number in numbers for name, value in passed.items()}
         return {ACTIVE_BRANCHES: active, **copied}
@@ -204,4 +205,4 @@ def _numbers(config: _ConditionConfig, active: list[str]) -> list[str]:
 
 
 def _port_of(branch: Branch) -> str:
-    return branch.get("output_port") or branch["id"]
+    return branch.get("outputPort") or branch["id"]

@@ -1,6 +1,7 @@
 """Graphs as a flat list of tasks, each of which says what it depends on.
 
-    [{"id", "type", "defaults", "config"?, …, "dependencies"?: {port: {"id", "output", "transforms"?}}, "subtasks"?: […]}]
+    [{"id", "type", "defaults", "config"?, …, "subtasks"?: […],
+      "dependencies"?: {port: {"id", "output", "transforms"?}}}]
 
 A port that several edges enter has a list of them.  The list has no place for named inputs and outputs of a graph; such
 a graph is written with its boundary drawn as tasks, or as the envelope of `to_json`.
@@ -18,6 +19,7 @@ from workglow.graph.schemas import PROPERTY_ARRAY, Merge
 from workglow.graph.shape import Item, as_list, as_object, check_keys, parse_text, refuse
 
 if TYPE_CHECKING:
+    from workglow.graph.dataflow import Dataflow
     from workglow.graph.graph import TaskGraph
     from workglow.task import TaskRegistry
 
@@ -47,22 +49,20 @@ def _items(graph: TaskGraph) -> list[dict[str, Any]]:
         if "subgraph" in item:
             del item["subgraph"]
             item["subtasks"] = _items(task.subgraph)  # pyright: ignore  # a task with a subgraph in JSON has one
-        dependencies: dict[str, Any] = {}
-        for edge in graph.incoming[task_id]:
-            dependency: dict[str, Any] = {"id": edge.source, "output": edge.source_port}
-            if edge.transforms:
-                dependency["transforms"] = dataflow_to_json(edge)["transforms"]
-            known = dependencies.get(edge.target_port)
-            if known is None:
-                dependencies[edge.target_port] = dependency
-            elif isinstance(known, list):
-                known.append(dependency)
-            else:
-                dependencies[edge.target_port] = [known, dependency]
-        if dependencies:
-            item["dependencies"] = dependencies
+        if graph.incoming[task_id]:
+            item["dependencies"] = _dependencies(graph.incoming[task_id])
         items.append(item)
     return items
+
+
+def _dependencies(edges: Iterable[Dataflow]) -> dict[str, Any]:
+    by_port: dict[str, list[dict[str, Any]]] = {}
+    for edge in edges:
+        dependency: dict[str, Any] = {"id": edge.source, "output": edge.source_port}
+        if edge.transforms:
+            dependency["transforms"] = dataflow_to_json(edge)["transforms"]
+        by_port.setdefault(edge.target_port, []).append(dependency)
+    return {port: given[0] if len(given) == 1 else given for port, given in by_port.items()}
 
 
 def graph_from_dependency_json(

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from workglow.clock import SystemClock
 from workglow.errors import CodeChangedError, RunStateError, WorkglowError
+from workglow.graph.boundary import InputTask, OutputTask
+from workglow.graph.compound import GraphAsTask
+from workglow.graph.conditional import ConditionalTask
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
-from workglow.graph.loading import graph_types
+from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.options import RunOptions
 from workglow.graph.recovery import Recovery
 from workglow.graph.restart import plan_restart
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "OnChange"]
 
+_GRAPH_TYPES = (InputTask, OutputTask, ConditionalTask, GraphAsTask, MapTask, ForEachTask)
+
 OnChange = Literal["error", "keep", "rerun"]
 
 
@@ -47,7 +52,7 @@ class Engine:
     project: object = None
 
     def __post_init__(self) -> None:
-        for kind in graph_types():  # whatever else a registry allows, a stored graph may branch and loop
+        for kind in _GRAPH_TYPES:  # whatever else a registry allows, a stored graph may branch and loop
             self.registry.register(kind)
 
     async def run(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from threading import get_ident
 from typing import TYPE_CHECKING, cast
 
 from workglow.errors import TaskConfigurationError, TaskTimeoutError
-from workglow.graph.streams import Accumulator
+from workglow.graph.streams import Accumulator, StreamChunk
 from workglow.graph.threads import Threads
-from workglow.task import CancelSignal, TaskContext
+from workglow.task import TaskContext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from workglow.clock import Clock
+    from workglow.graph.environment import Environment
+    from workglow.graph.events import EventKind
     from workglow.graph.schedule import TaskRun
 
-__all__ = ["Execution", "milliseconds", "step"]
+__all__ = ["Execution", "Reports", "milliseconds", "step"]
 
 _THREADS = 32
 _GRACE = 0.2
@@ -26,22 +29,75 @@ _GRACE = 0.2
 Done = "Callable[[TaskRun, object, BaseException | None], None]"
 
 
+class Reports:
+    """Tells the listeners what running tasks report: their progress, and the pieces of their streams.
+
+    `error` is what a listener raised meanwhile: it ends the run, but must not count as the task's own.
+    """
+
+    def __init__(
+        self, environment: Environment, emit: Callable[[EventKind, str, object], None], wake: Callable[[], None]
+    ) -> None:
+        self.error: Exception | None = None
+        self._environment = environment
+        self._emit = emit
+        self._wake = wake
+
+    def context(self, run: TaskRun) -> TaskContext:
+        """Make the context that the task is given; it may report progress from any thread."""
+        environment = self._environment
+        loop, thread, attempt = asyncio.get_running_loop(), get_ident(), run.attempt
+
+        def on_progress(fraction: float, message: str) -> None:
+            if get_ident() == thread:
+                self._progress(run, attempt, fraction, message)
+            else:
+                loop.call_soon_threadsafe(self._progress, run, attempt, fraction, message)
+
+        return TaskContext(
+            run_id=environment.run_id,
+            path=run.path,
+            attempt=attempt,
+            clock=environment.clock,
+            registry=environment.registry,
+            project=environment.project,
+            project_uid=environment.project_uid,
+            on_progress=on_progress,
+        )
+
+    def _progress(self, run: TaskRun, attempt: int, fraction: float, message: str) -> None:
+        if run.attempt == attempt and run.status == "running":
+            run.progress = fraction
+            self._tell("task_progress", run.path, (fraction, message))
+
+    def chunks(self, run: TaskRun, chunks: tuple[StreamChunk, ...]) -> None:
+        """Tell what a stream yielded."""
+        if run.status == "running":
+            for chunk in chunks:
+                self._tell("task_chunk", run.path, chunk)
+
+    def _tell(self, kind: EventKind, path: str, data: object) -> None:
+        try:
+            self._emit(kind, path, data)
+        except Exception as error:
+            self.error = self.error or error
+            self._wake()
+
+
 class Execution:
     """Runs task bodies and reports each result once, to `done(run, result, error)`, on the event loop's thread."""
 
     def __init__(
         self,
         done: Callable[[TaskRun, object, BaseException | None], None],
+        reports: Reports,
         *,
         clock: Clock,
-        make_context: Callable[[TaskRun], TaskContext],
-        on_chunk: Callable[[TaskRun, object], None],
         threads: int | None,
     ) -> None:
         self._done = done
         self._clock = clock
-        self._make_context = make_context
-        self._on_chunk = on_chunk
+        self._reports = reports
         self._thread_limit = min(threads or _THREADS, _THREADS)
         self._threads: Threads | None = None
         self._coroutines: set[asyncio.Task[object]] = set()
@@ -76,7 +132,7 @@ class Execution:
         task.add_done_callback(lambda finished: self._coroutine_done(run, finished))
 
     def _context(self, run: TaskRun) -> TaskContext:
-        context = run.context = self._make_context(run)
+        context = run.context = self._reports.context(run)
         return context
 
     async def _coroutine(self, run: TaskRun, context: TaskContext) -> object:
@@ -92,7 +148,7 @@ class Execution:
         events = cast("AsyncIterator[object]", run.task.call(cast("dict[str, object]", run.inputs), context))
         try:
             async for event in events:
-                self._on_chunk(run, accumulator.add(event))
+                self._reports.chunks(run, accumulator.add(event))
         finally:
             if context.owns:
                 await context.adispose()

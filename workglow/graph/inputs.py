@@ -40,14 +40,14 @@ def gather(run: TaskRun, task: Task, outputs_of: Callable[[TaskRun], dict[str, o
         if outputs is None:
             outputs = outputs_of(source)
         port = edge.source_port
-        if edge.transforms:
-            value = _transformed(edge, outputs[port] if port in outputs else outputs)
-        elif port in outputs:
+        if port in outputs:
             value = outputs[port]
         elif port == ALL_PORTS or port == ERROR_PORT:
             value = outputs
         else:
             continue  # an optional output that was not given leaves the target's default in force
+        if edge.transforms:
+            value = _transformed(edge, value)
         name = edge.target_port
         if name == ALL_PORTS:
             values.update(_spread(edge, task, value))

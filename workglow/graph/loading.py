@@ -9,6 +9,7 @@ order in which a file lists them costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from workglow.errors import (
@@ -31,7 +32,7 @@ from workglow.task import task_registry
 if TYPE_CHECKING:
     from workglow.task import Task, TaskRegistry
 
-__all__ = ["Reader", "graph_from_json", "graph_types", "task_from_json"]
+__all__ = ["Reader", "graph_from_json", "task_from_json"]
 
 Placed = tuple[str, Any]
 
@@ -41,6 +42,15 @@ _TASK_KEYS = frozenset({"id", "type", "defaults", "config", "values", "subgraph"
 _DATAFLOW_KEYS = ("sourceTaskId", "sourceTaskPortId", "targetTaskId", "targetTaskPortId")
 _ALL_DATAFLOW_KEYS = frozenset({*_DATAFLOW_KEYS, "transforms"})
 _RETRY_KEYS = frozenset({"attempts", "delay", "factor", "maximum"})
+_GRAPH_TYPES = {
+    "InputTask": "boundary",
+    "OutputTask": "boundary",
+    "ConditionalTask": "conditional",
+    "GraphAsTask": "compound",
+    "ForEachTask": "map",
+    "MapTask": "map",
+}
+"""What graphs are made of, and where it is; known without being registered."""
 
 
 def graph_from_json(
@@ -66,7 +76,6 @@ class Reader:
 
     def __init__(self, registry: TaskRegistry | None, allowed_types: Iterable[str] | None, *, tags: bool) -> None:
         self._registry = task_registry if registry is None else registry
-        self._is_default = registry is None
         self._allowed = None if allowed_types is None else frozenset(allowed_types)
         self._tags = tags
 
@@ -133,10 +142,8 @@ class Reader:
     def _type(self, name: str, path: str) -> type[Task]:
         if self._allowed is not None and name not in self._allowed:
             refuse(f"{path}.type", f'Task type "{name}" is not in the allowed types list')
-        if self._is_default and name not in self._registry:
-            for kind in graph_types():
-                if kind.type == name:
-                    return kind
+        if name in _GRAPH_TYPES and name not in self._registry:
+            return getattr(import_module(f"workglow.graph.{_GRAPH_TYPES[name]}"), name)
         try:
             return self._registry.get(name)
         except UnknownTaskTypeError as error:
@@ -178,15 +185,6 @@ class Reader:
             return read_literals(written, large)
         except CorruptValueError as error:
             raise GraphFormatError(f"{path}: {error}") from error
-
-
-def graph_types() -> list[type[Task]]:
-    """Return the task types that belong to graphs themselves, which every default registry knows."""
-    from workglow.graph.boundary import InputTask, OutputTask
-    from workglow.graph.compound import GraphAsTask
-    from workglow.graph.map import ForEachTask, MapTask
-
-    return [InputTask, OutputTask, GraphAsTask, MapTask, ForEachTask]
 
 
 def _placed(items: object, path: str) -> Iterator[Placed]:

@@ -195,6 +195,10 @@ class _MapController:
     def finished(self) -> bool:
         return self._live == 0 and self._opened >= self._plan.count
 
+    def progress(self) -> tuple[float, str]:
+        done, count = self._opened - self._live, self._plan.count
+        return done / count, f"{self._task.title} {done}/{count}"
+
     def outputs(self, recall: Callable[[int], dict[str, object]]) -> dict[str, object]:
         if self._task.config["discard_results"]:
             return {}

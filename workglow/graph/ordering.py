@@ -74,7 +74,8 @@ class TopologicalOrder:
             self._bottom -= 1
             ranks[source] = self._bottom
         else:
-            self._exchange(self._below(source, low, incoming), self._above(source, target, high, outgoing))
+            above = self._above(source, target, high, outgoing)  # first, because it finds the cycle
+            self._exchange(self._below(source, low, incoming), above)
 
     def _above(self, source: str, target: str, high: int, outgoing: Edges) -> list[str]:
         ranks = self.ranks

@@ -67,6 +67,8 @@ class Recovery:
         prefix, _, id = row.path.rpartition("/")
         scope = self._scope(prefix + "/" if prefix else "")
         run = scope.runs[id]
+        if run.controller is not None:
+            return  # something inside it brought it back already
         run.adopt(row)
         run.task = scope.graph.tasks[id]
         self._runner.schedule.restore(run)
@@ -74,7 +76,7 @@ class Recovery:
         if parent is not None and parent.status != "running":
             self._runner.abort_run(run)
         elif run.status == "running" and run.task.mode == "compound":
-            self._runner.compounds.restore(run, self._inputs(run))
+            self._restore_compound(run)
         elif run.status == "running":
             self._interrupt(run)
         else:
@@ -88,15 +90,21 @@ class Recovery:
         if match is None:
             raise RunStateError(f"The run has a task inside '{prefix}', which is no place in its graph.")
         above, _, id = match["parent"].rpartition("/")
-        parent = self._scope(above + "/" if above else "").runs[id]
+        outer = self._scope(above + "/" if above else "")
+        parent = outer.runs[id]
+        if parent.controller is None:
+            parent.task = outer.graph.tasks[id]
+            self._runner.schedule.restore(parent)
+            self._restore_compound(parent)
         index = int(match["index"] or 0)
         scope = self._runner.compounds.scope(parent, index, stored=self._journal.row)
         parent.controller.reopened(index)
         self._hold(scope)
         return scope
 
-    def _inputs(self, run: TaskRun) -> dict[str, object]:
-        return run.task.check_inputs(gather(run, run.task, self._runner.outputs_of))
+    def _restore_compound(self, run: TaskRun) -> None:
+        inputs = run.task.check_inputs(gather(run, run.task, self._runner.outputs_of))
+        self._runner.compounds.restore(run, inputs)
 
     def _interrupt(self, run: TaskRun) -> None:
         runner = self._runner

@@ -19,18 +19,15 @@ from workglow.errors import GraphTimeoutError, TaskAbortedError, TaskTimeoutErro
 from workglow.graph.caching import OutputCache
 from workglow.graph.compounds import Compounds
 from workglow.graph.events import Event
-from workglow.graph.execution import Execution, milliseconds, step
+from workglow.graph.execution import Execution, Reports, milliseconds, step
 from workglow.graph.failure import as_failure, error_record, failure_outputs, is_worth_a_retry
 from workglow.graph.inputs import gather
 from workglow.graph.results import scope_results
 from workglow.graph.schedule import Schedule, Scope, TaskRun
 from workglow.storage.records import EventRecord
-from workglow.task import TaskContext
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from workglow.graph.conditional import ConditionalTask
     from workglow.graph.environment import Environment
     from workglow.graph.events import EventKind
@@ -68,20 +65,16 @@ class TaskGraphRunner:
         self._caches = self._cache.enabled
         self.compounds = Compounds(self)
         self._recovery: Recovery | None = None
-        self._execution = Execution(
-            self._settle,
-            clock=self._clock,
-            make_context=self._make_context,
-            on_chunk=self._on_chunks,
-            threads=self.options.concurrency,
-        )
         self._in_flight: dict[TaskRun, None] = {}
         self._sleeping: dict[TaskRun, None] = {}  # failed, and waiting for another try
         self._changed: list[TaskRun] = []
         self._sync = False
+        self._begun: list[TaskRun] = []  # committed as running, and about to be executed
         self._stop: WorkglowError | None = None
         self._root_closed = False
         self._wake = asyncio.Event()
+        self._reports = Reports(environment, self.emit, self._wake.set)
+        self._execution = Execution(self._settle, self._reports, clock=self._clock, threads=self.options.concurrency)
 
     # ------------------------------------------------------------------ the loop
 
@@ -98,6 +91,8 @@ class TaskGraphRunner:
                 self._recovery = recovery
                 recovery.begin(self, root)
             await self._drive()
+            if self._reports.error is not None:
+                raise self._reports.error
             await self._finish_run(root)
         finally:
             if timer is not None:
@@ -110,15 +105,15 @@ class TaskGraphRunner:
         durable = self._journal is not None
         ready = self.schedule.ready
         turn_ends = self._monotonic() + _SLICE
-        while self._stop is None:
+        while self._stop is None and self._reports.error is None:
             while self._recovery is not None and len(ready) < _BATCH:
                 if self._recovery.load_more():
                     self._recovery = None
             if durable:
-                begun = self._begin_batch()
+                self._begun = self._begin_batch()
                 if self._changed:
                     await self._commit()
-                for run in begun:
+                for run in self._begun:
                     if run.status == "running" and self._stop is None:
                         self._execute(run)
                         if self._monotonic() > turn_ends:
@@ -134,7 +129,7 @@ class TaskGraphRunner:
                 await self._commit()
             elif self._root_closed:
                 return
-            elif self._stop is None:
+            elif self._stop is None and self._reports.error is None:
                 self._wake.clear()
                 await self._wake.wait()
                 turn_ends = self._monotonic() + _SLICE
@@ -207,6 +202,8 @@ class TaskGraphRunner:
         if self._listeners:
             self.emit("task_started", run.path)
         if task.mode == "compound":
+            if task.timeout:
+                self._execution.arm(run, task.timeout)
             self.compounds.open(run)
             return False
         return True
@@ -240,6 +237,8 @@ class TaskGraphRunner:
             return
         if error is None:
             self._finish(run, result)
+        elif run.controller is not None:
+            self.fail_compound(run, cast("WorkglowError", error))
         elif isinstance(error, asyncio.CancelledError):
             self.fail(run, TaskAbortedError(f"Task '{run.path}' was cancelled by its own code."))
         elif isinstance(error, Exception):
@@ -252,6 +251,8 @@ class TaskGraphRunner:
             run.outputs = run.task.to_outputs(result)
             if self._journal is not None:
                 run.output, run.blobs = encode(run.outputs, where=f"task '{run.path}'")
+            if hasattr(run.task, "inactive_ports"):
+                run.switch_off(cast("ConditionalTask", run.task), run.outputs)
         except WorkglowError as error:
             self.fail(run, error)
             return
@@ -279,6 +280,7 @@ class TaskGraphRunner:
     def complete_compound(self, run: TaskRun, outputs: dict[str, object]) -> None:
         """A compound task has its outputs."""
         self.compounds.open_runs.pop(run, None)
+        self._execution.forget(run)
         if self._journal is not None:
             try:
                 run.output, run.blobs = encode(outputs, where=f"task '{run.path}'")
@@ -349,13 +351,15 @@ class TaskGraphRunner:
     def fail_compound(self, run: TaskRun, failure: WorkglowError) -> None:
         """A compound task ends with the failure of what is inside it; the rest inside is aborted."""
         self.compounds.open_runs.pop(run, None)
-        self._abort_inside(run)
+        self._execution.forget(run)
+        for inner in self._unfinished():
+            if inner.is_inside(run):
+                self.abort_run(inner)
         self.fail(run, failure)
 
-    def _abort_inside(self, compound: TaskRun) -> None:
-        for run in (*self._in_flight, *self._sleeping, *self.schedule.ready, *self.compounds.open_runs):
-            if run.is_inside(compound):
-                self.abort_run(run)
+    def _unfinished(self) -> tuple[TaskRun, ...]:
+        schedule, compounds = self.schedule, self.compounds
+        return (*self._in_flight, *self._sleeping, *self._begun, *schedule.ready, *compounds.open_runs)
 
     def abort_run(self, run: TaskRun) -> None:
         """End one task run that nobody needs any more."""
@@ -371,7 +375,8 @@ class TaskGraphRunner:
             self.touch(run)
         else:
             self.task_runs.append(run)
-        self.emit("task_aborted", run.path)
+        if self._listeners:
+            self.emit("task_aborted", run.path, TaskAbortedError(f"Task '{run.path}' was stopped with its run."))
 
     def _retry(self, run: TaskRun, error: BaseException) -> None:
         retry = run.task.retry
@@ -423,7 +428,7 @@ class TaskGraphRunner:
             self.outputs = scope_results(root, self.outputs_of)
             self.status = "failed" if self.failures else "completed"
         else:
-            for run in (*self._in_flight, *self._sleeping, *self.schedule.ready, *self.compounds.open_runs):
+            for run in self._unfinished():
                 self.abort_run(run)
             aborted = isinstance(failure, TaskAbortedError) and not isinstance(failure, TaskTimeoutError)
             self.status = "aborted" if aborted else "failed"
@@ -462,31 +467,3 @@ class TaskGraphRunner:
             event = Event(kind, self.environment.run_id, path, self._now(), data)
             for listener in self._listeners:
                 listener(event)
-
-    def _make_context(self, run: TaskRun) -> TaskContext:
-        environment = self.environment
-        loop = asyncio.get_running_loop()
-
-        def on_progress(fraction: float, message: str) -> None:
-            loop.call_soon_threadsafe(self._on_progress, run, run.attempt, fraction, message)
-
-        return TaskContext(
-            run_id=environment.run_id,
-            path=run.path,
-            attempt=run.attempt,
-            clock=self._clock,
-            registry=environment.registry,
-            project=environment.project,
-            project_uid=environment.project_uid,
-            on_progress=on_progress,
-        )
-
-    def _on_progress(self, run: TaskRun, attempt: int, fraction: float, message: str) -> None:
-        if run.attempt == attempt and not run.resolved:
-            run.progress = fraction
-            self.emit("task_progress", run.path, (fraction, message))
-
-    def _on_chunks(self, run: TaskRun, chunks: object) -> None:
-        if run.status == "running":
-            for chunk in cast("tuple[object, ...]", chunks):
-                self.emit("task_chunk", run.path, chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import warnings
 from typing import TYPE_CHECKING, Final
@@ -26,28 +27,39 @@ if TYPE_CHECKING:
 
 __all__ = ["read_html"]
 
-_UNSEEN: Final = frozenset("script style template noscript head svg math iframe object canvas audio video select".split())
-_PARAGRAPHS: Final = frozenset(
-    "address article aside blockquote body dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 "
-    "header hr li main nav ol p pre section summary table ul".split()
+_UNSEEN: Final = re.compile(
+    "audio|canvas|head|iframe|math|noscript|object|script|select|style|svg|template|textarea|video"
+)
+_PARAGRAPH: Final = re.compile(
+    "address|article|aside|blockquote|body|caption|dd|details|div|dl|dt|fieldset|figcaption|figure|footer|form|h[1-6r]"
+    "|header|li|main|nav|ol|p|pre|section|summary|table|ul"
 )
 _LINES: Final = frozenset(["br", "tr"])
 _CELLS: Final = frozenset(["td", "th"])
 _HEADING: Final = re.compile(r"h([1-6])")
 _LONGEST_HEADING: Final = 300
 # What opens something, and what alone can close it.
-_OPENINGS: Final = (("<!--", re.compile(r"-->")), ("<![", re.compile(r"]\s*>")), ("<", re.compile(r">")))
+_OPENINGS: Final = (
+    (re.compile(r"<!--"), re.compile(r"-->")),
+    (re.compile(r"<!\[(?!\s*(?:if|else|endif))", re.IGNORECASE), re.compile(r"]\s*]\s*>")),
+    (re.compile(r"<!\["), re.compile(r"]\s*>")),
+    (re.compile(r"<"), re.compile(r">")),
+)
+# Encodings of pages; Python knows others, of which some are no encodings of texts and some take for ever.
+_OF_PAGES: Final = re.compile(r"utf-8|cp\d+|iso8859-\d+|koi8-[rtu]|shift_jis|euc_\w+|gb\w+|big5\w*|tis-620|iso2022_jp")
+_CORRECTED: Final = {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-16": "utf-8"}  # by the HTML standard
+_PRESCAN: Final = 4096
 
 
 def read_html(data: bytes, name: str, encoding: str | None) -> Document:
-    """Read HTML.  Its encoding is the given one, else the one it declares, else UTF-8 or Windows-1252, as browsers do."""
+    """Read HTML: in the given encoding, else in the one it declares, else in UTF-8 or Windows-1252, as browsers do."""
     text = _decoded(data, name, encoding)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Beautiful Soup wonders aloud whether this is a file name, or XML
             soup = BeautifulSoup(_without_open_ends(text), "html.parser")
     except (ParserRejectedMarkup, RecursionError) as error:
-        raise DocumentError(f"{name} cannot be read as HTML: {error}.  Open it in a browser and save it again.") from error
+        raise DocumentError(f"{name} cannot be read as HTML: {error}.  Save it again from a browser.") from error
     page = _Page()
     page.read(soup)
     titled = soup.find("title")
@@ -59,14 +71,24 @@ def read_html(data: bytes, name: str, encoding: str | None) -> Document:
 
 
 def _decoded(data: bytes, name: str, encoding: str | None) -> str:
-    if encoding is None and marked_encoding(data) is None:
-        encoding = EncodingDetector.find_declared_encoding(data, is_html=True)
-        if encoding is None:
-            try:
-                return decode_text(data, name, "utf-8")
-            except DocumentError:
-                encoding = "cp1252" if b"\0" not in data else None
-    return decode_text(data, name, encoding)
+    if encoding or marked_encoding(data):
+        return decode_text(data, name, encoding)
+    for candidate in (*_declared(data), "utf-8", "cp1252"):
+        try:
+            return decode_text(data, name, candidate)
+        except DocumentError:
+            continue
+    return decode_text(data, name, "latin-1")
+
+
+def _declared(data: bytes) -> list[str]:
+    declared = EncodingDetector.find_declared_encoding(data[:_PRESCAN], is_html=True, search_entire_document=True)
+    try:
+        known = codecs.lookup(declared).name if declared else ""
+    except LookupError:
+        return []
+    known = _CORRECTED.get(known, known)
+    return [known] if _OF_PAGES.fullmatch(known) else []
 
 
 def _without_open_ends(text: str) -> str:
@@ -79,8 +101,7 @@ def _without_open_ends(text: str) -> str:
         end = 0
         for match in closing.finditer(text):
             end = match.end()
-        if opening in text[end:]:
-            text = text[:end] + text[end:].replace(opening, "&lt;" + opening[1:])
+        text = text[:end] + opening.sub(lambda match: "&lt;" + match[0][1:], text[end:])
     return text
 
 
@@ -105,7 +126,7 @@ class _Page:
                 preformatted -= tag.name == "pre"
                 self._close(tag.name)
             elif isinstance(child, Tag):
-                if child.name not in _UNSEEN:
+                if not _UNSEEN.fullmatch(child.name):
                     steps.append((iter(child.contents), child))
                     preformatted += child.name == "pre"
                     self._open(child.name)
@@ -117,7 +138,7 @@ class _Page:
         return "".join(self._pieces), self.outline.sections(lambda at: at, self._length)
 
     def _open(self, tag: str) -> None:
-        if tag in _PARAGRAPHS:
+        if _PARAGRAPH.fullmatch(tag):
             self._gap = "\n\n"
         elif tag in _LINES and self._gap != "\n\n":
             self._gap = "\n"
@@ -128,7 +149,7 @@ class _Page:
             self._heading = (int(heading[1]), self._length, len(self._pieces))
 
     def _close(self, tag: str) -> None:
-        if tag in _PARAGRAPHS:
+        if _PARAGRAPH.fullmatch(tag):
             self._gap = "\n\n"
         if self._heading is not None and _HEADING.fullmatch(tag):
             level, length, pieces = self._heading
@@ -140,12 +161,12 @@ class _Page:
 
     def _add(self, text: str, preformatted: bool) -> None:
         plain = text.replace("\0", "\ufffd")
-        words = plain.strip("\n") if preformatted else " ".join(plain.split())
-        if words and (plain[0].isspace() or self._gap) and self._pieces:
-            words = (self._gap or " ") + words
+        words = plain if preformatted else " ".join(plain.split())
         if words:
-            self._pieces.append(words)
-            self._length += len(words)
+            space = " " if plain[0].isspace() and not preformatted else ""
+            piece = (self._gap or space) + words if self._pieces else words
+            self._pieces.append(piece)
+            self._length += len(piece)
             self._gap = ""
-        if plain and plain[-1].isspace() and not self._gap:
-            self._gap = " "
+        if plain and plain[-1].isspace() and not preformatted:
+            self._gap = self._gap or " "

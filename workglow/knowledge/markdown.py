@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
 from workglow.errors import MissingExtraError
@@ -54,7 +54,7 @@ def _headings(text: str) -> list[tuple[int, str, int]]:
     parser.core.ruler.enableOnly(["normalize", "block"])  # the insides of paragraphs are of no interest here
     tokens = parser.parse(text)
     found: list[tuple[int, str, int]] = []
-    for token, inside in zip(tokens, tokens[1:], strict=False):
+    for token, inside in pairwise(tokens):
         if token.type == "heading_open" and token.level == 0 and token.map:
             heading = _words(words.parseInline(inside.content[:_LONGEST_HEADING]))
             found.append((int(token.tag[1]), heading, token.map[0]))

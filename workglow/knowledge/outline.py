@@ -9,9 +9,9 @@ from workglow.knowledge.document import Section
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["SEPARATOR", "Outline"]
+__all__ = ["Outline"]
 
-SEPARATOR = " > "
+_SEPARATOR = " > "
 
 
 class Outline:
@@ -24,18 +24,18 @@ class Outline:
         self.title = ""
 
     def open(self, level: int, heading: str, at: int) -> None:
-        """Begin a section at `at`, in any unit that grows; level 1 is the highest.  A heading without words opens none."""
+        """Begin a section at `at`, in any unit that grows; level 1 is the highest.  A heading must have words."""
         if not heading:
             return
         while self._path and self._path[-1][0] >= level:
             self._path.pop()
         self._path.append((level, heading))
-        self._opened.append((SEPARATOR.join(words for _, words in self._path), at))
+        self._opened.append((_SEPARATOR.join(words for _, words in self._path), at))
         if level < self._highest:
             self._highest, self.title = level, heading
 
     def sections(self, offset: Callable[[int], int], end: int) -> tuple[Section, ...]:
-        """Return the sections, the first from 0, the last to `end`; `offset` turns what `open` was given into characters."""
+        """Return the sections, the first from 0, the last to `end`; `offset` makes characters of `open`'s units."""
         places = [("", 0), *((place, offset(at)) for place, at in self._opened)]
         ends = [start for _, start in places[1:]] + [end]
         return tuple(

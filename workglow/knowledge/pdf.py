@@ -11,7 +11,9 @@ from workglow.knowledge.document import Document, Section
 try:
     from pypdf import PdfReader
 except ModuleNotFoundError as error:
-    raise MissingExtraError("Reading PDF needs pypdf, which is not installed: pip install 'workglow[local]'.") from error
+    raise MissingExtraError(
+        "Reading PDF needs pypdf, which is not installed: pip install 'workglow[local]'."
+    ) from error
 
 if TYPE_CHECKING:
     from pypdf import PageObject
@@ -38,7 +40,9 @@ def read_pdf(data: bytes, name: str, _encoding: str | None) -> Document:
 def _read(data: bytes, name: str) -> Document:
     reader = PdfReader(io.BytesIO(data))
     if reader.is_encrypted and not reader.decrypt(""):  # many files are locked with an empty password
-        raise DocumentError(f"{name} is encrypted.  Save it without its password: qpdf --decrypt --password=… in.pdf out.pdf.")
+        raise DocumentError(
+            f"{name} is encrypted.  Save it without its password: qpdf --decrypt --password=… in.pdf out.pdf."
+        )
     if len(reader.pages) > _MOST_PAGES:
         raise DocumentError(f"{name} says it has {len(reader.pages)} pages; more than {_MOST_PAGES} are not read.")
     pieces: list[str] = []

@@ -8,7 +8,7 @@ from typing import Final
 from workglow.errors import DocumentError
 from workglow.knowledge.document import Document
 
-__all__ = ["decode_text", "read_text"]
+__all__ = ["decode_text", "marked_encoding", "read_text"]
 
 _MARKS: Final = (  # the longer first: UTF-32's mark begins with UTF-16's
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -28,11 +28,13 @@ def decode_text(data: bytes, name: str, encoding: str | None) -> str:
     try:
         text = data.decode(used)
     except LookupError:
-        raise DocumentError(f"{name}: Python knows no encoding {used!r}.  Try 'utf-8', 'cp1252' or 'latin-1'.") from None
-    except UnicodeDecodeError as error:
         raise DocumentError(
-            f"{name} is not a text in {used} (byte {error.start} does not fit).  Give its encoding, for instance "
-            "encoding='cp1252', or convert it: iconv -f WINDOWS-1252 -t UTF-8."
+            f"{name}: Python knows no text encoding {used!r}.  Try 'utf-8', 'cp1252' or 'latin-1'."
+        ) from None
+    except UnicodeError as error:
+        raise DocumentError(
+            f"{name} is not a text in {used} ({error}).  Give its encoding, for instance encoding='cp1252', or convert "
+            "it: iconv -f WINDOWS-1252 -t UTF-8."
         ) from None
     if "\0" in text:
         raise DocumentError(

@@ -19,7 +19,7 @@ from workglow.errors import KnowledgeError, MissingExtraError, UnknownModelError
 try:
     import numpy as np
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
     from tokenizers import Tokenizer
 except ModuleNotFoundError as error:
     raise MissingExtraError(
@@ -76,7 +76,7 @@ class StaticEmbeddingModel:
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             self._add_tokens(texts[start : start + _TEXTS_AT_ONCE], vectors[start : start + _TEXTS_AT_ONCE])
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.where(lengths > 0, lengths, 1)  # the mean's own divisor drops out here
+        return np.divide(vectors, lengths, out=vectors, where=lengths > 0)  # the mean's own divisor drops out here
 
     def _add_tokens(self, texts: Sequence[str], sums: NDArray[np.float32]) -> None:
         encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)

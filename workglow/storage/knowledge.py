@@ -113,10 +113,8 @@ class KnowledgeRepository(Protocol):
 
     def count_chunks(self, base: str) -> int: ...
 
-    def search(
-        self, base: str, vector: NDArray[np.float32], words: Sequence[str], *, depth: int
-    ) -> list[FoundChunk]:
-        """Return the `depth` chunks nearest to the vector and the `depth` that fit the words best, as seen at one moment.
+    def search(self, base: str, vector: NDArray[np.float32], words: Sequence[str], *, depth: int) -> list[FoundChunk]:
+        """Return the `depth` chunks nearest to the vector and the `depth` that fit the words best, as of one moment.
 
         A chunk that is among both comes once.  Words are plain text, whatever they look like: none is ever a command.
         A vector of zeros is near to nothing.

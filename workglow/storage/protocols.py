@@ -97,7 +97,10 @@ class Journal(Protocol):
     def row(self, path: str) -> TaskRow | None: ...
 
     def open_rows(self) -> Iterable[TaskRow]:
-        """What is ready, in flight or waiting, oldest first, without reading what is finished."""
+        """What is ready, in flight or waiting, oldest first, without reading what is finished.
+
+        A compound task may be left out, since whatever is open inside it names it.
+        """
         ...
 
     def release(self) -> None:

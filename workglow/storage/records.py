@@ -45,6 +45,7 @@ class TaskRow:
     usage: str | None = None
     cache_key: bytes | None = None
     source_id: int | None = None
+    holds_others: bool = False  # a compound task: open for as long as something inside it is
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -10,10 +10,10 @@ from workglow.task.task import Task
 
 __all__ = [
     "COLLECT",
+    "MISSING",
     "CancelSignal",
     "Collect",
     "FunctionTask",
-    "MISSING",
     "Port",
     "Ports",
     "Task",

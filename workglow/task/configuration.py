@@ -11,10 +11,11 @@ from typing import Any, NoReturn
 from workglow.errors import TaskConfigurationError
 from workglow.retry import Retry
 from workglow.task.clone import clone
-from workglow.task.fit import is_json
+from workglow.task.fit import faults_of, is_json
 
-__all__ = ["check_config", "check_option", "config_names", "freeze"]
+__all__ = ["check_class", "check_config", "check_option", "config_names", "freeze"]
 
+_ON_INTERRUPT = ("retry", "ask", "fail")
 _OPTIONS: dict[str, tuple[tuple[type, ...], str]] = {
     "id": ((str,), "a str"),
     "title": ((str,), "a str"),
@@ -35,6 +36,17 @@ def check_option(owner: type, name: str, value: object) -> None:
     types, wanted = _OPTIONS[name]
     if not isinstance(value, types):
         _refuse(owner, f"{name} has to be {wanted}, not {value!r}.")
+
+
+def check_class(owner: type) -> None:
+    """Raise TaskConfigurationError when a class declares an option that no task can have."""
+    declared = vars(owner)
+    for name in ("timeout", "retry"):
+        if declared.get(name) is not None and not isinstance(declared[name], property):
+            check_option(owner, name, declared[name])
+    policy = declared.get("on_interrupt", "retry")
+    if policy not in _ON_INTERRUPT:
+        _refuse(owner, f"on_interrupt is {policy!r}; give one of {', '.join(_ON_INTERRUPT)}.")
 
 
 def config_names(model: Any) -> dict[str, str]:
@@ -75,8 +87,7 @@ def _validated(owner: type, model: Any, config: dict[str, Any]) -> Any:
             return model.model_validate_json(json.dumps(config), strict=True, by_alias=True, by_name=True)
         except ValidationError as error:
             refusal = error
-    faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in refusal.errors(include_url=False)]
-    return _refuse(owner, "; ".join(faults) + ".")
+    return _refuse(owner, f"{faults_of(refusal)}.")
 
 
 def freeze(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, Final, NamedTuple, cast, get_args, get_origin, get_type_hints
 
+from workglow.errors import TaskConfigurationError
+
 __all__ = ["MISSING", "Field", "bare", "fields_of", "is_open", "is_structure", "is_typed_dict", "make", "values_of"]
 
 
@@ -72,14 +74,24 @@ def fields_of(kind: Any) -> list[Field] | None:
         return None
     if hasattr(kind, "model_fields"):
         return [_model_field(name, field) for name, field in kind.model_fields.items()]
-    hints = get_type_hints(kind, include_extras=True)
+    hints = _hints(kind)
     if is_typed_dict(kind):
         required: frozenset[str] = kind.__required_keys__
-        return [Field(name, _without_requirement(hint), MISSING, name in required) for name, hint in hints.items()]
+        return [_key(name, hint, name in required) for name, hint in hints.items()]
     defaults = _defaults(kind)
     return [
         Field(name, hints.get(name, Any), defaults.get(name, MISSING), name not in defaults) for name in _names(kind)
     ]
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    try:
+        return get_type_hints(kind, include_extras=True)
+    except NameError as error:
+        raise TaskConfigurationError(
+            f"A field of {kind.__qualname__} is annotated {error.name!r}, which cannot be found at run time; define it "
+            f"at the top level of a module and import it outside of `if TYPE_CHECKING`."
+        ) from None
 
 
 def _model_field(name: str, field: Any) -> Field:
@@ -123,8 +135,12 @@ def _defaults(kind: Any) -> dict[str, Any]:
     return dict(kind._field_defaults)
 
 
-def _without_requirement(hint: Any) -> Any:
-    return get_args(hint)[0] if getattr(get_origin(hint), "_name", "") in {"Required", "NotRequired"} else hint
+def _key(name: str, hint: Any, required: bool) -> Field:
+    """A key of a TypedDict; what its annotation says goes before what Python noted, which cannot read texts."""
+    word = getattr(get_origin(hint), "_name", "")
+    if word in ("Required", "NotRequired"):
+        return Field(name, get_args(hint)[0], MISSING, word == "Required")
+    return Field(name, hint, MISSING, required)
 
 
 def make(kind: Any, values: Mapping[str, Any]) -> Any:

@@ -17,7 +17,7 @@ from workglow.task.schema import array_dtype, is_array
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["accepted_types", "fit", "is_json"]
+__all__ = ["accepted_types", "faults_of", "fit", "is_json"]
 
 _PLAIN: dict[Any, frozenset[type]] = {
     int: frozenset({int}),
@@ -101,6 +101,15 @@ def is_json(value: Any) -> bool:
     if kind is dict:
         return all(type(key) is str and is_json(item) for key, item in value.items())
     return value is None or kind in (str, int, float, bool)
+
+
+def faults_of(refusal: ValidationError) -> str:
+    """Return what pydantic found wrong, field by field, on one line."""
+    found: list[str] = []
+    for fault in refusal.errors(include_url=False, include_context=False, include_input=False):
+        where = ".".join(map(str, fault["loc"]))
+        found.append(f"{where}: {fault['msg']}" if where else fault["msg"])
+    return "; ".join(found)
 
 
 def _first(refusal: ValidationError) -> str:

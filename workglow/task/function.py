@@ -12,7 +12,7 @@ from workglow.task.derived import Derived
 from workglow.task.fields import values_of
 from workglow.task.ports import Ports
 from workglow.task.registry import task_registry
-from workglow.task.signature import Signature, output_ports, signature_of
+from workglow.task.signature import Signature, names_around, output_ports, signature_of
 from workglow.task.suspension import mode_of
 from workglow.task.task import Task
 
@@ -25,14 +25,13 @@ __all__ = ["FunctionTask", "TaskFunction", "task"]
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-_ON_INTERRUPT = ("retry", "ask", "fail")
-
 
 class FunctionTask(Task):
     """The task of a function; each function has a subclass of its own."""
 
     function: ClassVar[Callable[..., Any]]
     output: ClassVar[str | None] = None
+    _known: ClassVar[dict[str, Any]] = {}
     _signature: ClassVar[Signature]
     _returns: ClassVar[tuple[Ports, str | None]]
     _called_plainly: ClassVar[bool]
@@ -62,7 +61,7 @@ class FunctionTask(Task):
 
     @classmethod
     def _derive__signature(cls) -> Signature:
-        return signature_of(cls.function)
+        return signature_of(cls.function, cls._known)
 
     @classmethod
     def _derive__returns(cls) -> tuple[Ports, str | None]:
@@ -170,9 +169,6 @@ def _task_type(function: Any, name: str, options: dict[str, Any]) -> type[Functi
     given = {key: value for key, value in options.items() if value is not None}
     if "cache" in given:
         given["cacheable"] = given.pop("cache")
-    interrupt = given.get("on_interrupt", "retry")
-    if interrupt not in _ON_INTERRUPT:
-        raise TaskConfigurationError(f"@task {name}: on_interrupt is {interrupt!r}; give one of {_ON_INTERRUPT}.")
     if given.get("side_effects") and given.get("cacheable"):
         raise TaskConfigurationError(f"@task {name}: a task with side effects is never cached; leave out cache=True.")
     namespace: dict[str, Any] = {
@@ -183,6 +179,7 @@ def _task_type(function: Any, name: str, options: dict[str, Any]) -> type[Functi
         "__qualname__": getattr(function, "__qualname__", name),
         "type": name,
         "function": staticmethod(function),
+        "_known": names_around(function),
         "_signature": Derived(),
         "_returns": Derived(),
         "_called_plainly": Derived(),

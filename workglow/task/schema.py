@@ -82,7 +82,9 @@ def array_dtype(kind: Any) -> str:
     arguments = get_args(kind)
     scalars = get_args(arguments[1]) if len(arguments) == 2 else ()
     scalar = scalars[0] if scalars else None
-    return scalar.__name__ if isinstance(scalar, type) and not scalar.__subclasses__() else ""
+    if not isinstance(scalar, type) or scalar is Any or scalar.__subclasses__():
+        return ""
+    return scalar.__name__
 
 
 def _pydantic_schema(annotation: Any) -> Schema:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import NoneType
 from typing import Any, NamedTuple, get_args, get_type_hints
@@ -14,7 +16,7 @@ from workglow.task.fields import MISSING, bare, fields_of, is_structure, is_type
 from workglow.task.ports import Port, Ports
 from workglow.task.schema import json_schema
 
-__all__ = ["Signature", "output_ports", "signature_of"]
+__all__ = ["Signature", "names_around", "output_ports", "signature_of"]
 
 _CONTEXT_NAMES = frozenset({"context", "ctx"})
 
@@ -28,8 +30,11 @@ class Signature(NamedTuple):
     returned: Any
 
 
-def signature_of(function: Callable[..., object]) -> Signature:
-    """Read a function.  Raises TaskConfigurationError when its parameters cannot be ports."""
+def signature_of(function: Callable[..., object], known: Mapping[str, Any] | None = None) -> Signature:
+    """Read a function; `known` adds names that its annotations may use.
+
+    Raises TaskConfigurationError when its parameters cannot be ports.
+    """
     name = getattr(function, "__name__", type(function).__name__)
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -37,7 +42,7 @@ def signature_of(function: Callable[..., object]) -> Signature:
         raise TaskConfigurationError(
             f"{name} has no signature that Python can read; wrap it in a function with named parameters."
         ) from None
-    hints = _hints(function, name)
+    hints = _hints(function, name, known)
     ports: list[Port] = []
     context: str | None = None
     positional: list[str] = []
@@ -68,18 +73,30 @@ def _is_context(parameter: inspect.Parameter, annotation: Any) -> bool:
     return parameter.annotation is parameter.empty and parameter.name in _CONTEXT_NAMES
 
 
-def _hints(function: Any, name: str) -> dict[str, Any]:
+def _hints(function: Any, name: str, known: Mapping[str, Any] | None) -> dict[str, Any]:
     while isinstance(function, partial):
         function = function.func
     if not inspect.isroutine(function) and not inspect.isclass(function):
         function = type(function).__call__
     try:
-        return get_type_hints(function, include_extras=True)
+        return get_type_hints(function, localns=dict(known or {}), include_extras=True)
     except NameError as error:
         raise TaskConfigurationError(
             f"An annotation of {name} names {error.name!r}, which cannot be found at run time; import it outside of "
             f"`if TYPE_CHECKING`, or define it at the top level of the module."
         ) from None
+
+
+def names_around(function: Any) -> dict[str, Any]:
+    """Return what the annotations of a function inside a function name there, seen from where it is decorated."""
+    if "<locals>" not in getattr(function, "__qualname__", ""):
+        return {}
+    written = " ".join(text for text in getattr(function, "__annotations__", {}).values() if isinstance(text, str))
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "workglow":
+        frame = frame.f_back
+    found = set(re.findall(r"\w+", written)) & frame.f_locals.keys()
+    return {name: frame.f_locals[name] for name in found}
 
 
 def output_ports(returned: Any, name: str | None, *, stream: bool = False) -> tuple[Ports, str | None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from workglow.errors import PortError, TaskConfigurationError, TaskInputError, TaskOutputError
+from workglow.task.configuration import check_class
 from workglow.task.definition import Definition
 from workglow.task.derived import Derived, renew
 from workglow.task.fields import is_structure, make, values_of
+from workglow.task.fit import faults_of
 from workglow.task.method import Method, method_of
 from workglow.task.ports import Ports
 from workglow.task.suspension import mode_of
@@ -81,6 +83,7 @@ class Task(Definition):
             cls.type = cls.__name__
         if "description" not in vars(cls) and vars(cls).get("__doc__"):
             cls.description = cls.__doc__ or ""
+        check_class(cls)
         renew(cls, _DERIVED)
 
     def call(self, inputs: dict[str, Any], context: TaskContext | None) -> Any:
@@ -98,7 +101,8 @@ class Task(Definition):
         try:
             given = inputs if method.model is None else make(method.model, inputs)
         except ValueError as error:  # a validator of the author's model
-            raise TaskInputError(f"{self._who}: {error}") from error
+            reason = faults_of(cast("Any", error)) if hasattr(error, "errors") else str(error)
+            raise TaskInputError(f"{self._who}: {reason}") from error
         return method.function(self, given, context) if method.takes_context else method.function(self, given)
 
     def check_inputs(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -1,3 +1,6 @@
+# apsw's type stubs name collections.abc.Buffer, which Python 3.11 lacks: what goes through it has no known type.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportArgumentType=false
 """Knowledge bases in the project file: sqlite-vec measures vectors, FTS5 finds words.
 
 The index of words (`chunk_text`) holds no text of its own, so it can forget a chunk only while it is told the text that
@@ -8,7 +11,7 @@ to the index, in the same transaction.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import apsw
 
@@ -155,15 +158,15 @@ class SqliteKnowledge:
         ).fetchall()
         import numpy as np
 
-        return [(ChunkRecord(*row[:-1]), np.frombuffer(row[-1], "<f4")) for row in rows]
+        return [(ChunkRecord(*row[:-1]), np.frombuffer(cast("bytes", row[-1]), "<f4")) for row in rows]
 
     def upsert_document(
         self, base: BaseRecord, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: NDArray[np.float32]
     ) -> bool:
         if vectors.shape != (len(chunks), base.dimensions):
             raise KnowledgeError(
-                f"{document.name!r} has {len(chunks)} chunks, and the base {base.name!r} vectors of {base.dimensions} "
-                f"dimensions; an array of shape {vectors.shape} was given instead of ({len(chunks)}, {base.dimensions})."
+                f"Vector dimension mismatch: {document.name!r} has {len(chunks)} chunks, and the vectors of "
+                f"{base.name!r} have {base.dimensions} dimensions; an array of shape {vectors.shape} was given."
             )
         rows = [
             (position, chunk.key, chunk.place, chunk.start, chunk.end, chunk.text, vector.tobytes())
@@ -212,9 +215,7 @@ class SqliteKnowledge:
             (base,),
         ).get
 
-    def search(
-        self, base: str, vector: NDArray[np.float32], words: Sequence[str], *, depth: int
-    ) -> list[FoundChunk]:
+    def search(self, base: str, vector: NDArray[np.float32], words: Sequence[str], *, depth: int) -> list[FoundChunk]:
         sought = {
             "base": base,
             "vector": vector.astype("<f4", copy=False).tobytes(),
@@ -234,7 +235,7 @@ class SqliteKnowledge:
         """Return the reader with sqlite-vec's functions.  No SQL can load an extension, before or after."""
         reader = self._file.reader
         if reader is not self._measuring:
-            import sqlite_vec
+            import sqlite_vec  # pyright: ignore[reportMissingTypeStubs]
 
             reader.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1)  # for this call only, and not for SQL at all
             try:

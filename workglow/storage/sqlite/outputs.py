@@ -31,10 +31,10 @@ class SqliteOutputs:
         self._load = SqliteValues(file).load
 
     def find(self, key: bytes) -> StoredOutput | None:
-        read = self._file.reader.execute
-        row = read("SELECT output, id FROM task_run WHERE cache_key = ? LIMIT 1", (key,)).fetchone()
+        look_up = self._file.look_up
+        row = look_up("SELECT output, id FROM task_run WHERE cache_key = ? LIMIT 1", (key,))
         if row is None:
-            row = read("SELECT output, 0 FROM task_output WHERE cache_key = ?", (key,)).fetchone()
+            row = look_up("SELECT output, 0 FROM task_output WHERE cache_key = ?", (key,))
             if row is None:
                 return None
         return StoredOutput(decode(row[0], self._load), row[0], row[1])

@@ -37,7 +37,7 @@ class SqliteValues:
         self._file = file
 
     def load(self, hash: bytes) -> tuple[str, str, bytes]:
-        row = self._file.reader.execute("SELECT kind, encoding, data FROM value WHERE hash = ?", (hash,)).fetchone()
+        row = self._file.look_up("SELECT kind, encoding, data FROM value WHERE hash = ?", (hash,))
         if row is None:
             raise CorruptValueError(
                 f"The file refers to the value {hash.hex()}, but does not hold it.  Run `workglow doctor {self._file.path}`."

@@ -1,0 +1,309 @@
+"""What survives a power cut, and what the background thread does for it."""
+
+from __future__ import annotations
+
+import random
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from workglow.errors import FileError
+from workglow.file import Durability, File, doctor
+from workglow.file.marker import read_marker
+from workglow.file.upkeep import Upkeep
+from workglow.testing import FakeClock
+
+Add = Callable[..., None]
+Count = Callable[[File], int]
+
+
+def log_syncs(disk: Any, work: Callable[[], None]) -> int:
+    before = disk.syncs("-wal")
+    work()
+    return disk.syncs("-wal") - before
+
+
+def upkeep_of(file: File) -> Upkeep:
+    upkeep = file._upkeep
+    assert upkeep is not None
+    return upkeep
+
+
+@pytest.fixture()
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No background thread: the test does its work."""
+    monkeypatch.setattr(Upkeep, "wake", lambda self: None)
+
+
+@pytest.mark.usefixtures("still")
+@pytest.mark.parametrize(
+    ("durability", "plain", "synced"), [("auto", 0, 1), ("power", 1, 1), ("process", 0, 0)]
+)
+def test_a_commit_waits_for_the_disk_exactly_when_promised(
+    path: Path, disk: Any, add: Add, durability: Durability, plain: int, synced: int
+) -> None:
+    with File.open(path, durability=durability, vfs=disk.name) as file:
+        add(file)
+        for _ in range(3):
+            assert log_syncs(disk, lambda: add(file)) == plain
+            assert log_syncs(disk, lambda: add(file, sync=True)) == synced
+            assert log_syncs(disk, lambda: file.submit(lambda db: None, sync=False).result(30)) == 0
+        assert log_syncs(disk, lambda: add(file)) == plain
+
+
+@pytest.mark.usefixtures("still")
+def test_a_synced_transaction_that_fails_does_not_make_the_next_ones_slow(path: Path, disk: Any, add: Add) -> None:
+    with File.open(path, vfs=disk.name) as file:
+        with pytest.raises(ValueError, match="x"), file.transaction(sync=True):
+            raise ValueError("x")
+        assert log_syncs(disk, lambda: add(file)) == 0
+
+
+def cuts(
+    folder: Path, disk: Any, durability: Durability, add: Add, count: Count, number: int
+) -> tuple[int, int]:
+    """Write while the power is cut at random moments; returns the images made and the acknowledged commits lost."""
+    chance = random.Random(f"{durability} {number}")
+    source = folder / "source.wg"
+    images: list[tuple[Path, int]] = []
+    acknowledged = 0
+
+    def step(operation: str, path: str) -> None:
+        if chance.random() < 0.04 and len(images) < number:
+            target = folder / f"cut{len(images)}"
+            disk.cut_power(target, chance)
+            images.append((target / "source.wg", acknowledged))
+
+    disk.fail = step
+    while len(images) < number:
+        with File.open(source, durability=durability, vfs=disk.name) as file:
+            for _ in range(chance.randrange(5, 40)):
+                add(file, "x" * chance.choice([10, 5000]))
+                acknowledged += 1
+                if chance.random() < 0.1:
+                    upkeep_of(file).checkpoint(at_least=1)
+    disk.fail = lambda operation, path: None
+    lost = 0
+    for image, before in images:
+        with File.open(image) as file:
+            lost += max(0, before - count(file))
+        report = doctor(image)
+        assert report.ok, (image, report.failures)
+    return len(images), lost
+
+
+@pytest.mark.usefixtures("still")
+def test_power_loss_loses_no_acknowledged_commit_with_durability_power(
+    tmp_path: Path, disk: Any, add: Add, count: Count
+) -> None:
+    assert cuts(tmp_path, disk, "power", add, count, 100) == (100, 0)
+
+
+@pytest.mark.usefixtures("still")
+def test_power_loss_is_noticed_by_this_test_with_durability_process(
+    tmp_path: Path, disk: Any, add: Add, count: Count
+) -> None:
+    """The control: a simulation that could not lose anything would prove nothing."""
+    made, lost = cuts(tmp_path, disk, "process", add, count, 100)
+    assert made == 100
+    assert lost > 10
+
+
+@pytest.mark.usefixtures("still")
+def test_power_loss_after_a_barrier_loses_nothing_before_it(tmp_path: Path, disk: Any, add: Add, count: Count) -> None:
+    with File.open(tmp_path / "source.wg", vfs=disk.name) as file:
+        for number in range(20):
+            for _ in range(number % 4):
+                add(file)
+            add(file, sync=True)
+            before = count(file)
+            disk.cut_power(tmp_path / str(number), random.Random(number))
+            with File.open(tmp_path / str(number) / "source.wg") as image:
+                assert count(image) == before
+
+
+def make_upkeep(file: File, clock: FakeClock, **options: Any) -> Upkeep:
+    assert file.session is not None
+    return Upkeep(file._gate, file._plain, clock, file.session, sync=True, **options)  # type: ignore[arg-type]
+
+
+def test_what_was_committed_is_synced_in_the_background_within_200_ms(path: Path, clock: FakeClock, add: Add) -> None:
+    synced = threading.Event()
+    with File.open(path, clock=clock) as file:
+        assert upkeep_of(file).interval == 0.2
+        upkeep = make_upkeep(file, clock, interval=0.001, fdatasync=lambda descriptor: synced.set())
+        file._gate.upkeep = upkeep
+        try:
+            for _ in range(3):
+                synced.clear()
+                add(file)
+                assert synced.wait(30)
+        finally:
+            upkeep.stop()
+
+
+@pytest.mark.usefixtures("still")
+def test_the_background_syncs_once_for_many_commits_and_not_without_one(path: Path, clock: FakeClock, add: Add) -> None:
+    synced: list[int] = []
+    with File.open(path, clock=clock) as file:
+        upkeep = make_upkeep(file, clock, fdatasync=synced.append)
+        file._gate.upkeep = upkeep
+        upkeep.tick()
+        assert synced == []
+        for _ in range(5):
+            add(file)
+        upkeep.tick()
+        upkeep.tick()
+        assert len(synced) == 1
+        upkeep.stop()
+
+
+@pytest.mark.usefixtures("still")
+def test_a_disk_that_cannot_sync_is_told_at_the_next_barrier(path: Path, clock: FakeClock, add: Add) -> None:
+    def broken(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with File.open(path, clock=clock) as file:
+        upkeep = make_upkeep(file, clock, fdatasync=broken)
+        file._gate.upkeep = upkeep
+        add(file)
+        upkeep.tick()
+        add(file)
+        with pytest.raises(FileError, match="may not survive a power cut.*check the disk"):
+            add(file, sync=True)
+        add(file)
+        upkeep.stop()
+
+
+def test_the_thread_starts_with_the_first_commit_and_ends_with_the_file(path: Path, add: Add) -> None:
+    def running() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith("workglow")]
+
+    before = len(running())
+    file = File.open(path)
+    assert len(running()) == before
+    add(file)
+    assert len(running()) == before + 1
+    file.close()
+    assert len(running()) == before
+
+
+def test_a_file_nobody_closed_can_be_collected(path: Path, add: Add) -> None:
+    import gc
+    import weakref
+
+    file = File.open(path)
+    add(file)
+    upkeep = weakref.ref(upkeep_of(file))
+    thread = upkeep_of(file)._thread
+    upkeep_of(file).woken.set()
+    del file
+    for _ in range(100):
+        gc.collect()
+        if upkeep() is None:
+            break
+        assert thread is not None
+        thread.join(0.1)
+    assert upkeep() is None
+
+
+@pytest.mark.usefixtures("still")
+def test_a_large_log_is_moved_into_the_file_behind_the_commits(path: Path, add: Add) -> None:
+    with File.open(path) as file:
+        upkeep = upkeep_of(file)
+        before = path.stat().st_size
+        add(file, "x" * 3_000_000)
+        upkeep.tick()
+        assert path.stat().st_size == before
+        add(file, "x" * 2_000_000)
+        upkeep.tick()
+        assert path.stat().st_size > before + 5_000_000
+        marker = read_marker(file.db)
+        assert marker is not None
+        assert marker.sealed == marker.cycle
+        add(file)
+        assert upkeep_of(file)._db is not None
+        assert upkeep_of(file)._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0] < 20
+
+
+@pytest.mark.usefixtures("still")
+def test_a_log_that_a_reader_keeps_growing_is_warned_about_once(path: Path, add: Add) -> None:
+    with File.open(path) as file:
+        upkeep = upkeep_of(file)
+        add(file)
+        reader = apsw.Connection(str(path))
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM event").fetchall()
+        add(file, "x" * 60_000_000)
+        upkeep.tick()
+        add(file, "x" * 8_000_000)
+        with pytest.warns(RuntimeWarning, match=r"grown to \d\d MB.*database browser"):
+            upkeep.tick()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            add(file, "x" * 8_000_000)
+            upkeep.tick()
+        reader.close()
+        add(file, "x" * 5_000_000)
+        assert upkeep.checkpoint()
+
+
+@pytest.mark.usefixtures("still")
+def test_a_full_disk_only_puts_the_checkpoint_off(path: Path, disk: Any, add: Add, count: Count) -> None:
+    with File.open(path, vfs=disk.name) as file:
+        add(file, "x" * 5_000_000)
+
+        def fail(operation: str, name: str) -> None:
+            if operation == "write" and name == str(path):
+                raise apsw.FullError("injected")
+
+        disk.fail = fail
+        upkeep_of(file).tick()
+        assert upkeep_of(file).active
+        add(file)
+        disk.fail = lambda operation, name: None
+        upkeep_of(file).tick()
+        assert path.stat().st_size > 5_000_000
+        assert count(file) == 2
+
+
+@pytest.mark.usefixtures("still")
+def test_writers_that_leave_no_gap_are_held_up_once_the_log_is_four_times_too_large(path: Path, add: Add) -> None:
+    """A writer that commits during every checkpoint would let the log grow for ever."""
+    with File.open(path) as file:
+        upkeep = upkeep_of(file)
+        modes: list[int] = []
+
+        class Busy:
+            """A connection whose plain checkpoint always has one more commit to move."""
+
+            def __init__(self, db: apsw.Connection) -> None:
+                self.db = db
+
+            def wal_checkpoint(self, *, mode: int) -> tuple[int, int]:
+                modes.append(mode)
+                logged, moved = self.db.wal_checkpoint(mode=mode)
+                if mode == apsw.SQLITE_CHECKPOINT_PASSIVE:
+                    add(file)
+                    logged += 1
+                return logged, moved
+
+            def close(self) -> None:
+                self.db.close()
+
+        add(file, "x" * 5_000_000)
+        upkeep.checkpoint()
+        upkeep._db = Busy(upkeep._db)  # type: ignore[assignment, arg-type]
+        add(file, "x" * 6_000_000)
+        assert not upkeep.checkpoint()
+        add(file, "x" * 18_000_000)
+        assert upkeep.checkpoint()
+        assert modes == [
+            apsw.SQLITE_CHECKPOINT_NOOP, apsw.SQLITE_CHECKPOINT_PASSIVE,
+            apsw.SQLITE_CHECKPOINT_NOOP, apsw.SQLITE_CHECKPOINT_PASSIVE, apsw.SQLITE_CHECKPOINT_FULL,
+        ]  # fmt: skip

@@ -1,0 +1,169 @@
+"""`workglow graph` and `tasks`: what can run, and how it hangs together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workglow.cli.inputs import read_graph
+from workglow.cli.parameters import AsJson, TaskFiles
+from workglow.cli.projects import look_into, pick
+from workglow.cli.screen import Cell, Screen
+from workglow.cli.taskfiles import import_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workglow.graph.graph import TaskGraph
+    from workglow.project import Project
+    from workglow.task import Task
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+
+@app.command()
+def graph(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A graph's JSON file, or a project file.", show_default=False)
+    ],
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN|NAME]", help="In a project file: a run, or a graph's name.", show_default="the last run"
+        ),
+    ] = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
+    tasks: TaskFiles = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the graph's JSON, which `run` takes.")] = False,
+) -> None:
+    """Show a graph: of a file, of a run, or a named one."""
+    if mermaid and json:
+        raise typer.BadParameter("Give --mermaid or --json, not both.", param_hint="'--mermaid'")
+    import_tasks(tasks)
+    found = _find(file, name)
+    screen = Screen()
+    if json:
+        screen.json(found.to_json())
+    elif mermaid:
+        typer.echo(found.to_mermaid().rstrip("\n"))
+    else:
+        _show(screen, found)
+
+
+def _find(file: str, name: str | None) -> TaskGraph:
+    if _is_project(file):
+        with look_into(file) as project:
+            return _stored(project, name or "last")
+    if name is not None:
+        raise typer.BadParameter(f"{file} is no project file, so it has no runs.", param_hint="'[RUN|NAME]'")
+    return read_graph(file)
+
+
+def _is_project(file: str) -> bool:
+    path = Path(file)
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(15) == b"SQLite format 3"
+
+
+def _stored(project: Project, name: str) -> TaskGraph:
+    from workglow.graph.stored import StoredGraph
+    from workglow.storage.sqlite import sqlite_repositories
+
+    graphs = sqlite_repositories(project.file).graphs
+    graph_id = graphs.find(name)
+    if graph_id is not None:
+        return StoredGraph(graphs, graph_id, project.registry).whole()
+    return project.graph_of(pick(project, name).id)
+
+
+def _show(screen: Screen, graph: TaskGraph) -> None:
+    rows: list[list[Cell]] = []
+    _add_rows(rows, graph, "")
+    screen.table(("TASK", "TYPE", "TAKES"), rows)
+    screen.line("")
+    screen.line(("takes  ", "bold"), _ports(graph.input_schema()) or "nothing")
+    screen.line(("gives  ", "bold"), _ports(graph.output_schema()) or "nothing")
+
+
+def _add_rows(rows: list[list[Cell]], graph: TaskGraph, indent: str) -> None:
+    for task_id in graph.order():
+        task = graph.tasks[task_id]
+        takes = [f"{edge.target_port} ← {edge.source}[{edge.source_port}]" for edge in graph.incoming[task_id]]
+        rows.append([indent + task_id, task.type, ", ".join(takes)])
+        inner: Any = getattr(task, "subgraph", None)
+        if inner is not None:
+            _add_rows(rows, inner, indent + "  ")
+
+
+@app.command()
+def tasks(tasks: TaskFiles = None, json: AsJson = False) -> None:
+    """List the task types that a graph may name.
+
+    Your own join them with --tasks.
+    """
+    import_tasks(tasks)
+    kinds = _types()
+    screen = Screen()
+    if json:
+        screen.json([_type_facts(kind) for kind in kinds])
+        return
+    for kind in kinds:
+        facts = _type_facts(kind)
+        screen.line((kind.type, "bold"), (f"  {facts['category']}" if facts["category"] else "", "dim"))
+        if facts["description"]:
+            screen.line(f"  {str(facts['description']).partition(chr(10))[0]}")
+        takes, gives = _ports(facts["inputs"]), _ports(facts["outputs"])
+        screen.line(("  takes ", "dim"), takes or "what its graph takes", ("  gives ", "dim"), gives or "what its graph gives")
+
+
+def _types() -> list[type[Task]]:
+    from workglow.graph.loading import graph_types
+    from workglow.task import task_registry
+
+    known = {kind.type: kind for kind in graph_types()}
+    known.update({name: task_registry.get(name) for name in task_registry.names()})
+    return [known[name] for name in sorted(known)]
+
+
+def _type_facts(kind: Any) -> dict[str, Any]:
+    inputs, outputs = _schema(kind, "inputs"), _schema(kind, "outputs")
+    return {
+        "type": kind.type,
+        "title": kind.title,
+        "category": kind.category,
+        "description": kind.description,
+        "side_effects": kind.side_effects,
+        "inputs": inputs,
+        "outputs": outputs,
+    }
+
+
+def _schema(kind: Any, ports: str) -> Mapping[str, Any]:
+    if hasattr(kind, "from_subgraph"):
+        return {}  # its ports are those of the graph inside it
+    return getattr(kind(), ports).schema
+
+
+def _ports(schema: Mapping[str, Any]) -> str:
+    required = schema.get("required", ())
+    return ", ".join(
+        f"{name}{'' if name in required else '?'}: {_type(port)}" for name, port in schema.get("properties", {}).items()
+    )
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        return " or ".join(dict.fromkeys(_type(choice) for choice in choices))
+    kind = schema.get("type", "anything")
+    if kind == "array" and isinstance(schema.get("items"), dict):
+        return f"list of {_type(schema['items'])}"
+    return " or ".join(kind) if isinstance(kind, list) else str(kind)

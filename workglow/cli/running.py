@@ -1,0 +1,224 @@
+"""`workglow run`, `resume`, `fork` and `rerun`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+
+from workglow.cli.inputs import read_graph, read_inputs
+from workglow.cli.parameters import AsJson, Inputs, InputsFile, ProjectFile, RunName, TaskFiles
+from workglow.cli.projects import pick, work_on
+from workglow.cli.taskfiles import import_tasks
+
+if TYPE_CHECKING:
+    from workglow.project import Project
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+
+class _Cache(str, Enum):
+    use = "use"
+    refresh = "refresh"
+    off = "off"
+
+
+class _OnChange(str, Enum):
+    error = "error"
+    keep = "keep"
+    rerun = "rerun"
+
+
+class _Interrupted(str, Enum):
+    retry = "retry"
+    fail = "fail"
+
+
+_Concurrency = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Tasks in flight at a time.", show_default="no limit")
+]
+_Timeout = Annotated[
+    float | None, typer.Option(min=0.0, metavar="SECONDS", help="For the whole run.", show_default="no limit")
+]
+
+
+@app.command()
+def run(
+    graph: Annotated[str, typer.Argument(metavar="GRAPH", help="The graph's JSON file.", show_default=False)],
+    project: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Keep the run in this project file, which is made if needed.", show_default="in memory"
+        ),
+    ] = None,
+    input: Inputs = None,
+    input_file: InputsFile = None,
+    tasks: TaskFiles = None,
+    concurrency: _Concurrency = None,
+    timeout: _Timeout = None,
+    continue_on_error: Annotated[
+        bool, typer.Option("--continue-on-error", help="Let a failure stop only what depends on it.")
+    ] = False,
+    cache: Annotated[
+        _Cache, typer.Option(help="Take outputs of equal tasks of earlier runs, only store them, or neither.")
+    ] = _Cache.use,
+    json: AsJson = False,
+) -> None:
+    """Run a graph; with --project every step is kept.
+
+    Ctrl-C, kill -9 and power cuts lose nothing that was finished: `workglow resume FILE` goes on.
+    """
+    import_tasks(tasks)
+    whole = read_graph(graph)
+    inputs = read_inputs(input, input_file)
+    options: Any = {
+        "concurrency": concurrency,
+        "timeout": timeout or None,
+        "continue_on_error": continue_on_error,
+        "cache": cache.value,
+    }
+    from workglow.cli.following import Follower
+
+    follower = Follower(project, as_json=json, task_files=tasks)
+    if project is None:
+        from workglow.graph.launch import run_in_memory_sync
+        from workglow.graph.options import RunOptions
+
+        chosen = RunOptions(**options)
+        follower.follow(whole, lambda listen: run_in_memory_sync(whole, inputs, options=chosen, on_event=listen))
+        return
+    with work_on(project, create=True) as opened:
+        follower.follow(
+            whole, lambda listen: opened.run_sync(whole, inputs, on_event=listen, **options), project=opened
+        )
+
+
+@app.command()
+def resume(
+    file: ProjectFile,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="A run's id, the beginning of one, or 'last'.",
+            show_default="the newest unfinished one",
+        ),
+    ] = None,
+    all: Annotated[bool, typer.Option("--all", help="Every unfinished run, oldest first.")] = False,
+    on_change: Annotated[
+        _OnChange,
+        typer.Option(
+            help="When the code of a task has changed since: refuse; keep what is finished; or run the task and what "
+            "is behind it again."
+        ),
+    ] = _OnChange.error,
+    interrupted: Annotated[
+        _Interrupted | None,
+        typer.Option(help="A side effect that was cut off: do it again, or let it fail.", show_default="as the task says"),
+    ] = None,
+    tasks: TaskFiles = None,
+    json: AsJson = False,
+) -> None:
+    """Go on with a run where it stopped.
+
+    What is finished never runs again; what was in flight starts again, with the same idempotency key.
+    """
+    if all and run is not None:
+        raise typer.BadParameter("Give a RUN or --all, not both.", param_hint="'--all'")
+    import_tasks(tasks)
+    with work_on(file) as project:
+        for name in _unfinished(project, file, run, everyone=all):
+            _resume(project, file, name, on_change, interrupted, json, tasks)
+
+
+def _unfinished(project: Project, file: str, run: str | None, *, everyone: bool) -> list[str]:
+    if run is not None:
+        return [pick(project, run).id]
+    found = [one.id for one in project.runs() if one.finished_at is None]
+    if not found:
+        typer.echo(f"{file} has no unfinished run: there is nothing to resume.", err=True)
+    return found if everyone else found[-1:]
+
+
+def _resume(
+    project: Project,
+    file: str,
+    run: str,
+    on_change: _OnChange,
+    interrupted: _Interrupted | None,
+    json: bool,
+    tasks: list[str] | None,
+) -> None:
+    from workglow.cli.following import Follower
+
+    chosen = cast("Literal['retry', 'fail'] | None", None if interrupted is None else interrupted.value)
+    change = cast("Literal['error', 'keep', 'rerun']", on_change.value)
+    Follower(file, as_json=json, task_files=tasks).follow(
+        project.graph_of(run),
+        lambda listen: project.resume_sync(run, on_change=change, interrupted=chosen, on_event=listen),
+        project=project,
+        resumed=run,
+    )
+
+
+@app.command()
+def fork(
+    file: ProjectFile,
+    run: RunName,
+    from_task: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="TASK", help="The task to run again, with all behind it.", show_default=False
+        ),
+    ] = None,
+    input: Inputs = None,
+    input_file: InputsFile = None,
+    tasks: TaskFiles = None,
+    json: AsJson = False,
+) -> None:
+    """Run again from a task, or with other inputs, and reuse the rest.
+
+    The run that is forked stays as it is.  TASK is a path as `workglow show` lists it.
+    """
+    from workglow.cli.following import Follower
+
+    import_tasks(tasks)
+    inputs = read_inputs(input, input_file)
+    if from_task is None and not inputs:
+        raise typer.BadParameter("A fork needs a change: give --from TASK, or --input NAME=VALUE.", param_hint="'--from'")
+    with work_on(file) as project:
+        origin = pick(project, run).id
+        Follower(file, as_json=json, task_files=tasks).follow(
+            project.graph_of(origin),
+            lambda listen: project.fork_sync(origin, from_task, inputs, on_event=listen),
+            project=project,
+        )
+
+
+@app.command()
+def rerun(
+    file: ProjectFile,
+    run: RunName,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Run again what did not complete, inside loops too; it is the default.")
+    ] = True,
+    tasks: TaskFiles = None,
+    json: AsJson = False,
+) -> None:
+    """Run what failed again, and reuse what completed.
+
+    This is a new run; the one that failed stays as it is.
+    """
+    from workglow.cli.following import Follower
+
+    import_tasks(tasks)
+    with work_on(file) as project:
+        origin = pick(project, run).id
+        Follower(file, as_json=json, task_files=tasks).follow(
+            project.graph_of(origin),
+            lambda listen: project.rerun_failed_sync(origin, on_event=listen),
+            project=project,
+        )
