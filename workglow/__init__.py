@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from workglow.graph.workflow import Workflow
     from workglow.project import Project, open
     from workglow.retry import Retry
-    from workglow.task import Task, TaskContext, TaskRegistry, task, task_registry
+    from workglow.task import Collect, Task, TaskContext, TaskRegistry, task, task_registry
     from workglow.values import Secret, value_types
 
 __all__ = [
+    "Collect",
     "ConditionalTask",
     "Dataflow",
     "Event",
@@ -54,6 +55,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Collect": "task",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
     "Event": "graph.events",

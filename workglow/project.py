@@ -119,6 +119,10 @@ class Project:
             whole, inputs or {}, options=RunOptions(**options), listeners=_listeners(whole, on_event), alone=alone
         )
 
+    def begin(self, graph: Any, inputs: Mapping[str, object] | None = None, **options: Unpack[RunSettings]) -> Run:
+        """Store a run without starting it; `resume` starts it, in this process or in another one."""
+        return self._engine.begin(as_graph(graph), inputs or {}, options=RunOptions(**options))
+
     async def stream(
         self, graph: Any, inputs: Mapping[str, object] | None = None, **options: Unpack[RunSettings]
     ) -> AsyncIterator[Event]:

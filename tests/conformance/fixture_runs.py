@@ -38,8 +38,9 @@ def outcome(graph: TaskGraph, inputs: Mapping[str, object] | None = None, **opti
     try:
         return run_in_memory_sync(graph, inputs, **options)
     except WorkglowError as error:
-        assert isinstance(error.run, Run)
-        return error.run
+        failure = error
+    assert isinstance(failure.run, Run)
+    return failure.run
 
 
 def let_pass(clock: FakeClock, seconds: float) -> Listener:

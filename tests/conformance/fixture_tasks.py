@@ -1,6 +1,6 @@
 """The tasks that the cases are written with, under the names that the cases use.
 
-A number is a `float` port, which takes integers as they are.  An input without a default that is not required may be None.
+A number is a `float` port, which takes integers as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workglow.errors import TaskAbortedError, TaskFailedError
+from workglow.errors import TaskFailedError
 from workglow.task import Task, TaskContext
 
 
@@ -384,12 +384,16 @@ class HighRate(Uncached):
             yield f"{number}|"
 
 
-class Cancelled(Uncached):
-    """Ends by itself with the error that a cancelled task has."""
+class GraphUpper(Uncached):
+    """Gives the text that an edge made of it."""
 
-    type = "CancelledTask"
-    Input = Nothing
-    Output = Nothing
+    type = "GraphUpperTask"
 
-    def execute(self, inputs: Any) -> dict[str, Any]:
-        raise TaskAbortedError("Task aborted intentionally")
+    class Input(BaseModel):
+        text: str
+
+    class Output(BaseModel):
+        text: str
+
+    def execute(self, inputs: Input) -> dict[str, Any]:
+        return {"text": inputs.text}

@@ -16,7 +16,9 @@ from workglow.graph.launch import run_in_memory_sync
 
 
 def three() -> TaskGraph:
-    return graph_of(IO(id="task0"), Square(id="task1", defaults={"input": 5}), Double(id="task2", defaults={"input": 5}))
+    return graph_of(
+        IO(id="task0"), Square(id="task1", defaults={"input": 5}), Double(id="task2", defaults={"input": 5})
+    )
 
 
 def test_c05_1_tasks_side_by_side_and_joined() -> None:

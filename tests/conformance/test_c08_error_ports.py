@@ -78,9 +78,7 @@ def test_c08_8_a_timeout_can_be_handled(clock: FakeClock) -> None:
     assert received["errorType"] == "TaskTimeoutError"  # type: ignore[index]
     assert "timed out" in received["error"]  # type: ignore[index]
     with pytest.raises(TaskTimeoutError):
-        run_in_memory_sync(
-            graph_of(Slow(sleep=0.5, timeout=0.03)), clock=clock, on_event=let_pass(clock, 0.03)
-        )
+        run_in_memory_sync(graph_of(Slow(sleep=0.5, timeout=0.03)), clock=clock, on_event=let_pass(clock, 0.03))
 
 
 def test_c08_9_the_builder_adds_the_edge() -> None:

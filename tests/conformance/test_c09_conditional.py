@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -101,7 +102,9 @@ def rule(id: str, field: str, operator: str, value: str = "") -> dict[str, str]:
     return {"id": id, "field": field, "operator": operator, "value": value}
 
 
-HIGH_LOW_CONFIG = {"branches": [rule("high", "value", "greater_than", "100"), rule("low", "value", "less_or_equal", "100")]}
+HIGH_LOW_CONFIG = {
+    "branches": [rule("high", "value", "greater_than", "100"), rule("low", "value", "less_or_equal", "100")]
+}
 
 
 def configured(inputs: Mapping[str, object], *rules: dict[str, str], **more: Any) -> dict[str, Any]:
@@ -116,7 +119,10 @@ def test_c09_5_conditions_as_data() -> None:
         "status_1": "active",
         "data_1": "hello",
     }
-    assert configured({"value": 5}, rule("one", "value", "greater_than", "9")) == {"_activeBranches": [], "value_else": 5}
+    assert configured({"value": 5}, rule("one", "value", "greater_than", "9")) == {
+        "_activeBranches": [],
+        "value_else": 5,
+    }
     both = configured(
         {"value": 5},
         rule("one", "value", "greater_than", "1"),
@@ -152,7 +158,10 @@ def test_c09_5_where_the_conditions_come_from() -> None:
 
 def test_c09_5_a_branch_of_its_own_port_may_be_data_too() -> None:
     task = ConditionalTask(
-        branches=[{"id": "big", "condition": {"field": "value", "operator": "greater_than", "value": 5}}, {"id": "rest"}],
+        branches=[
+            {"id": "big", "condition": {"field": "value", "operator": "greater_than", "value": 5}},
+            {"id": "rest"},
+        ],
         defaultBranch="rest",
     )
     assert run_task(task, {"value": 6}).outputs == {"_activeBranches": ["big"], "big": {"value": 6}}
@@ -213,7 +222,7 @@ def test_c09_6_only_the_taken_branch_runs() -> None:
 
 
 def chain(graph: TaskGraph, *ids: str) -> TaskGraph:
-    for source, target in zip(ids, ids[1:], strict=False):
+    for source, target in pairwise(ids):
         graph.add_dataflow(source, "input", target, "input")
     return graph
 
@@ -296,10 +305,15 @@ def test_c09_11_no_match_disables_everything_behind_and_tells() -> None:
     assert kinds(events, "t") == ["disabled"]
 
 
-def test_c09_12_a_cache_does_not_change_the_way() -> None:
+BIG = {"field": "value", "operator": "greater_than", "value": 5}
+HIGH_LOW_DATA = [{"id": "high", "condition": BIG}, {"id": "low", "condition": {**BIG, "operator": "less_or_equal"}}]
+
+
+@pytest.mark.parametrize("branches", [HIGH_LOW, HIGH_LOW_DATA], ids=["functions", "data"])
+def test_c09_12_a_cache_does_not_change_the_way(branches: list[dict[str, Any]]) -> None:
     cache = SqliteOutputs(File.open(":memory:"))
     graph = routed(
-        ConditionalTask(id="if", branches=HIGH_LOW, cache=True), {"high": "double", "low": "halve"},
+        ConditionalTask(id="if", branches=branches, cache=True), {"high": "double", "low": "halve"},
         DoubleToDoubled(id="double", cache=True), Halve(id="halve", cache=True),
     )  # fmt: skip
     runs = [run_in_memory_sync(graph, {"value": 10}, cache=cache) for _ in range(2)]
@@ -333,37 +347,56 @@ def test_c09_12_a_port_of_an_input_that_was_not_given_follows_its_branch() -> No
 # ---------------------------------------------------------------------- appendix A4
 
 
-@pytest.mark.parametrize(
-    ("value", "operator", "other", "holds"),
-    [
-        ("hello", "equals", "hello", True),
-        ("hello", "equals", "world", False),
-        (42, "equals", "42", True),
-        (42, "equals", "43", False),
-        (3.14, "equals", "3.14", True),
-        ("hello", "not_equals", "hello", False),
-        ("hello", "not_equals", "world", True),
-        (42, "not_equals", "42", False),
-        *[(value, "greater_than", "5", holds) for value, holds in ((10, True), (5, False), (3, False))],
-        *[(value, "greater_or_equal", "5", holds) for value, holds in ((10, True), (5, True), (3, False))],
-        *[(value, "less_than", "5", holds) for value, holds in ((10, False), (5, False), (3, True))],
-        *[(value, "less_or_equal", "5", holds) for value, holds in ((10, False), (5, True), (3, True))],
-        ("Hello World", "contains", "hello", True),
-        ("Hello World", "starts_with", "world", False),
-        ("Hello World", "starts_with", "hello", True),
-        ("Hello World", "ends_with", "WORLD", True),
-        *[(value, "is_empty", "", holds) for value, holds in (("", True), ("hello", False), ([], True), ([1, 2], False), (None, True))],
-        *[(value, "is_not_empty", "", holds) for value, holds in (("", False), ("hello", True), ([], False), ([1, 2], True), (None, False))],
-        *[(value, "is_true", "", holds) for value, holds in ((True, True), (False, False), (1, True), (0, False), (None, False))],
-        *[(value, "is_false", "", holds) for value, holds in ((True, False), (False, True), (1, False), (0, True), (None, True))],
-        *[(None, operator, "5", False) for operator in ("equals", "not_equals", "greater_than", "contains")],
-        (5, "unknown", "5", False),
-        (True, "equals", "true", True),
-        ("abc", "less_than", "5", False),
-        ("1_000", "equals", "1000", False),
-        (2**60 + 1, "equals", str(2**60), False),
-    ],
-)  # fmt: skip
+ORDER = [
+    ("greater_than", {10: True, 5: False, 3: False}),
+    ("greater_or_equal", {10: True, 5: True, 3: False}),
+    ("less_than", {10: False, 5: False, 3: True}),
+    ("less_or_equal", {10: False, 5: True, 3: True}),
+]
+CASES: list[tuple[object, str, str, bool]] = [
+    ("hello", "equals", "hello", True),
+    ("hello", "equals", "world", False),
+    (42, "equals", "42", True),
+    (42, "equals", "43", False),
+    (3.14, "equals", "3.14", True),
+    ("hello", "not_equals", "hello", False),
+    ("hello", "not_equals", "world", True),
+    (42, "not_equals", "42", False),
+    *((value, operator, "5", holds) for operator, answers in ORDER for value, holds in answers.items()),
+    ("Hello World", "contains", "hello", True),
+    ("Hello World", "starts_with", "world", False),
+    ("Hello World", "starts_with", "hello", True),
+    ("Hello World", "ends_with", "WORLD", True),
+    ("", "is_empty", "", True),
+    ("hello", "is_empty", "", False),
+    ([], "is_empty", "", True),
+    ([1, 2], "is_empty", "", False),
+    (None, "is_empty", "", True),
+    ("", "is_not_empty", "", False),
+    ("hello", "is_not_empty", "", True),
+    ([], "is_not_empty", "", False),
+    ([1, 2], "is_not_empty", "", True),
+    (None, "is_not_empty", "", False),
+    *(
+        (value, "is_true", "", holds)
+        for value, holds in zip((True, False, 1, None), (True, False, True, False), strict=True)
+    ),
+    (0, "is_true", "", False),
+    *(
+        (value, "is_false", "", holds)
+        for value, holds in zip((True, False, 1, None), (False, True, False, True), strict=True)
+    ),
+    (0, "is_false", "", True),
+    *((None, operator, "5", False) for operator in ("equals", "not_equals", "greater_than", "contains")),
+    (5, "unknown", "5", False),
+    (True, "equals", "true", True),
+    ("abc", "less_than", "5", False),
+    ("1_000", "equals", "1000", False),
+    (2**60 + 1, "equals", str(2**60), False),
+]
+
+
+@pytest.mark.parametrize(("value", "operator", "other", "holds"), CASES)
 def test_a4_conditions(value: object, operator: str, other: str, holds: bool) -> None:
     assert evaluate_condition(value, operator, other) is holds
 

@@ -16,17 +16,17 @@ from workglow.file import File
 from workglow.testing import FakeClock
 
 
-@pytest.fixture()
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "notes.wg"
 
 
-@pytest.fixture()
+@pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture()
+@pytest.fixture
 def file(path: Path, clock: FakeClock) -> Iterator[File]:
     with File.open(path, clock=clock) as file:
         yield file
@@ -87,7 +87,7 @@ class Other:
         return said.strip()
 
 
-@pytest.fixture()
+@pytest.fixture
 def other() -> Iterator[Callable[..., Other]]:
     started: list[Other] = []
 
@@ -191,7 +191,7 @@ def apply(image: bytearray, offset: int, data: bytes | None) -> None:
         image[offset : offset + len(data)] = data
 
 
-@pytest.fixture()
+@pytest.fixture
 def disk() -> Iterator[Disk]:
     disk = Disk("simulated")
     yield disk

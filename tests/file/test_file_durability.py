@@ -15,6 +15,7 @@ import pytest
 from workglow.errors import FileError
 from workglow.file import Durability, File, doctor
 from workglow.file.marker import read_marker
+from workglow.file.migrations import migrations
 from workglow.file.upkeep import Upkeep
 from workglow.testing import FakeClock
 
@@ -34,16 +35,14 @@ def upkeep_of(file: File) -> Upkeep:
     return upkeep
 
 
-@pytest.fixture()
+@pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """No background thread: the test does its work."""
     monkeypatch.setattr(Upkeep, "wake", lambda self: None)
 
 
 @pytest.mark.usefixtures("still")
-@pytest.mark.parametrize(
-    ("durability", "plain", "synced"), [("auto", 0, 1), ("power", 1, 1), ("process", 0, 0)]
-)
+@pytest.mark.parametrize(("durability", "plain", "synced"), [("auto", 0, 1), ("power", 1, 1), ("process", 0, 0)])
 def test_a_commit_waits_for_the_disk_exactly_when_promised(
     path: Path, disk: Any, add: Add, durability: Durability, plain: int, synced: int
 ) -> None:
@@ -57,6 +56,30 @@ def test_a_commit_waits_for_the_disk_exactly_when_promised(
 
 
 @pytest.mark.usefixtures("still")
+def test_submitted_work_shares_one_sync(path: Path, disk: Any, count: Count) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold(db: apsw.Connection) -> None:
+        inside.set()
+        assert leave.wait(30)
+
+    with File.open(path, durability="power", vfs=disk.name) as file:
+        first = file.submit(hold)
+        assert inside.wait(30)
+        insert = "INSERT INTO event (at, kind) VALUES (0, 'x')"
+        futures = [file.submit(lambda db: db.execute(insert).get, sync=True) for _ in range(30)]
+
+        def finish() -> None:
+            leave.set()
+            first.result(30)
+            for future in futures:
+                future.result(30)
+
+        assert log_syncs(disk, finish) == 1
+        assert count(file) == 30
+
+
+@pytest.mark.usefixtures("still")
 def test_a_synced_transaction_that_fails_does_not_make_the_next_ones_slow(path: Path, disk: Any, add: Add) -> None:
     with File.open(path, vfs=disk.name) as file:
         with pytest.raises(ValueError, match="x"), file.transaction(sync=True):
@@ -64,9 +87,7 @@ def test_a_synced_transaction_that_fails_does_not_make_the_next_ones_slow(path: 
         assert log_syncs(disk, lambda: add(file)) == 0
 
 
-def cuts(
-    folder: Path, disk: Any, durability: Durability, add: Add, count: Count, number: int
-) -> tuple[int, int]:
+def cuts(folder: Path, disk: Any, durability: Durability, add: Add, count: Count, number: int) -> tuple[int, int]:
     """Write while the power is cut at random moments; returns the images made and the acknowledged commits lost."""
     chance = random.Random(f"{durability} {number}")
     source = folder / "source.wg"
@@ -127,6 +148,51 @@ def test_power_loss_after_a_barrier_loses_nothing_before_it(tmp_path: Path, disk
                 assert count(image) == before
 
 
+def every_cut(folder: Path, disk: Any, work: Callable[[], None]) -> list[Path]:
+    """Cut the power before each operation of `work`; returns the folders of what is left."""
+    images: list[Path] = []
+
+    def step(operation: str, path: str) -> None:
+        folder.mkdir(exist_ok=True)
+        images.append(folder / f"cut{len(images)}")
+        disk.cut_power(images[-1], random.Random(len(images)))
+
+    disk.fail = step
+    work()
+    disk.fail = lambda operation, path: None
+    return images
+
+
+@pytest.mark.usefixtures("still")
+def test_power_loss_while_a_file_is_made_leaves_a_new_file_or_none(tmp_path: Path, disk: Any, add: Add) -> None:
+    source = tmp_path / "source.wg"
+    images = every_cut(tmp_path, disk, File.open(source, vfs=disk.name).close)
+    assert len(images) > 5
+    source.unlink()
+    images += every_cut(tmp_path / "again", disk, lambda: File.open(source, vfs=disk.name).close())
+    for image in images:
+        with File.open(image / "source.wg") as file:
+            add(file)
+        assert doctor(image / "source.wg").ok
+
+
+@pytest.mark.usefixtures("still")
+def test_power_loss_during_a_migration_leaves_the_old_or_the_new_file(
+    tmp_path: Path, disk: Any, count: Count, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source.wg"
+    with monkeypatch.context() as patch:
+        patch.setattr("workglow.file.opening.migrations", lambda: migrations()[:1])
+        patch.setattr("workglow.file.opening._check_tables", lambda db, path: None)
+        with File.open(source) as file:
+            add(file)
+    images = every_cut(tmp_path, disk, lambda: File.open(source, vfs=disk.name).close())
+    for image in images:
+        with File.open(image / "source.wg") as file:
+            assert count(file) == 1
+        assert doctor(image / "source.wg").ok
+
+
 def make_upkeep(file: File, clock: FakeClock, **options: Any) -> Upkeep:
     assert file.session is not None
     return Upkeep(file._gate, file._plain, clock, file.session, sync=True, **options)  # type: ignore[arg-type]
@@ -174,7 +240,7 @@ def test_a_disk_that_cannot_sync_is_told_at_the_next_barrier(path: Path, clock: 
         add(file)
         upkeep.tick()
         add(file)
-        with pytest.raises(FileError, match="may not survive a power cut.*check the disk"):
+        with pytest.raises(FileError, match=r"may not survive a power cut.*check the disk"):
             add(file, sync=True)
         add(file)
         upkeep.stop()

@@ -98,7 +98,9 @@ def test_a_newer_file_is_refused_and_not_touched(path: Path) -> None:
     change(path, f"PRAGMA user_version = {len(migrations()) + 1}")
     before = fingerprint(path)
     for read_only in (False, True):
-        with pytest.raises(NewerFileError, match=f"number {len(migrations()) + 1}, .* up to {len(migrations())}.*Update"):
+        with pytest.raises(
+            NewerFileError, match=f"number {len(migrations()) + 1}, .* up to {len(migrations())}.*Update"
+        ):
             File.open(path, read_only=read_only)
     assert fingerprint(path) == before
 
@@ -181,9 +183,9 @@ def test_another_programs_sqlite_file_is_refused_and_not_touched(path: Path, sql
 
 
 def test_a_path_that_can_never_be_a_file_is_refused_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="is a folder.*notes.wg"):
+    with pytest.raises(FileError, match=r"is a folder.*notes.wg"):
         File.open(tmp_path)
-    with pytest.raises(FileError, match="the folder .*missing does not exist.*Create it"):
+    with pytest.raises(FileError, match=r"the folder .*missing does not exist.*Create it"):
         File.open(tmp_path / "missing" / "a.wg")
     with pytest.raises(FileError, match=r"a\.wg does not exist"):
         File.open(tmp_path / "a.wg", create=False)
@@ -222,9 +224,7 @@ with File.open(path, read_only=True) as file:
 """
 
 
-def test_a_read_only_folder_is_refused_for_writing_and_can_be_read(
-    other: Callable[..., Any]
-) -> None:
+def test_a_read_only_folder_is_refused_for_writing_and_can_be_read(other: Callable[..., Any]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="workglow-"))  # the folders of pytest are closed to other users
     try:
         with File.open(folder / "a.wg") as file, file.transaction() as db:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workglow.errors import GraphError
@@ -20,6 +20,7 @@ def test_an_edge_is_written_as_people_write_it():
     assert Dataflow("task1", "output1", "task2", "input1").id == "task1[output1] ==> task2[input1]"
 
 
+@settings(deadline=None)
 @given(source=names, source_port=st.one_of(names, st.just("[error]"), st.just("*")), target=names, target_port=names)
 def test_an_edge_id_is_read_back(source: str, source_port: str, target: str, target_port: str):
     edge = Dataflow(source, source_port, target, target_port)
@@ -48,7 +49,9 @@ def test_transforms_are_given_as_names_or_as_data():
     )
 
 
-@pytest.mark.parametrize("wrong", [{"path": "x"}, {"id": 3}, {"id": "pick", "parms": {}}, {"id": "pick", "params": 1}, 7])
+@pytest.mark.parametrize(
+    "wrong", [{"path": "x"}, {"id": 3}, {"id": "pick", "parms": {}}, {"id": "pick", "params": 1}, 7]
+)
 def test_what_is_no_transform_is_refused(wrong: object):
     with pytest.raises(GraphError, match="is not a transform"):
         as_transforms([wrong])

@@ -79,14 +79,16 @@ def test_a_task_of_a_function_checks_and_calls() -> None:
     assert not made.needs_context
     with pytest.raises(TaskInputError, match=r"Task 's' \(split\): input 'text' is required"):
         made.check_inputs({"size": 2})
-    with pytest.raises(TaskOutputError, match=r"Task 's' \(split\): output 'output' expected list\[str\], got str 'ab'"):
+    with pytest.raises(
+        TaskOutputError, match=r"Task 's' \(split\): output 'output' expected list\[str\], got str 'ab'"
+    ):
         made.to_outputs("ab")
 
 
 def test_a_literal_that_does_not_fit_is_refused_where_it_is_given() -> None:
-    with pytest.raises(TaskInputError, match="Task split: default 'size' expected int, got str '2'"):
+    with pytest.raises(TaskInputError, match=r"Task split: default 'size' expected int, got str '2'"):
         split.task(size="2")
-    with pytest.raises(TaskInputError, match="default 'sise' is not known.*Did you mean 'size'"):
+    with pytest.raises(TaskInputError, match=r"default 'sise' is not known.*Did you mean 'size'"):
         split.task(sise=2)
 
 
@@ -100,11 +102,11 @@ def test_a_structure_gives_a_port_for_each_field() -> None:
     assert list(made.outputs) == ["longest", "count"]
     assert made.to_outputs(Digest("a", 1)) == {"longest": "a", "count": 1}
     assert made.to_outputs({"longest": "a", "count": 1}) == {"longest": "a", "count": 1}
-    with pytest.raises(TaskOutputError, match="returned list .* declares the ports longest, count"):
+    with pytest.raises(TaskOutputError, match=r"returned list .* declares the ports longest, count"):
         made.to_outputs(["a", 1])
-    with pytest.raises(TaskOutputError, match="output 'count' is required"):
+    with pytest.raises(TaskOutputError, match=r"output 'count' is required"):
         made.to_outputs({"longest": "a"})
-    with pytest.raises(TaskOutputError, match="output 'count' expected int, got str 'x'"):
+    with pytest.raises(TaskOutputError, match=r"output 'count' expected int, got str 'x'"):
         made.to_outputs(Digest("a", "x"))  # type: ignore[arg-type]
 
 
@@ -125,7 +127,7 @@ def test_none_gives_no_port_and_no_annotation_gives_any() -> None:
 
     assert len(silent.task().outputs) == 0
     assert silent.task().to_outputs(None) == {}
-    with pytest.raises(TaskOutputError, match="returned int 3, but declares `-> None`"):
+    with pytest.raises(TaskOutputError, match=r"returned int 3, but declares `-> None`"):
         silent.task().to_outputs(3)
     assert free.task().to_outputs(None) == {"output": None}
     assert free.task().to_outputs({"a": 1}) == {"output": {"a": 1}}
@@ -197,30 +199,30 @@ def test_a_stream_has_a_port_that_adds_up() -> None:
 
 
 def test_options_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(TaskConfigurationError, match="on_interrupt is 'maybe'"):
+    with pytest.raises(TaskConfigurationError, match=r"on_interrupt is 'maybe'"):
 
         @task(on_interrupt="maybe")
         def one(n: int) -> int: ...
 
-    with pytest.raises(TaskConfigurationError, match="side effects is never cached"):
+    with pytest.raises(TaskConfigurationError, match=r"side effects is never cached"):
 
         @task(side_effects=True, cache=True)
         def two(n: int) -> int: ...
 
-    with pytest.raises(TaskConfigurationError, match="timeout has to be a number of seconds above 0"):
+    with pytest.raises(TaskConfigurationError, match=r"timeout has to be a number of seconds above 0"):
 
         @task(timeout=-1)
         def three(n: int) -> int: ...
 
-    with pytest.raises(TaskConfigurationError, match="is a generator"):
+    with pytest.raises(TaskConfigurationError, match=r"is a generator"):
 
         @task
         def four(n: int):
             yield n
 
-    with pytest.raises(TaskConfigurationError, match="@task needs a function"):
+    with pytest.raises(TaskConfigurationError, match=r"@task needs a function"):
         task(Digest)
-    with pytest.raises(TaskConfigurationError, match="@task needs a function"):
+    with pytest.raises(TaskConfigurationError, match=r"@task needs a function"):
         task(3)  # type: ignore[call-overload]
     assert not {"one", "two", "three", "four"} & set(task_registry.names())
 
@@ -258,12 +260,13 @@ def test_as_task_takes_every_shape_and_registers_nothing() -> None:
     assert as_task(made) is made
     assert as_task(made, id="q").id == "q"
     assert dict(as_task(made, n=4).defaults) == {"n": 4}
+    assert dict(as_task(split.task(size=3, text="a"), text="b").defaults) == {"size": 3, "text": "b"}
     assert as_task(split, size=3).defaults["size"] == 3
     assert as_task(split.task_type, id="x").id == "x"
     assert type(as_task(plain)) is type(as_task(plain))
     assert task_registry.names() == known
     for wrong in (3, "split", int, Digest):
-        with pytest.raises(TaskConfigurationError, match="is no task"):
+        with pytest.raises(TaskConfigurationError, match=r"is no task"):
             as_task(wrong)
 
 

@@ -18,12 +18,16 @@ from workglow.task.suspension import mode_of
 async def empty() -> None: ...
 async def loops(n: int) -> int:
     return sum(i for i in range(n) if i)
+
+
 async def tries(n: int) -> list[int]:  # fmt: skip
     try:
-        with open("/dev/null") as file:
-            return [ord(char) for char in file.read()]
-    except OSError:
+        with memoryview(bytes(n)) as view:
+            return [byte for byte in view if byte]
+    except ValueError:
         return []
+
+
 async def defines(n: int) -> Any:  # fmt: skip
     async def inner() -> None:
         await asyncio.sleep(0)
@@ -33,14 +37,22 @@ async def defines(n: int) -> Any:  # fmt: skip
 
 async def awaits() -> None:
     await asyncio.sleep(0)
+
+
 async def awaits_seldom(n: int) -> None:  # fmt: skip
     if n > 1_000_000:
         await asyncio.sleep(0)
+
+
 async def iterates(source: Any) -> None:  # fmt: skip
     async for _ in source:
         pass
+
+
 async def comprehends(source: Any) -> list[int]:  # fmt: skip
     return [item async for item in source]
+
+
 async def enters(source: AbstractAsyncContextManager[None]) -> None:  # fmt: skip
     async with source:
         pass

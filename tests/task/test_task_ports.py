@@ -112,11 +112,11 @@ def test_fields_keep_limits_titles_and_defaults() -> None:
     ports = Ports.from_model(Model)
     assert ports["second"].schema["description"] == "the second"
     assert ports["third"].schema["title"] == "Third"
-    with pytest.raises(PortError, match="at least 1 character"):
+    with pytest.raises(PortError, match=r"at least 1 character"):
         ports.check({"first": 1, "second": ""})
     assert ports.check({"first": 1}) == {"first": 1, "second": "b", "third": []}
     assert Ports.from_model(Loose).open
-    with pytest.raises(TypeError, match="has no fields"):
+    with pytest.raises(TypeError, match=r"has no fields"):
         Ports.from_model(int)
 
 
@@ -133,13 +133,13 @@ def test_missing_unknown_and_unfit_values_are_named() -> None:
     with pytest.raises(PortError, match=r"'amount' is required and was not given") as missing:
         ports.check({})
     assert (missing.value.port, missing.value.reason) == ("amount", "is required and was not given.")
-    with pytest.raises(PortError, match="'amont' is not known; the ports are amount, text. Did you mean 'amount'"):
+    with pytest.raises(PortError, match=r"'amont' is not known; the ports are amount, text. Did you mean 'amount'"):
         ports.check({"amont": 1})
-    with pytest.raises(PortError, match="'extra' is not known"):
+    with pytest.raises(PortError, match=r"'extra' is not known"):
         ports.check({"amount": 1, "text": "a", "extra": 1})
-    with pytest.raises(PortError, match="'amount' expected int, got bool True"):
+    with pytest.raises(PortError, match=r"'amount' expected int, got bool True"):
         ports.check({"amount": True})
-    with pytest.raises(PortError, match="there are no such ports"):
+    with pytest.raises(PortError, match=r"there are no such ports"):
         Ports().check({"a": 1})
 
 
@@ -170,7 +170,7 @@ def test_values_are_converted_only_where_needed() -> None:
 def test_an_annotation_that_cannot_be_found_says_so() -> None:
     def function(a: Nowhere): ...  # type: ignore[name-defined]  # noqa: F821
 
-    with pytest.raises(TaskConfigurationError, match="annotation of function names 'Nowhere'.*TYPE_CHECKING"):
+    with pytest.raises(TaskConfigurationError, match=r"annotation of function names 'Nowhere'.*TYPE_CHECKING"):
         Ports.from_signature(function)
 
 
@@ -179,5 +179,5 @@ def test_check_given_leaves_out_what_is_not_given() -> None:
 
     ports = Ports.from_signature(function)
     assert ports.check_given({"b": 3}) == {"b": 3}
-    with pytest.raises(PortError, match="'b' expected int"):
+    with pytest.raises(PortError, match=r"'b' expected int"):
         ports.check_given({"b": "x"})

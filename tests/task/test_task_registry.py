@@ -40,7 +40,7 @@ def test_an_unknown_type_is_refused_with_the_nearest_names() -> None:
     assert "X" in registry
     assert "Y" not in registry
     registry.register(type("TextEmbeddingTask", (Task,), {}))
-    with pytest.raises(UnknownTaskTypeError, match="Did you mean TextEmbeddingTask"):
+    with pytest.raises(UnknownTaskTypeError, match=r"Did you mean TextEmbeddingTask"):
         registry.get("TextEmbedingTask")
     with pytest.raises(UnknownTaskTypeError, match='"os.system" is not registered. Import the module'):
         registry.get("os.system")
@@ -57,7 +57,7 @@ def test_a_copy_is_changed_on_its_own() -> None:
 
 def run_cell(code: str, module: str) -> dict[str, Any]:
     space: dict[str, Any] = {"__name__": module}
-    exec(f"from workglow.task import task\n{code}", space)  # noqa: S102
+    exec(f"from workglow.task import task\n{code}", space)
     return space
 
 
@@ -83,6 +83,10 @@ def test_functions_inside_functions_replace_each_other() -> None:
     make(1)
     latest = make(2)
     assert task_registry.get("shift") is latest.task_type
+    other = run_cell("def outer():\n    @task\n    def shift(n: int) -> int: ...\n    return shift\n", "elsewhere")[
+        "outer"
+    ]()
+    assert task_registry.get("shift") is other.task_type
 
 
 def test_a_module_that_is_reloaded_replaces_its_classes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +95,6 @@ def test_a_module_that_is_reloaded_replaces_its_classes(monkeypatch: pytest.Monk
     code = "from workglow.task import Task\nclass Reloaded(Task):\n    pass\n"
     registry = TaskRegistry()
     for _ in range(2):
-        exec(code, module.__dict__)  # noqa: S102
+        exec(code, module.__dict__)
         registry.register(module.Reloaded)
     assert registry.get("Reloaded") is module.Reloaded

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ FILES = {
     "__init__.py": "",
     "settings.py": "LIMIT = 3\nUNUSED = 1\nSEEN = []\n",
     "helpers.py": '''
+import contextlib
 import functools
 import math
 
@@ -36,6 +38,10 @@ def unrelated(text):
 @functools.lru_cache
 def cached(n):
     return math.sqrt(n) * FACTOR
+
+@contextlib.contextmanager
+def opened(text):
+    yield text
 
 def double(function):
     @functools.wraps(function)
@@ -59,7 +65,7 @@ from pydantic import BaseModel
 from workglow.task import Task, task
 
 from . import helpers, settings
-from .helpers import TABLE, Cleaner, cached, cut, double
+from .helpers import TABLE, Cleaner, cached, cut, double, opened
 
 CLEANER = Cleaner()
 SEEN = []
@@ -78,6 +84,11 @@ def other(n: int) -> int:
 @task
 def tabled(n: int) -> int:
     return TABLE["b"] + cached(n) + helpers.FACTOR + len(settings.SEEN)
+
+@task
+def managed(text: str) -> str:
+    with opened(text) as found:
+        return found
 
 @task
 def cleaned(text: str) -> str:
@@ -115,6 +126,7 @@ class Sub(Words):
 if __name__ != "__main__":
     sys.stdout.write("\\n".join(f"{name} {made.version}" for name, made in {
         "shorten": shorten.task(), "other": other.task(), "tabled": tabled.task(), "cleaned": cleaned.task(),
+        "managed": managed.task(),
         "doubled": doubled.task(), "add_one": add_one.task(), "words": Words(), "sub": Sub(),
     }.items()))
 ''',
@@ -139,47 +151,43 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     "a table": ("helpers.py", '"a": 1', '"a": 0', {"tabled"}),
     "a cached helper": ("helpers.py", "math.sqrt(n)", "math.floor(n)", {"tabled"}),
     "a decorator": ("helpers.py", "function(*given) * 2", "function(*given) * 3", {"doubled"}),
+    "a helper behind a decorator of another package": ("helpers.py", "yield text", "yield text * 2", {"managed"}),
     "a helper class": ("helpers.py", "text.strip()", "text.lstrip()", {"cleaned"}),
     "an attribute of a helper class": ("helpers.py", 'mark = "!"', 'mark = "."', {"cleaned"}),
     "what a closure holds": ("tasks.py", "add_one = make(1)", "add_one = make(2)", {"add_one"}),
     "a method": ("tasks.py", "len(cut(text).split())", "len(cut(text).split(' '))", {"words", "sub"}),
     "a docstring of a class": ("tasks.py", '"""Count words."""', '"""Count all words."""', set()),
     "a docstring of a method": ("tasks.py", '"""Count them."""', '"""Count all."""', set()),
-    "a field of a class": ("tasks.py", "        text: str\n\n", "        text: str\n        n: int = 1\n\n", {"words", "sub"}),
+    "a field of a class": ("tasks.py", "        text: str\n", "        text: str\n        n: int = 1\n", {"words", "sub"}),
     "a subclass": ("tasks.py", "class Sub(Words):\n    pass", "class Sub(Words):\n    n = 1", {"sub"}),
 }  # fmt: skip
 
 
-def start(folder: Path, file: str = "", old: str = "", new: str = "", *flags: str) -> subprocess.Popen[str]:
+def versions_of(
+    folder: Path, file: str = "", old: str = "", new: str = "", flags: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """Write the package, with one edit, and ask a process of its own for the versions of its tasks."""
     package = folder / "edited"
     package.mkdir(parents=True)
     for name, text in FILES.items():
         assert name != file or old in text
         (package / name).write_text(text.replace(old, new, 1) if name == file else text, "utf-8")
     command = [sys.executable, *flags, "-c", "import sys; sys.path.insert(0, '.'); import edited.tasks"]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
-
-
-def finish(process: subprocess.Popen[str]) -> dict[str, str]:
-    printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
+    printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
     versions = dict(line.split() for line in printed.splitlines())
     assert all(len(version) == 16 and int(version, 16) >= 0 for version in versions.values())
     return versions
 
 
 @pytest.fixture(scope="module")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, str]]]:
+def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     root = tmp_path_factory.mktemp("versions")
-    found: dict[str, dict[str, str]] = {}
-    edits = list(EDITS.items())
-    for first in range(0, len(edits), 4):
-        started = {
-            name: start(root / name.replace(" ", "_"), file, old, new)
-            for name, (file, old, new, _) in edits[first : first + 4]
+    with ThreadPoolExecutor(4) as threads:
+        asked = {
+            name: threads.submit(versions_of, root / name.replace(" ", "_"), file, old, new)
+            for name, (file, old, new, _) in EDITS.items()
         }
-        found.update({name: finish(process) for name, process in started.items()})
-    yield found
+        return {name: future.result() for name, future in asked.items()}
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -189,12 +197,12 @@ def test_a_version_follows_the_code_across_processes(edit: str, versions: dict[s
 
 
 def test_a_version_is_the_same_in_every_process(tmp_path: Path, versions: dict[str, dict[str, str]]) -> None:
-    assert finish(start(tmp_path, "", "", "", "-B", "-X", "utf8")) == versions["nothing"]
+    assert versions_of(tmp_path, flags=("-B", "-X", "utf8")) == versions["nothing"]
 
 
 def run(code: str, **space: Any) -> dict[str, Any]:
     space.setdefault("__name__", "__main__")
-    exec(code, space)  # noqa: S102
+    exec(code, space)
     return space
 
 
@@ -207,6 +215,36 @@ def test_code_without_a_file_is_judged_by_its_bytecode() -> None:
     assert version('def f(x):\n    """Doc."""\n    return g(x) + K\ndef g(x):\n    return x\nK = 2\n') != base
     assert version('def f(x):\n    """Doc."""\n    return g(x) + K\ndef g(x):\n    return x + x\nK = 1\n') != base
     assert version('def f(x):\n    """Doc."""\n    return g(x) - K\ndef g(x):\n    return x\nK = 1\n') != base
+
+
+def test_a_class_without_a_file_counts_with_its_bases_and_attributes() -> None:
+    def version(code: str) -> str:
+        return code_version(run(code)["C"])
+
+    text = (
+        "class B:\n    def m(self):\n        return 1\nclass C(B):\n    n = 1\n    p = property(lambda self: self.n)\n"
+    )
+    assert version(text) == version(text)
+    for old, new in (("return 1", "return 2"), ("n = 1", "n = 2"), ("self.n", "-self.n")):
+        assert version(text.replace(old, new)) != version(text)
+
+
+def test_a_base_that_only_a_function_knows_counts() -> None:
+    class One:
+        def m(self) -> int:
+            return 1
+
+    class Two:
+        def m(self) -> int:
+            return 2
+
+    def made(base: type) -> type:
+        class Local(base):  # type: ignore[misc]
+            def own(self) -> None: ...
+
+        return Local
+
+    assert code_version(made(One)) != code_version(made(Two))
 
 
 def test_bytecode_versions_are_the_same_in_every_process() -> None:

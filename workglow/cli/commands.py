@@ -1,4 +1,4 @@
-"""The commands by name.  A command's module is imported when the command is used, so `workglow --help` answers at once."""
+"""The commands by name.  A module is imported when its command is used, so `workglow --help` answers at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMMANDS = {
     "why": ("looking", "Say why a task ran, was reused, waits or never started."),
     "graph": ("graphs", "Show a graph: of a file, of a run, or a named one."),
     "tasks": ("graphs", "List the task types that a graph may name."),
-    "search": ("searching", "Find passages in the documents of a project file."),
+    "search": ("searching", "Find passages in the documents of a project file, by meaning and by words."),
     "copy": ("files", "Copy a project file, also while runs are going on."),
     "info": ("files", "Say what a project file holds and how large it is."),
     "doctor": ("files", "Check a project file, and say what to do."),
@@ -64,7 +64,8 @@ class _Commands(MutableMapping[str, "Command"]):
 
 class _Group(TyperGroup):
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{**settings, "commands": None})
+        settings.pop("commands", None)
+        super().__init__(**settings)
         self.commands = _Commands()
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -35,7 +35,9 @@ def demo(
     folder: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FOLDER]", help="A folder with text, Markdown, HTML or PDF files.", show_default="workglow's own docs"
+            metavar="[FOLDER]",
+            help="A folder with text, Markdown, HTML or PDF files.",
+            show_default="workglow's own docs",
         ),
     ] = None,
     project: Annotated[
@@ -66,7 +68,7 @@ def demo(
 
 
 def _play(stage: Stage, sources: list[str], here: str, elsewhere: str, questions: tuple[str, ...]) -> None:
-    from workglow.demo import ask, prove, resume, run_and_kill
+    from workglow.demo import Outcome, ask, prove, resume, run_and_kill
     from workglow.project import open as open_project
 
     clock = SystemClock()
@@ -75,14 +77,14 @@ def _play(stage: Stage, sources: list[str], here: str, elsewhere: str, questions
     with stage.bar("working") as advance:
         crash = run_and_kill(here, sources, most=_MOST, on_step=advance)
     stage.say("2  kill -9.  Its file is copied as it was left:")
-    stage.say(f"   {here} → {elsewhere}")
+    stage.say(f"{here} → {elsewhere}", indent=3)
     stage.say("3  A new process goes on with the copy.")
     with stage.bar("going on") as advance:
         resume(crash, here, elsewhere, on_step=advance)
     with open_project(elsewhere, read_only=True) as project:
         proof = prove(crash, project)
         answers = ask(project, questions)
-    seconds = clock.monotonic() - began
-    stage.tell(crash, proof, answers, here, elsewhere, seconds)
+    stage.tell(Outcome(crash, proof, answers, here, elsewhere, clock.monotonic() - began))
     if not proof.holds:
-        raise RunError(f"Finished tasks ran again: {', '.join(proof.violations)}.  Please report this with {elsewhere}.")
+        again = ", ".join(proof.violations)
+        raise RunError(f"The file contradicts the promise: {again}.  Please report this, with {elsewhere}.")

@@ -17,10 +17,10 @@ def show_failure(error: WorkglowError) -> None:
     screen.line(("error: ", "bold red"), (happened, "red"))
     place = _place(error)
     if place:
-        screen.line(f"  {place}")
+        screen.line(place, indent=2)
     for line in (remedy, _hint(error), *getattr(error, "__notes__", ())):
         if line:
-            screen.line(f"  {line}")
+            screen.line(line, indent=2)
 
 
 def _sentences(text: str) -> tuple[str, str, str]:
@@ -41,13 +41,14 @@ def _place(error: BaseException) -> str:
     return f"in {last.filename}, line {last.lineno}, {last.name}{code}"
 
 
-def _hint(error: WorkglowError) -> str:
-    match error:
-        case UnknownTaskTypeError():
-            return "On the command line: --tasks FILE.py names the Python file, or module, that defines it."
-        case CodeChangedError():
-            return "On the command line: --on-change keep, or --on-change rerun."
-        case InterruptedTaskError():
-            return "On the command line: --interrupted retry, or --interrupted fail."
-        case _:
-            return ""
+def _hint(error: BaseException) -> str:
+    reasons = [error]
+    while reasons[-1].__cause__ is not None:
+        reasons.append(reasons[-1].__cause__)
+    hints = {
+        UnknownTaskTypeError: "--tasks FILE.py names the Python file, or module, that defines it.",
+        CodeChangedError: "--on-change keep, or --on-change rerun.",
+        InterruptedTaskError: "--interrupted retry, or --interrupted fail.",
+    }
+    found = [hint for kind, hint in hints.items() if any(isinstance(reason, kind) for reason in reasons)]
+    return f"On the command line: {found[0]}" if found else ""

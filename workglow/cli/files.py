@@ -107,9 +107,10 @@ def doctor(
     else:
         for check in report.checks:
             mark: Cell = ("ok      ", "green") if check.ok else ("WRONG   ", "bold red")
-            screen.line(mark, (f"{check.name}  ", "bold" if not check.ok else ""), (check.detail, "" if not check.ok else "dim"))
+            name_style, detail_style = ("", "dim") if check.ok else ("bold", "")
+            screen.line(mark, (f"{check.name}  ", name_style), (check.detail, detail_style))
             if check.remedy:
-                screen.line(f"        {check.remedy}")
+                screen.line(check.remedy, indent=8)
         well = len(report.checks) - len(report.failures)
         screen.line("")
         screen.line(

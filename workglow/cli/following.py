@@ -13,7 +13,7 @@ from workglow.cli.report import run_as_json, show_outputs, show_tasks
 from workglow.cli.screen import STATUS_STYLES, Screen
 from workglow.cli.watch import Watch
 from workglow.clock import SystemClock
-from workglow.errors import WorkglowError
+from workglow.errors import UnknownRunError, WorkglowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,7 +44,7 @@ class Follower:
         project: Project | None = None,
         resumed: str | None = None,
     ) -> None:
-        """Call `begin` with a listener, show what happens and what comes out; exit 1 when the run failed, 130 on Ctrl-C.
+        """Call `begin` with a listener, show what happens and what comes out; exit 1 on failure, 130 on Ctrl-C.
 
         `resumed` is the id of a run that had begun before.
         """
@@ -94,7 +94,7 @@ class Follower:
             self._err.line("The run was in memory only.  With --project FILE it could be resumed.")
             return
         self._err.line("Everything that was finished is kept.  Go on with:")
-        self._err.line(f"  {self._command('resume', run)}")
+        self._err.command(self._command("resume", run))
 
     def _after_failure(self, run: Run) -> str:
         if not run.id or not is_durable(self._path):
@@ -108,13 +108,16 @@ class Follower:
 
 
 def count_items(project: Project, run: str, path: str) -> int | None:
-    """Return how many items a loop has, from its stored state; None when it is not told."""
+    """Return how many items a loop has, from its stored state; None when that is not committed yet."""
     from json import loads
 
     from workglow.storage.sqlite import sqlite_repositories
 
     runs = sqlite_repositories(project.file).runs
-    row = runs.row(runs.get(run), path)
+    try:
+        row = runs.row(runs.get(run), path)
+    except UnknownRunError:
+        return None
     return None if row is None or row.state is None else loads(row.state).get("count")
 
 

@@ -117,18 +117,27 @@ def tasks(tasks: TaskFiles = None, json: AsJson = False) -> None:
         facts = _type_facts(kind)
         screen.line((kind.type, "bold"), (f"  {facts['category']}" if facts["category"] else "", "dim"))
         if facts["description"]:
-            screen.line(f"  {str(facts['description']).partition(chr(10))[0]}")
+            screen.line(str(facts["description"]).partition("\n")[0], indent=2)
         takes, gives = _ports(facts["inputs"]), _ports(facts["outputs"])
-        screen.line(("  takes ", "dim"), takes or "what its graph takes", ("  gives ", "dim"), gives or "what its graph gives")
+        screen.line(
+            ("takes ", "dim"),
+            takes or "what its graph takes",
+            ("  gives ", "dim"),
+            gives or "what its graph gives",
+            indent=2,
+        )
 
 
 def _types() -> list[type[Task]]:
-    from workglow.graph.loading import graph_types
+    from workglow.graph.boundary import InputTask, OutputTask
+    from workglow.graph.compound import GraphAsTask
+    from workglow.graph.conditional import ConditionalTask
+    from workglow.graph.map import ForEachTask, MapTask
     from workglow.task import task_registry
 
-    known = {kind.type: kind for kind in graph_types()}
-    known.update({name: task_registry.get(name) for name in task_registry.names()})
-    return [known[name] for name in sorted(known)]
+    always: list[type[Task]] = [ConditionalTask, ForEachTask, GraphAsTask, InputTask, MapTask, OutputTask]
+    own = [task_registry.get(name) for name in task_registry.names()]
+    return sorted({kind.type: kind for kind in (*always, *own)}.values(), key=lambda kind: kind.type)
 
 
 def _type_facts(kind: Any) -> dict[str, Any]:
@@ -163,7 +172,7 @@ def _type(schema: Mapping[str, Any]) -> str:
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
         return " or ".join(dict.fromkeys(_type(choice) for choice in choices))
-    kind = schema.get("type", "anything")
+    kind: Any = schema.get("type", "anything")
     if kind == "array" and isinstance(schema.get("items"), dict):
         return f"list of {_type(schema['items'])}"
-    return " or ".join(kind) if isinstance(kind, list) else str(kind)
+    return kind if isinstance(kind, str) else " or ".join(map(str, kind))

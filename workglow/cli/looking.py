@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workglow.cli.projects import StoredRun
     from workglow.graph.run import Run, TaskResult
     from workglow.project import Project
+    from workglow.storage.records import EventRecord
 
 __all__ = ["app"]
 
@@ -74,7 +75,8 @@ def _propose_resuming(screen: Screen, file: str, found: list[StoredRun]) -> None
     if interrupted:
         screen.line("")
         more = " --all" if len(interrupted) > 1 else ""
-        screen.line(("Interrupted runs go on with: ", "dim"), f"workglow resume {file}{more}")
+        screen.line(("Interrupted runs go on with:", "dim"))
+        screen.command(f"workglow resume {file}{more}")
 
 
 @app.command()
@@ -85,6 +87,7 @@ def show(
         str | None,
         typer.Argument(metavar="[TASK]", help="Only this task, with its outputs.", show_default=False),
     ] = None,
+    *,
     tasks_all: Annotated[bool, typer.Option("--tasks-all", help="List every item of every loop.")] = False,
     tasks: TaskFiles = None,
     json: AsJson = False,
@@ -134,24 +137,32 @@ def _show_run(screen: Screen, project: Project, run: Run, *, most: int | None) -
     events = run.events
     if events:
         screen.line("")
-        screen.line(("what happened beside that", "bold"))
+        screen.line(("what happened meanwhile", "bold"))
         if len(events) > _MOST_EVENTS:
             screen.line((f"  {len(events) - _MOST_EVENTS} earlier ones are in --json", "dim"))
-        for event in events[-_MOST_EVENTS:]:
-            said = ", ".join(f"{name} {value}" for name, value in (event.data or {}).items())
-            screen.line(f"  {moment(event.at)}  {event.kind}  {event.path or ''}  ", (said, "dim"))
+        last = events[-_MOST_EVENTS:]
+        rows = [[f"  {moment(event.at)}", event.kind, event.path or "", _said(event)] for event in last]
+        screen.table(("  WHEN", "WHAT", "TASK", ""), rows)
     if status == "interrupted":
         screen.line("")
-        screen.line(("Go on with: ", "dim"), f"workglow resume {project.path} {run.id}")
+        screen.line(("Go on with:", "dim"))
+        screen.command(f"workglow resume {project.path} {run.id}")
+
+
+def _said(event: EventRecord) -> str:
+    return ", ".join(f"{name} {value}" for name, value in (event.data or {}).items())
 
 
 def _show_task(screen: Screen, run: Run, task: TaskResult, *, as_json: bool) -> None:
     if as_json:
         screen.json({"run": run.id, **task_as_json(task, outputs=True)})
         return
-    show_tasks(screen, [task])
+    tries = "reused" if task.cached else f"{task.attempt} tries" if task.attempt != 1 else "1 try"
+    status: Cell = (task.status, STATUS_STYLES.get(task.status, ""))
+    screen.line(("task ", "dim"), (task.path, "bold"), "  ", status, f"  {tries}")
+    if task.started_at is not None:
+        screen.line(f"began {moment(task.started_at)}, took {took(task.seconds) or 'no end yet'}")
     if task.error:
-        screen.line("")
         screen.line((task.error, "red"))
     show_outputs(screen, task.outputs)
 

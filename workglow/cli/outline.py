@@ -1,7 +1,7 @@
 """The tasks of a run as an indented list, in which a loop with many items is one line.
 
-The policy.  Tasks stand in the order in which they became ready, each with what is inside it below it.  A loop with more
-items than wanted is folded: its own line counts them; of what failed inside, the first few tasks stay visible.
+The policy.  Tasks stand in the order in which they became ready, each with what is inside it below it.  A loop with
+more items than wanted is folded: its own line counts them; of what failed inside, the first few tasks stay visible.
 Rows of folded items are dropped while reading, so a run of a million tasks is shown in the memory of its few lines.
 """
 

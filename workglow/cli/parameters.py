@@ -39,5 +39,7 @@ Inputs = Annotated[
 
 InputsFile = Annotated[
     str | None,
-    typer.Option("--input-file", metavar="FILE.json", help="Inputs as a JSON object; --input wins over it.", show_default=False),
+    typer.Option(
+        "--input-file", metavar="FILE.json", help="Inputs as a JSON object; --input wins over it.", show_default=False
+    ),
 ]

@@ -39,21 +39,19 @@ def describe(value: object, *, whole: bool = True) -> str:
     `whole=False` cuts long text too.
     """
     if isinstance(value, str):
-        return value if whole or len(value) <= _LONG else value[: _LONG - 1] + "…"
-    if value is None or isinstance(value, bool | int | float):
-        return "none" if value is None else str(value)
-    if isinstance(value, bytes | bytearray | memoryview):
+        return value if whole else _cut(value)
+    if isinstance(value, bytes | bytearray):
         return f"{size(len(value))} of bytes"
-    shaped = _shaped(value)
-    if shaped is not None:
-        return shaped
     if isinstance(value, Mapping):
         fields = cast("Mapping[object, object]", value)
         return _listed([f"{key}: {describe(item, whole=False)}" for key, item in _first(fields.items())], len(fields))
     if isinstance(value, Sequence | Set):
         items = cast("Sequence[object]", value)
         return _listed([describe(item, whole=False) for item in _first(items)], len(items))
-    text = repr(value)
+    return _shaped(value) or _cut(repr(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONG else text[: _LONG - 1] + "…"
 
 
@@ -74,10 +72,10 @@ def _shaped(value: Any) -> str | None:
             return str(value)
         first = ", ".join(f"{item:.4g}" if isinstance(item, float) else str(item) for item in value.flat[:4].tolist())
         more = ", …" if value.size > 4 else ""
-        return f"{dtype} array {' × '.join(map(str, shape))}: {first}{more}"
+        return f"{dtype} array {' x '.join(map(str, shape))}: {first}{more}"
     mode, extent = getattr(value, "mode", None), getattr(value, "size", None)
     if isinstance(mode, str) and isinstance(extent, tuple):
-        return f"image {' × '.join(map(str, cast('tuple[int, ...]', extent)))} {mode}"
+        return f"image {' x '.join(map(str, cast('tuple[int, ...]', extent)))} {mode}"
     return None
 
 

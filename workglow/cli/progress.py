@@ -62,9 +62,7 @@ class LiveProgress:
     def __enter__(self) -> Self:
         from rich.live import Live
 
-        self._live = Live(
-            console=self._console, get_renderable=self.render, refresh_per_second=10, transient=True
-        )
+        self._live = Live(console=self._console, get_renderable=self.render, refresh_per_second=10, transient=True)
         self._live.start()
         return self
 
@@ -115,8 +113,8 @@ class LiveProgress:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=16 if narrow else _NAME, no_wrap=True, overflow="ellipsis")
         grid.add_column(width=10 if narrow else _BAR)
-        grid.add_column(no_wrap=True, overflow="ellipsis")
-        grid.add_column(no_wrap=True, justify="right", style="dim")
+        grid.add_column(min_width=10 if narrow else 16, no_wrap=True, overflow="ellipsis")
+        grid.add_column(width=7, no_wrap=True, justify="right", style="dim")
         moving = fraction is None
         bar = ProgressBar(total=None if moving else 1.0, completed=fraction or 0.0, pulse=moving)
         grid.add_row(as_text((name, "bold" if name == "all" else "")), bar, as_text(said), since)
@@ -187,7 +185,7 @@ class PlainProgress:
     def _tell_loops(self) -> None:
         now = self._clock.monotonic()
         for loop in self._watch.loops.values():
-            told, at = self._told.get(loop.path, (0, now - 1.0))
+            told, at = self._told.setdefault(loop.path, (0, now))
             complete = loop.done == loop.total
             if loop.done > told and (now - at >= 1.0 or complete):
                 self._told[loop.path] = (loop.done, now)

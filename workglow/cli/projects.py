@@ -39,7 +39,9 @@ def pick(project: Project, name: str) -> Run:
         return project.get(name)
     runs = project.runs()
     if not runs:
-        raise UnknownRunError(f"{project.path} holds no run yet.  Start one: workglow run GRAPH --project {project.path}")
+        raise UnknownRunError(
+            f"{project.path} holds no run yet.  Start one: workglow run GRAPH --project {project.path}"
+        )
     return runs[-1]
 
 

@@ -54,11 +54,10 @@ def show_outputs(screen: Screen, outputs: Mapping[str, object], title: str = "ou
     for name, value in outputs.items():
         told = describe(value)
         if "\n" in told:
-            screen.line(("  " + name, "cyan"))
-            for line in told.splitlines():
-                screen.line("    " + line)
+            screen.line((name, "cyan"), indent=2)
+            screen.line(told, indent=4)
         else:
-            screen.line(("  " + name, "cyan"), "  ", told)
+            screen.line((name, "cyan"), "  ", told, indent=2)
 
 
 def task_as_json(task: TaskResult, *, outputs: bool = False) -> dict[str, object]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,22 +19,8 @@ __all__ = ["app"]
 app = typer.Typer()
 
 
-class _Cache(str, Enum):
-    use = "use"
-    refresh = "refresh"
-    off = "off"
-
-
-class _OnChange(str, Enum):
-    error = "error"
-    keep = "keep"
-    rerun = "rerun"
-
-
-class _Interrupted(str, Enum):
-    retry = "retry"
-    fail = "fail"
-
+_OnChange = Literal["error", "keep", "rerun"]
+_Interrupted = Literal["retry", "fail"]
 
 _Concurrency = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Tasks in flight at a time.", show_default="no limit")
@@ -48,6 +33,7 @@ _Timeout = Annotated[
 @app.command()
 def run(
     graph: Annotated[str, typer.Argument(metavar="GRAPH", help="The graph's JSON file.", show_default=False)],
+    *,
     project: Annotated[
         str | None,
         typer.Option(
@@ -63,8 +49,9 @@ def run(
         bool, typer.Option("--continue-on-error", help="Let a failure stop only what depends on it.")
     ] = False,
     cache: Annotated[
-        _Cache, typer.Option(help="Take outputs of equal tasks of earlier runs, only store them, or neither.")
-    ] = _Cache.use,
+        Literal["use", "refresh", "off"],
+        typer.Option(help="Take outputs of equal tasks of earlier runs, only store them, or neither."),
+    ] = "use",
     json: AsJson = False,
 ) -> None:
     """Run a graph; with --project every step is kept.
@@ -78,7 +65,7 @@ def run(
         "concurrency": concurrency,
         "timeout": timeout or None,
         "continue_on_error": continue_on_error,
-        "cache": cache.value,
+        "cache": cache,
     }
     from workglow.cli.following import Follower
 
@@ -107,6 +94,7 @@ def resume(
             show_default="the newest unfinished one",
         ),
     ] = None,
+    *,
     all: Annotated[bool, typer.Option("--all", help="Every unfinished run, oldest first.")] = False,
     on_change: Annotated[
         _OnChange,
@@ -114,10 +102,12 @@ def resume(
             help="When the code of a task has changed since: refuse; keep what is finished; or run the task and what "
             "is behind it again."
         ),
-    ] = _OnChange.error,
+    ] = "error",
     interrupted: Annotated[
         _Interrupted | None,
-        typer.Option(help="A side effect that was cut off: do it again, or let it fail.", show_default="as the task says"),
+        typer.Option(
+            help="A side effect that was cut off: do it again, or let it fail.", show_default="as the task says"
+        ),
     ] = None,
     tasks: TaskFiles = None,
     json: AsJson = False,
@@ -128,10 +118,20 @@ def resume(
     """
     if all and run is not None:
         raise typer.BadParameter("Give a RUN or --all, not both.", param_hint="'--all'")
+    from workglow.cli.following import Follower
+
     import_tasks(tasks)
+    follower = Follower(file, as_json=json, task_files=tasks)
     with work_on(file) as project:
         for name in _unfinished(project, file, run, everyone=all):
-            _resume(project, file, name, on_change, interrupted, json, tasks)
+            follower.follow(
+                project.graph_of(name),
+                lambda listen, name=name: project.resume_sync(
+                    name, on_change=on_change, interrupted=interrupted, on_event=listen
+                ),
+                project=project,
+                resumed=name,
+            )
 
 
 def _unfinished(project: Project, file: str, run: str | None, *, everyone: bool) -> list[str]:
@@ -143,36 +143,14 @@ def _unfinished(project: Project, file: str, run: str | None, *, everyone: bool)
     return found if everyone else found[-1:]
 
 
-def _resume(
-    project: Project,
-    file: str,
-    run: str,
-    on_change: _OnChange,
-    interrupted: _Interrupted | None,
-    json: bool,
-    tasks: list[str] | None,
-) -> None:
-    from workglow.cli.following import Follower
-
-    chosen = cast("Literal['retry', 'fail'] | None", None if interrupted is None else interrupted.value)
-    change = cast("Literal['error', 'keep', 'rerun']", on_change.value)
-    Follower(file, as_json=json, task_files=tasks).follow(
-        project.graph_of(run),
-        lambda listen: project.resume_sync(run, on_change=change, interrupted=chosen, on_event=listen),
-        project=project,
-        resumed=run,
-    )
-
-
 @app.command()
 def fork(
     file: ProjectFile,
     run: RunName,
+    *,
     from_task: Annotated[
         str | None,
-        typer.Option(
-            "--from", metavar="TASK", help="The task to run again, with all behind it.", show_default=False
-        ),
+        typer.Option("--from", metavar="TASK", help="The task to run again, with all behind it.", show_default=False),
     ] = None,
     input: Inputs = None,
     input_file: InputsFile = None,
@@ -188,7 +166,9 @@ def fork(
     import_tasks(tasks)
     inputs = read_inputs(input, input_file)
     if from_task is None and not inputs:
-        raise typer.BadParameter("A fork needs a change: give --from TASK, or --input NAME=VALUE.", param_hint="'--from'")
+        raise typer.BadParameter(
+            "A fork needs a change: give --from TASK, or --input NAME=VALUE.", param_hint="'--from'"
+        )
     with work_on(file) as project:
         origin = pick(project, run).id
         Follower(file, as_json=json, task_files=tasks).follow(

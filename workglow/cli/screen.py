@@ -74,18 +74,25 @@ class Screen:
         """Whether a person is looking at this stream."""
         return self.console.is_terminal
 
-    def line(self, *cells: Cell) -> None:
+    def line(self, *cells: Cell, indent: int = 0) -> None:
         """Write one paragraph; it is wrapped at words on a terminal and nowhere in a pipe."""
+        from rich.padding import Padding
         from rich.text import Text
 
         whole = Text()
         for cell in cells:
             whole.append_text(as_text(cell))
-        self.console.print(whole, soft_wrap=not self.terminal)
+        if self.terminal:
+            self.console.print(Padding(whole, (0, 0, 0, indent), expand=False) if indent else whole)
+        else:
+            for line in whole.split(allow_blank=True) or [whole]:
+                self.console.print(" " * indent + line.plain, soft_wrap=True)
 
-    def table(
-        self, headers: Sequence[str], rows: Iterable[Sequence[Cell]], *, right: Iterable[int] = ()
-    ) -> None:
+    def command(self, text: str, *, indent: int = 2) -> None:
+        """Write a command for copying: only the terminal itself breaks the line."""
+        self.console.print(as_text((" " * indent + text, "cyan")), soft_wrap=True)
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[Cell]], *, right: Iterable[int] = ()) -> None:
         """Write rows under headers; columns with these numbers are set flush right."""
         from rich.table import Table
 

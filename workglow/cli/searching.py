@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from workglow.knowledge import SearchResult
 
-__all__ = ["app", "show_results"]
+__all__ = ["app", "show_result", "show_results"]
 
 app = typer.Typer()
 
@@ -49,13 +49,16 @@ def search(
 
 
 def show_results(screen: Screen, results: Iterable[SearchResult]) -> None:
-    """Write each passage below the document and the place in it where it stands."""
+    """Write the passages, best first."""
     for number, result in enumerate(results, 1):
         if number > 1:
             screen.line("")
-        place = f" › {result.place}" if result.place else ""
-        screen.line(
-            (f"{number}  ", "dim"), (result.document, "bold"), (place, "cyan"), (f"  {result.score:.3f}", "dim")
-        )
-        text = " ".join(result.text.split())
-        screen.line("   ", text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
+        show_result(screen, result, f"{number}  ")
+
+
+def show_result(screen: Screen, result: SearchResult, mark: str) -> None:
+    """Write a passage below the document and the place in it where it stands; `mark` is set before both."""
+    place = f"  {result.place}" if result.place else ""
+    screen.line((mark, "dim"), (result.document, "bold"), (place, "cyan"), (f"  {result.score:.3f}", "dim"))
+    text = " ".join(result.text.split())
+    screen.line(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…", indent=len(mark))

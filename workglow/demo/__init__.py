@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from workglow.demo.crash import QUERY, Crash, Found, Proof, ask, own_documents, prove, resume, run_and_kill
+from workglow.demo.crash import QUERY, Crash, Found, Outcome, Proof, ask, own_documents, prove, resume, run_and_kill
 
-__all__ = ["QUERY", "Crash", "Found", "Proof", "ask", "own_documents", "prove", "resume", "run_and_kill"]
+__all__ = ["QUERY", "Crash", "Found", "Outcome", "Proof", "ask", "own_documents", "prove", "resume", "run_and_kill"]

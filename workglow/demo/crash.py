@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workglow.knowledge import SearchResult
     from workglow.project import Project
 
-__all__ = ["QUERY", "Crash", "Found", "Proof", "ask", "own_documents", "prove", "resume", "run_and_kill"]
+__all__ = ["QUERY", "Crash", "Found", "Outcome", "Proof", "ask", "own_documents", "prove", "resume", "run_and_kill"]
 
 QUERY = """\
 SELECT iif(task.finished_at < resumed.at, 'before the kill', 'after the resume') AS finished,
@@ -30,6 +30,9 @@ SELECT iif(task.finished_at < resumed.at, 'before the kill', 'after the resume')
   JOIN event AS resumed ON resumed.run_id = task.run_id AND resumed.kind = 'resumed'
  GROUP BY 1, 2 ORDER BY 1 DESC, 2"""
 """What proves it, for any SQLite shell: tasks by when they finished and how often they were started."""
+
+_TELLING = 80
+"""Characters from which on a passage is more than a heading."""
 
 _SHOWN = 2000
 """Characters of a dead child's last words."""
@@ -67,6 +70,17 @@ class Found(NamedTuple):
     result: SearchResult
 
 
+class Outcome(NamedTuple):
+    """All of a demonstration: the file that was left half way, the finished one, and how many seconds it took."""
+
+    crash: Crash
+    proof: Proof
+    answers: list[Found]
+    killed_file: str
+    file: str
+    seconds: float
+
+
 def own_documents() -> list[str]:
     """Return workglow's own documentation: in the installed package, or beside it in a checkout."""
     package = Path(__file__).parents[1]
@@ -76,9 +90,7 @@ def own_documents() -> list[str]:
     return [str(path) for path in (beside / "docs", beside / "README.md") if path.exists()]
 
 
-def run_and_kill(
-    file: str, sources: Sequence[str], *, most: int, on_step: Callable[[dict[str, Any]], object]
-) -> Crash:
+def run_and_kill(file: str, sources: Sequence[str], *, most: int, on_step: Callable[[dict[str, Any]], object]) -> Crash:
     """Start the flow in a process of its own, and kill it with SIGKILL when half of the documents are stored.
 
     `on_step` is told what the process announces.  Raises RunStateError when it ended before it could be killed.
@@ -117,7 +129,8 @@ def resume(crash: Crash, file: str, elsewhere: str, *, on_step: Callable[[dict[s
 def prove(crash: Crash, project: Project) -> Proof:
     """Ask the resumed file what ran how often, and compare it with what it said before."""
     run = project.get(crash.run)
-    rows = [(str(when), int(attempts), int(tasks)) for when, attempts, tasks in project.file.reader.execute(QUERY)]
+    reader: Any = project.file.reader
+    rows = [(str(when), int(attempts), int(tasks)) for when, attempts, tasks in reader.execute(QUERY)]
     now = {path: (task.attempt, task.finished_at) for path, task in run.tasks.items()}
     violations = [path for path, before in crash.finished.items() if now.get(path) != before]
     violations += [path for path in crash.in_flight if now[path][0] != 2]
@@ -128,7 +141,13 @@ def ask(project: Project, questions: Sequence[str]) -> list[Found]:
     """Search for each question; without any, for the headings of some documents."""
     base = project.knowledge()
     asked = list(questions) or [one.record.title for one in base.documents()[:3]]
-    return [Found(question, result) for question in asked for result in base.search(question, limit=1)]
+    found = [(question, base.search(question, limit=5)) for question in asked]
+    return [Found(question, _telling(results)) for question, results in found if results]
+
+
+def _telling(results: Sequence[SearchResult]) -> SearchResult:
+    """The best passage that says more than its heading."""
+    return next((result for result in results if len(result.text) >= _TELLING), results[0])
 
 
 class _Child:

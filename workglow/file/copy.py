@@ -7,7 +7,7 @@ from typing import Final
 
 import apsw
 
-from workglow.errors import FileError
+from workglow.errors import FileError, FileLockedError
 from workglow.file.connection import close_reader, connect, connect_to_read
 from workglow.file.failures import explain
 from workglow.file.header import check_header, read_header
@@ -39,6 +39,11 @@ def copy(source: str | os.PathLike[str], target: str | os.PathLike[str], *, over
             raise FileError(f"{from_path} cannot be copied onto itself.  Choose another target.")
         if not overwrite:
             raise FileError(f"{to_path} exists already.  Choose another name, or say overwrite=True.")
+        if os.path.exists(log_path(to_path)):
+            raise FileLockedError(
+                f"{to_path} is in use, or was when its process died: replacing it would lose what is written there.  "
+                "Close it, or remove it together with its -wal file."
+            )
     header = read_header(from_path)
     if header is not None:
         check_header(from_path, header, len(migrations()))
@@ -52,9 +57,6 @@ def write_copy(source: str, target: str, *, vfs: str = "", overwrite: bool = Fal
         _vacuum_into(source, partial, vfs)
         _disown(partial, vfs)
         if overwrite:
-            for leftover in (log_path(target), log_path(target)[:-4] + "-shm"):
-                if os.path.exists(leftover):
-                    os.unlink(leftover)
             os.replace(partial, target)
         else:
             _place_new(partial, target)

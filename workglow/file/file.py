@@ -69,12 +69,13 @@ class File:
         self._synced = self._plain
         self._quick_synced = self._quick
         self._writer = Writer(path, lambda sync: self.transaction(sync=sync))
-        self._wakeup = Wakeup(lambda: self.reader, clock)
+        self._wakeup = Wakeup(self._version, clock)
         self._upkeep: Upkeep | None = None
         self._session: Session | None = None
         self._reader: apsw.Connection | None = db if self.memory or read_only else None
         self._guard = threading.Lock()
         self._closed = False
+        self._noticed = 0  # the last `data_version` of the write connection: commits of its own do not change it
         self.uid = ""
 
     @classmethod
@@ -158,8 +159,6 @@ class File:
 
         Work that was submitted meanwhile shares one transaction, each piece in a savepoint of its own.
         """
-        if self._closed:
-            raise self._closed_error()
         return self._writer.submit(work, sync=sync)
 
     def dead_sessions(self, db: apsw.Connection) -> list[int]:
@@ -167,8 +166,14 @@ class File:
         return list(dead_sessions(db, self.clock.now()))
 
     def changed(self) -> bool:
-        """Say whether anything was committed since the last call, here or in another process."""
-        return self._wakeup.changed()
+        """Say whether another process has committed anything since the last call; the first call says no."""
+        if self.memory or not self._gate.lock.acquire(False):
+            return False  # while this process writes no other one can, and the next call will see what came before
+        try:
+            before, self._noticed = self._noticed, self.db.pragma("data_version")
+        finally:
+            self._gate.lock.release()
+        return before not in (0, self._noticed)
 
     def notify(self) -> None:
         """Wake those of this process who wait in `wait_for_change`, at once."""
@@ -230,6 +235,10 @@ class File:
         session = self.session
         if session is not None:
             depart(Transaction(self._gate, sync=False, wait=True), session.id, self.clock.now())
+
+    def _version(self) -> int:
+        """A number that is another one after each commit."""
+        return self.db.total_changes() if self.memory else self.reader.pragma("data_version")
 
     def _refuse_writing(self, error: Callable[[], FileError]) -> None:
         self._plain = self._quick = self._synced = self._quick_synced = Refusal(error)

@@ -8,7 +8,7 @@ from typing import Final, cast
 
 import apsw
 
-from workglow.clock import SystemClock
+from workglow.clock import Clock, SystemClock
 from workglow.errors import NotAProjectError
 from workglow.file.connection import close_reader, connect_to_read
 from workglow.file.failures import explain
@@ -67,7 +67,7 @@ class Info:
     biggest: tuple[StoredValue, ...]
 
 
-def info(path: str | os.PathLike[str]) -> Info:
+def info(path: str | os.PathLike[str], *, clock: Clock | None = None) -> Info:
     """Describe the project file at `path`; it may be in use.  Nothing is written.
 
     The bytes of a table include its indexes.  Counting rows and bytes reads the whole file.
@@ -85,14 +85,14 @@ def info(path: str | os.PathLike[str]) -> Info:
     try:
         check_log(place, db, alone)
         db.execute("BEGIN")  # all figures of one moment
-        return _describe(place, db)
+        return _describe(place, db, (clock or SystemClock()).now())
     except apsw.Error as error:
         raise explain(error, place) or error from error
     finally:
         close_reader(db, place)
 
 
-def _describe(path: str, db: apsw.Connection) -> Info:
+def _describe(path: str, db: apsw.Connection, now: int) -> Info:
     uid, created_at, created_by, state = db.execute("SELECT uid, created_at, created_by, state FROM project").get
     tables = [name for name, sql in schema_of(db).items() if sql.startswith("CREATE TABLE")]
     biggest = db.execute(
@@ -112,15 +112,15 @@ def _describe(path: str, db: apsw.Connection) -> Info:
         created_at=created_at,
         created_by=created_by,
         state=state,
-        sessions=_sessions(db),
+        sessions=_sessions(db, now),
         rows={name: db.execute(f'SELECT count(*) FROM "{name}"').get for name in tables},  # names of our own schema
         bytes=_bytes(db),
         biggest=tuple(StoredValue(hash.lower(), *rest) for hash, *rest in biggest),
     )
 
 
-def _sessions(db: apsw.Connection) -> tuple[OpenSession, ...]:
-    dead = dead_sessions(db, SystemClock.now())
+def _sessions(db: apsw.Connection, now: int) -> tuple[OpenSession, ...]:
+    dead = dead_sessions(db, now)
     rows = cast(
         "list[tuple[int, str, int, int, int]]",
         db.execute(

@@ -133,13 +133,14 @@ def _check_tables(db: apsw.Connection, path: str) -> None:
     strange = [name for name, sql in expected_schema().items() if found.get(name) != sql]
     if strange:
         raise FileCorruptError(
-            f"{path} has a table or index '{strange[0]}' that workglow did not make.  Another program changed the file; "
+            f"{path} has a table or index '{strange[0]}' that workglow did not make: another program changed it.  "
             "`workglow doctor` lists what is different.  Restore a backup."
         )
 
 
 def _ensure_wal(db: apsw.Connection, path: str, busy_timeout: float) -> None:
     """Turn the write-ahead log on; SQLite does not wait by itself for others who do the same to a new file."""
+    db.set_busy_timeout(0)
     for _ in range(max(1, round(busy_timeout / _PAUSE))):
         try:
             if db.pragma("user_version") == 0:
@@ -153,6 +154,7 @@ def _ensure_wal(db: apsw.Connection, path: str, busy_timeout: float) -> None:
                 f"{path} is on a disk that cannot share memory between processes, such as a network folder "
                 f"(journal mode '{mode}').  Put the project on a local disk."
             )
+        db.set_busy_timeout(round(busy_timeout * 1000))
         return
     raise FileLockedError(f"Another process has held {path} for longer than {busy_timeout:g} s.  Try again.")
 

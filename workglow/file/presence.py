@@ -33,10 +33,9 @@ def arrive(transaction: Transaction, path: str, now: int, *, unmarked: bool) -> 
         elif marker.place != (place := place_of(path)):
             db.execute("UPDATE project SET place = ?", (place,))
         session = begin_session(db, now)
-    if cycle is not None:
-        if _move_log(db):
-            with transaction:
-                seal(db, cycle)
+    if cycle is not None and _move_log(db):
+        with transaction:
+            seal(db, cycle)
     return session
 
 

@@ -112,7 +112,7 @@ class Upkeep:
                 self.beat()
             if active:
                 self.checkpoint()
-        except (apsw.Error, WorkglowError):
+        except (apsw.Error, WorkglowError, Warning):  # a warning that was made an error must not end the syncs
             self.active = active  # look again at the next tick
 
     def sync(self) -> None:

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    import apsw
-
     from workglow.clock import Clock
 
 __all__ = ["Wakeup"]
@@ -19,29 +17,18 @@ _INTERVAL: Final = 0.05  # seconds; asking costs about 3 µs
 
 
 class Wakeup:
-    """Counts what was committed, and wakes those who wait for the next commit.
+    """Notices commits, and wakes those who wait for the next one.
 
-    SQLite's `data_version`, asked on a connection that never writes, changes with each commit of any other connection:
-    of this process and of others.  It can only be asked, so waiting means asking every `interval` seconds.
+    `version` gives a number that is another one after each commit, such as SQLite's `data_version` on a connection that
+    never writes.  It can only be asked, so waiting means asking every `interval` seconds.
     """
 
-    def __init__(self, db: Callable[[], apsw.Connection], clock: Clock, interval: float = _INTERVAL) -> None:
-        self._db = db
+    def __init__(self, version: Callable[[], int], clock: Clock, interval: float = _INTERVAL) -> None:
+        self._version = version
         self._clock = clock
         self._interval = interval
-        self._noticed = 0
         self._lock = threading.Lock()
         self._waiters: set[_Waiter] = set()
-
-    def version(self) -> int:
-        """A number that is another one after each commit by any connection but the reader's."""
-        return self._db().pragma("data_version")
-
-    def changed(self) -> bool:
-        """Say whether anything was committed since the last call; the first call says no."""
-        with self._lock:
-            before, self._noticed = self._noticed, self.version()
-        return before not in (0, self._noticed)
 
     def notify(self) -> None:
         """Wake the waiters of this process now rather than at their next question."""
@@ -59,9 +46,9 @@ class Wakeup:
         with self._lock:
             self._waiters.add(waiter)
         try:
-            start = self.version()
+            start = self._version()
             until = None if timeout is None else self._clock.monotonic() + timeout
-            while not waiter.woken and self.version() == start:
+            while not waiter.woken and self._version() == start:
                 pause = self._interval
                 if until is not None:
                     pause = min(pause, until - self._clock.monotonic())

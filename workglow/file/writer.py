@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from workglow.errors import FileError
 from workglow.file.failures import explain
 
 if TYPE_CHECKING:
@@ -41,11 +42,14 @@ class Writer:
         self._pieces: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._guard = threading.Lock()
+        self._stopped = False
 
     def submit(self, work: Callable[[apsw.Connection], T], *, sync: bool) -> Future[T]:
         """Hand in work; its result arrives when the transaction it was part of is committed."""
         future: Future[T] = Future()
         with self._guard:
+            if self._stopped:
+                raise FileError(f"{self._path} is closed.  Open it again to use it.")
             self._pieces.put(_Piece(work, future, sync))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, daemon=True, name="workglow-writer")
@@ -55,6 +59,7 @@ class Writer:
     def stop(self) -> None:
         """Finish what was handed in, then end the thread."""
         with self._guard:
+            self._stopped = True
             self._pieces.put(None)
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()

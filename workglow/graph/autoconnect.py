@@ -2,9 +2,9 @@
 
 Policy.  The new task (the target) is matched with the task before it (the source), port by port.
 
-A. A target with open ports takes every output of the source under its name; if the source itself only passes on what it
+A. An input task as the source gives every port of the target, under the port's name.
+B. A target with open ports takes every output of the source under its name; if the source itself only passes on what it
    was given, the outputs are the names it was given.
-B. An input task as the source gives every port of the target, under the port's name.
 C. Otherwise each port of the target takes the output of the same name, or `input` takes `output`, if their types fit;
    then, for ports still without an edge, the output with the same `format` or `$id`, whatever its name.
 D. Required ports still without an edge are sought in the earlier tasks, the newest first, by the same two rules.
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from workglow.errors import AutoConnectError
 from workglow.graph.admission import edge_schema
-from workglow.graph.boundary import InputTask, OutputTask
+from workglow.graph.boundary import InputTask
 from workglow.graph.dataflow import ALL_PORTS
 from workglow.graph.graph import TaskGraph
 from workglow.task.compatibility import compatibility
@@ -66,10 +66,11 @@ class _Search:
         self._found: dict[str, Match] = {}
 
     def matches(self, earlier: Iterable[str]) -> list[Match]:
-        if self._target.inputs.open:
-            self._take_everything()
-        elif isinstance(self._source, InputTask | OutputTask) and not self._source.is_manual:
+        source = self._source
+        if isinstance(source, InputTask) and not source.is_manual:
             self._take_by_name()
+        elif self._target.inputs.open:
+            self._take_everything()
         else:
             for fits in (_named_fit, _marked_fit):
                 self._match(self._source_id, self._given, fits, self._taken)
@@ -95,7 +96,7 @@ class _Search:
             self._add(self._source_id, name, name)
 
     def _take_by_name(self) -> None:
-        for name in self._taken:
+        for name in self._taken or ([ALL_PORTS] if self._target.inputs.open else []):
             self._add(self._source_id, name, name)
 
     def _needed(self) -> list[str]:
@@ -144,7 +145,7 @@ class _Search:
             or self._graph.incoming[self._target_id]
             or any(port.required for port in ports.values())  # then all of them were given as literals
             or any("default" in schema for schema in ports.schema["properties"].values())
-            or not (ports or ports.open)
+            or (not ports.open and all(name in self._closed for name in ports))
         )
         if not needs_nothing:
             raise AutoConnectError(

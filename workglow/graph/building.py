@@ -120,10 +120,11 @@ class GraphBuilder:
         """
         from workglow.graph.map import MapTask
 
-        options = {**settings, "max_iterations": max_iterations or "unbounded", "defaults": inputs}
+        limit = max_iterations or "unbounded"
 
         def finish(body: TaskGraph) -> Task:
-            return MapTask(body, id=id or self._graph.free_id("map"), **options)
+            task = MapTask(body, id=id or self._graph.free_id("map"), max_iterations=limit, **settings)
+            return task.replace(defaults=inputs) if inputs else task
 
         if body is not None:
             return self._append(finish(as_graph(body).copy()))

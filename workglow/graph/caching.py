@@ -1,10 +1,16 @@
-"""The output cache, as the runner uses it: the key is what the task is and what goes in."""
+"""The output cache, as the runner uses it: the key is what the task is and what goes in.
+
+Control flow and side effects are never cached.  A task that has no key, because its settings or inputs are of a kind that
+cannot be fingerprinted, runs as if there were no cache, and so does one whose cached output is damaged.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from workglow.errors import CorruptValueError, UnstorableValueError
 from workglow.values import canonical
 
 if TYPE_CHECKING:
@@ -22,6 +28,10 @@ def output_key(task: Task, inputs: dict[str, object]) -> bytes:
 
 def _identity(task: Task) -> bytes:
     return canonical([task.type, task.version, dict(task.config)])
+
+
+def _is_control_flow(task: Task) -> bool:
+    return task.mode == "compound" or hasattr(task, "inactive_ports")
 
 
 class OutputCache:
@@ -42,10 +52,16 @@ class OutputCache:
             return False
         kind = task if task.config else type(task)  # tasks without configuration share their type's identity
         identity = self._identities.get(kind)
-        if identity is None:
-            identity = self._identities[kind] = _identity(task)
-        run.key = hashlib.sha256(identity + canonical(run.inputs)).digest()
-        found = self._cache.find(run.key) if self._reads else None
+        try:
+            if identity is None:
+                self._identities[kind] = b""  # stays so when there is none
+                identity = self._identities[kind] = b"" if _is_control_flow(task) else _identity(task)
+            if not identity:
+                return False
+            run.key = hashlib.sha256(identity + canonical(run.inputs)).digest()
+            found = self._cache.find(run.key) if self._reads else None
+        except (UnstorableValueError, CorruptValueError):
+            return False
         if found is None:
             return False
         run.outputs = found.outputs
@@ -60,6 +76,7 @@ class OutputCache:
         if run.key is None or self._cache is None:
             return
         if self._saves:
-            self._cache.save(run.key, run.task.type, run.outputs or {})
+            with suppress(UnstorableValueError):
+                self._cache.save(run.key, run.task.type, run.outputs or {})
         else:
             run.cache_key = run.key

@@ -13,6 +13,7 @@ is too large for `defaults` and `config`.  The order of tasks is kept, and the o
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from workglow.errors import GraphFormatError, TaskSerializationError, UnstorableValueError
@@ -159,14 +160,20 @@ def _settings(task: Task) -> Item:
 
 
 def _dumped(model: Any, name: str, value: object) -> object:
-    """Return what pydantic writes for one setting; what it cannot write stays, for the tags to try."""
-    if value is None or isinstance(value, str | int):
+    """Return what pydantic writes for a setting, if it reads the same back; otherwise the value, for the tags to try."""
+    if type(value) in (str, int, bool, type(None)):
         return value
+    from workglow.task.adapter import adapter_of
+
     try:
         made = model.model_construct(**{name: value})
-        return next(iter(made.model_dump(mode="json", by_alias=True, include={name}).values()))
-    except ValueError:  # pydantic's own error for what has no JSON form
-        return value
+        (dumped,) = made.model_dump(mode="json", by_alias=True, include={name}).values()
+        adapter = adapter_of(model.model_fields[name].annotation)
+        if adapter is not None and adapter.validate_json(json.dumps(dumped)) == value:
+            return dumped
+    except ValueError:  # pydantic's own errors for what has no JSON form, and arrays, which do not compare
+        pass
+    return value
 
 
 def _written(key: str, value: object, task: Task, large: dict[str, list[str]]) -> object:

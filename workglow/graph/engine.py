@@ -20,7 +20,7 @@ from workglow.graph.run import Run
 from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope
 from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
-from workglow.storage.records import FINAL_RUN_STATUSES
+from workglow.storage.records import FINAL_RUN_STATUSES, TaskRow
 from workglow.task import task_registry
 from workglow.values import decode, encode
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
     from workglow.storage.protocols import Journal
-    from workglow.storage.records import RunRecord, TaskRow
+    from workglow.storage.records import RunRecord
     from workglow.storage.repositories import Repositories
     from workglow.task import TaskRegistry
 
@@ -75,6 +75,21 @@ class Engine:
         )
         environment = self._environment(journal, options, listeners, alone)
         return await self._drive(TaskGraphRunner(graph, environment), Scope(graph, delivered), journal)
+
+    def begin(self, graph: TaskGraph, inputs: Mapping[str, object], *, options: RunOptions) -> Run:
+        """Store a run that nobody drives yet; whoever resumes it starts it."""
+        options.check_size(len(graph.tasks))
+        deliver(graph, inputs)
+        journal = self.repositories.runs.begin(
+            graph_record(graph),
+            encode(inputs, where="the run's inputs"),
+            options=options.to_json(),
+            versions=versions_of(graph),
+            rows=[TaskRow(id) for id in graph.sources()],
+        )
+        journal.commit((), block=True)
+        journal.release()
+        return self.view(self.repositories.runs.get(journal.run.uid))
 
     async def resume(
         self,

@@ -122,15 +122,15 @@ class Reader:
         defaults = fields.get("defaults", {})
         if not isinstance(defaults, Mapping):
             refuse(f"{path}.defaults", "Task defaults must be an object")
-        if defaults:
-            options["defaults"] = self._literals(cast("Item", defaults), large, f"{path}.defaults")
+        literals = self._literals(cast("Item", defaults), large, f"{path}.defaults") if defaults else None
         try:
             if hasattr(kind, "from_subgraph"):
                 subgraph = self._subgraph(fields, path, depth)
-                return cast("Any", kind).from_subgraph(subgraph, id=task_id, **options)
+                compound: Task = cast("Any", kind).from_subgraph(subgraph, id=task_id, **options)
+                return compound.replace(defaults=literals) if literals else compound
             if "subgraph" in fields or "merge" in fields:
                 refuse(path, f"Subgraph is only supported for GraphAsTask and what is like it, not for {name}")
-            return kind(id=task_id, **options)
+            return kind(id=task_id, defaults=literals, **options)
         except (TaskConfigurationError, InvalidValueError) as error:
             raise GraphFormatError(f"{path}: {error}") from error
 

@@ -117,7 +117,7 @@ class Workflow(GraphBuilder):
             raise AttributeError(name)
         types = {snake_name(type_name): type_name for type_name in self._registry.names()}
         if name not in types:
-            hint = did_you_mean(name, [*types, *vars(Workflow)])
+            hint = did_you_mean(name, [*types, *(own for own in dir(type(self)) if not own.startswith("_"))])
             raise AttributeError(f"Workflow has no method {name!r}, and no task type of that name is registered.{hint}")
         task_type = self._registry.get(types[name])
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["read_html"]
 
 _UNSEEN: Final = re.compile(
-    "audio|canvas|head|iframe|math|noscript|object|script|select|style|svg|template|textarea|video"
+    "audio|canvas|head|iframe|math|noscript|object|script|select|style|svg|template|textarea|title|video"
 )
 _PARAGRAPH: Final = re.compile(
     "address|article|aside|blockquote|body|caption|dd|details|div|dl|dt|fieldset|figcaption|figure|footer|form|h[1-6r]"

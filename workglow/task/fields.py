@@ -32,11 +32,19 @@ class Field(NamedTuple):
 
 
 def bare(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Return the type without `Annotated`, and the annotations it carried."""
-    if get_origin(annotation) is Annotated:
-        inner, *metadata = get_args(annotation)
-        return inner, tuple(metadata)
-    return annotation, ()
+    """Return the type without `Annotated` and without the names of type aliases, and the annotations it carried."""
+    metadata: tuple[Any, ...] = ()
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            inner, *notes = get_args(annotation)
+            annotation, metadata = inner, (*notes, *metadata)
+        elif hasattr(origin, "__value__"):  # `type Name[T] = …`, as numpy's NDArray is from Python 3.12 on
+            annotation = cast("Any", origin).__value__[get_args(annotation)]
+        elif hasattr(annotation, "__value__") and origin is None:
+            annotation = annotation.__value__
+        else:
+            return annotation, metadata
 
 
 def is_typed_dict(kind: Any) -> bool:

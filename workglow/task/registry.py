@@ -72,11 +72,9 @@ class TaskRegistry:
 
 def _same_place(known: type[Task], new: type[Task]) -> bool:
     """Whether the new class is the old definition run once more."""
-    if known.__module__ != new.__module__:
-        return False
-    return known.__qualname__ == new.__qualname__ or (
-        "<locals>" in new.__qualname__ and "<locals>" in known.__qualname__
-    )
+    if any("<locals>" in kind.__qualname__ for kind in (known, new)):
+        return True  # it lives and goes with a call; no name in the program leads to it
+    return (known.__module__, known.__qualname__) == (new.__module__, new.__qualname__)
 
 
 def _place(task_type: type[Task]) -> str:

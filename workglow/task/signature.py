@@ -95,8 +95,8 @@ def names_around(function: Any) -> dict[str, Any]:
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "workglow":
         frame = frame.f_back
-    found = set(re.findall(r"\w+", written)) & frame.f_locals.keys()
-    return {name: frame.f_locals[name] for name in found}
+    known = dict(frame.f_locals)
+    return {name: known[name] for name in re.findall(r"\w+", written) if name in known}
 
 
 def output_ports(returned: Any, name: str | None, *, stream: bool = False) -> tuple[Ports, str | None]:

@@ -1,0 +1,199 @@
+"""Appendix B: where ours is to differ.  The numbers are those of the list; what a case covers is tested there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any, ClassVar
+
+import pytest
+from fixture_runs import graph_of, outcome
+from fixture_tasks import Dbl, Double, Open, Slow, Uncached
+from pydantic import BaseModel
+
+from workglow.errors import DuplicateDataflowError, IncompatiblePortsError, TaskFailedError, TaskOutputError
+from workglow.graph.events import Event
+from workglow.graph.graph import TaskGraph
+from workglow.graph.launch import run_in_memory, run_in_memory_sync
+from workglow.graph.map import MapTask
+from workglow.task import COLLECT
+
+
+class FailsSoon(Uncached):
+    async def execute(self, inputs: Any) -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        raise TaskFailedError("first")
+
+
+class Never(Uncached):
+    """Ends only when it is cancelled, and does not look whether it is."""
+
+    cancelled: ClassVar[list[bool]] = []
+
+    async def execute(self, inputs: Any) -> dict[str, Any]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(True)
+            raise
+        return {}
+
+
+def test_b2_a_failure_cancels_the_others() -> None:
+    Never.cancelled.clear()
+    run = outcome(graph_of(FailsSoon(id="a"), Never(id="b")))
+    assert (run.tasks["a"].status, run.tasks["b"].status) == ("failed", "aborted")
+    assert Never.cancelled == [True]
+
+
+class Whole(Uncached):
+    class Output(BaseModel):
+        v: int
+
+    def execute(self, inputs: Any) -> dict[str, Any]:
+        return {"v": 1}
+
+
+class Takes(Uncached):
+    class Input(BaseModel):
+        v: float
+        text: str = ""
+
+    class Output(BaseModel):
+        v: float
+
+    def execute(self, inputs: Input) -> dict[str, Any]:
+        return {"v": inputs.v}
+
+
+def test_b4_an_integer_is_a_number_and_text_is_none() -> None:
+    graph = graph_of(Whole(id="a"), Takes(id="b"))
+    with pytest.raises(IncompatiblePortsError, match=r"a\[v\] ==> b\[text\]"):
+        graph.add_dataflow("a", "v", "b", "text")
+    graph.add_dataflow("a", "v", "b", "v")
+    assert run_in_memory_sync(graph).outputs == {"v": 1}
+
+
+class Lists(Uncached):
+    class Input(BaseModel):
+        items: list[int] = [1]
+        several: Annotated[list[int], COLLECT] = []
+
+    class Output(BaseModel):
+        items: list[int]
+        several: list[int]
+
+    def execute(self, inputs: Input) -> dict[str, Any]:
+        return {"items": inputs.items, "several": inputs.several}
+
+
+class Ten(Uncached):
+    class Output(BaseModel):
+        items: list[int]
+        one: int
+
+    def execute(self, inputs: Any) -> dict[str, Any]:
+        return {"items": [10, 11], "one": 10}
+
+
+def test_b5_one_edge_a_port_unless_it_collects() -> None:
+    graph = graph_of(Ten(id="a"), Ten(id="b"), Lists(id="c", defaults={"items": [1]}))
+    graph.add_dataflow("a", "items", "c", "items")
+    with pytest.raises(DuplicateDataflowError):
+        graph.add_dataflow("b", "items", "c", "items")
+    graph.add_dataflow("a", "one", "c", "several")
+    graph.add_dataflow("b", "one", "c", "several")
+    assert run_in_memory_sync(graph).outputs == {"items": [10, 11], "several": [10, 10]}
+
+
+def test_b12_two_runs_at_a_time_do_not_mix() -> None:
+    graph = graph_of(Slow(id="s", sleep=0.02))
+
+    async def both() -> list[object]:
+        runs = await asyncio.gather(*(run_in_memory(graph, {"input": number}) for number in (1, 2)))
+        return [run.outputs["output"] for run in runs]
+
+    assert asyncio.run(both()) == [2, 4]
+
+
+def test_b13_inputs_are_forgotten() -> None:
+    graph = graph_of(Dbl)
+    assert run_in_memory_sync(graph, {"input": 5}).outputs == {"output": 10}
+    assert run_in_memory_sync(graph).outputs == {"output": 0}
+
+
+class Delayed(Uncached):
+    class Config(BaseModel):
+        x: int
+        turns: int
+
+    class Output(BaseModel):
+        x: int
+
+    async def execute(self, inputs: Any) -> dict[str, Any]:
+        for _ in range(self.config["turns"]):
+            await asyncio.sleep(0)
+        return {"x": self.config["x"]}
+
+
+@pytest.mark.parametrize("turns", [(0, 3), (3, 0), (1, 1)])
+def test_b19_outputs_keep_the_order_of_definition(turns: tuple[int, int]) -> None:
+    graph = graph_of(Delayed(id="a", x=1, turns=turns[0]), Delayed(id="b", x=2, turns=turns[1]))
+    assert run_in_memory_sync(graph).outputs == {"x": [1, 2]}
+
+
+def test_b22_a_chain_of_a_thousand_runs_quickly() -> None:
+    graph = TaskGraph()
+    for number in range(1000):
+        graph.add_task(Double(id=f"t{number}", defaults={} if number else {"input": 0}))
+        if number:
+            graph.add_dataflow(f"t{number - 1}", "output", f"t{number}", "input")
+    begun = time.perf_counter()
+    assert run_in_memory_sync(graph).outputs == {"output": 0}
+    assert time.perf_counter() - begun < 2
+
+
+class Counting(Uncached):
+    live: ClassVar[int] = 0
+    most: ClassVar[int] = 0
+    Input = Open
+
+    async def execute(self, inputs: Any) -> dict[str, Any]:
+        kind = type(self)
+        kind.live += 1
+        kind.most = max(kind.most, kind.live)
+        await asyncio.sleep(0)
+        kind.live -= 1
+        return {}
+
+
+def test_b22_a_map_keeps_its_limit() -> None:
+    task = MapTask(graph_of(Counting), id="map", max_iterations="unbounded", concurrency=8)
+    run = run_in_memory_sync(graph_of(task), {"n": list(range(1000))})
+    assert run.status == "completed"
+    assert Counting.most == 8
+
+
+class Wrong(Uncached):
+    class Output(BaseModel):
+        v: float
+
+    def execute(self, inputs: Any) -> dict[str, Any]:
+        return {"v": "x"}
+
+
+def test_b23_outputs_are_checked() -> None:
+    with pytest.raises(TaskOutputError, match=r"'t' \(Wrong\): output 'v'"):
+        run_in_memory_sync(graph_of(Wrong(id="t")))
+
+
+def test_a_listener_that_raises_ends_the_run_with_its_own_error() -> None:
+    from fixture_tasks import EventTest
+
+    def listener(event: Event) -> None:
+        if event.kind == "task_progress":
+            raise LookupError("the listener's own")
+
+    graph = graph_of(EventTest(id="t", progress=0.5), Slow(id="s", sleep=5))
+    with pytest.raises(LookupError, match="the listener's own"):
+        run_in_memory_sync(graph, on_event=listener)

@@ -1,0 +1,98 @@
+"""Real processes that are really killed, and the ledger that says what they had begun."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger: a task body that began."""
+
+    path: str
+    attempt: int
+    key: str
+    run: str
+    pid: int
+
+
+class Nursery:
+    """A process that has imported everything and forks a driver whenever it is asked to."""
+
+    def __init__(self, ledger: Path, environment: dict[str, str] | None = None) -> None:
+        self.ledger = ledger
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "crash_tasks.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "LEDGER": str(ledger), "PYTHONPATH": str(HERE), **(environment or {})},
+        )
+
+    def fork(self, project: Path) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{project}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> str:
+        """End it, and return what its children complained about."""
+        return self._process.communicate()[1]
+
+    def entries(self) -> list[Entry]:
+        if not self.ledger.exists():
+            return []
+        fields = (line.split() for line in self.ledger.read_text().splitlines())
+        return [Entry(path, int(attempt), key, run, int(pid)) for path, attempt, key, run, pid in fields]
+
+
+def gone(pid: int) -> bool:
+    """Has the process ended?  A zombie has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    while not gone(pid):
+        os.sched_yield()
+
+
+def completed(project: Path) -> set[tuple[str, str]]:
+    """Run and path of every task run that the file says is completed, read by another connection."""
+    db = apsw.Connection(str(project), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        rows = db.execute(
+            "SELECT uid, path FROM task_run JOIN run ON run.id = run_id WHERE task_run.status = 'completed'"
+        ).fetchall()
+    finally:
+        db.close()
+    return set(rows)
+
+
+def assert_nothing_finished_ran_again(entries: list[Entry], finished: dict[int, set[tuple[str, str]]]) -> None:
+    """`finished` says what was committed when the ledger had so many lines; none of it may begin later."""
+    for lines, done in finished.items():
+        again = {(entry.run, entry.path) for entry in entries[lines:]} & done
+        assert not again, f"finished before line {lines}, and begun again: {sorted(again)[:5]}"
+
+
+def assert_same_key_for_every_attempt(entries: list[Entry]) -> None:
+    keys: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for entry in entries:
+        keys[entry.run, entry.path].add(entry.key)
+    assert all(len(found) == 1 for found in keys.values())
+    assert len({key for found in keys.values() for key in found}) == len(keys)

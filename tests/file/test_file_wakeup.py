@@ -1,0 +1,119 @@
+"""Hearing that a file has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from workglow.file import File
+from workglow.testing import FakeClock
+
+Add = Callable[..., None]
+
+WRITE = """
+import sys
+from workglow.file import File
+file = File.open(sys.argv[1]); print("ready", flush=True)
+for line in sys.stdin:
+    with file.transaction() as db:
+        db.execute("INSERT INTO event (at, kind) VALUES (0, 'x')")
+    print("written", flush=True)
+"""
+
+
+def test_a_change_by_another_process_is_noticed_once(file: File, add: Add, other: Callable[..., Any]) -> None:
+    process = other(WRITE, file.path)
+    assert process.line() == "ready"
+    assert not file.changed()
+    add(file)
+    assert not file.changed()
+    process.say()
+    assert process.line() == "written"
+    with file.transaction():
+        assert not file.changed()
+    assert file.changed()
+    assert not file.changed()
+
+
+def test_memory_is_never_changed_by_others_and_can_be_waited_for(clock: FakeClock, add: Add) -> None:
+    async def scenario() -> None:
+        with File.open(":memory:", clock=clock) as file:
+            add(file)
+            assert not file.changed()
+            waiting = asyncio.create_task(file.wait_for_change())
+            await turns()
+            add(file)
+            clock.advance(0.05)
+            assert await waiting
+            assert not file.changed()
+
+    asyncio.run(scenario())
+
+
+async def turns(number: int = 10) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+def test_waiting_ends_with_the_next_commit(file: File, clock: FakeClock, add: Add) -> None:
+    async def scenario() -> None:
+        waiting = asyncio.create_task(file.wait_for_change())
+        await turns()
+        clock.advance(60)
+        await turns()
+        assert not waiting.done()
+        add(file)
+        await turns()
+        assert not waiting.done()
+        clock.advance(0.05)
+        assert await waiting
+
+    asyncio.run(scenario())
+
+
+def test_waiting_ends_after_its_time(file: File, clock: FakeClock) -> None:
+    async def scenario() -> None:
+        waiting = asyncio.create_task(file.wait_for_change(1.0))
+        for _ in range(30):
+            await turns()
+            clock.advance(0.05)
+        assert await waiting is False
+
+    asyncio.run(scenario())
+
+
+def test_waiting_ends_at_once_when_this_process_says_so(file: File) -> None:
+    async def scenario() -> None:
+        waiting = [asyncio.create_task(file.wait_for_change()) for _ in range(3)]
+        await turns()
+        await asyncio.to_thread(file.notify)
+        assert await asyncio.gather(*waiting) == [True] * 3
+        assert file._wakeup._waiters == set()
+
+    asyncio.run(scenario())
+
+
+def test_waiting_that_is_cancelled_leaves_nothing(file: File) -> None:
+    async def scenario() -> None:
+        waiting = asyncio.create_task(file.wait_for_change())
+        await turns()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert file._wakeup._waiters == set()
+
+    asyncio.run(scenario())
+
+
+def test_waiting_hears_another_process(path: Path, other: Callable[..., Any]) -> None:
+    async def scenario() -> None:
+        with File.open(path) as file:
+            process = other(WRITE, path)
+            assert await asyncio.to_thread(process.line) == "ready"
+            waiting = asyncio.create_task(file.wait_for_change(30))
+            await turns()
+            process.say()
+            assert await waiting
+
+    asyncio.run(scenario())
