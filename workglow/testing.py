@@ -77,15 +77,17 @@ class FakeClock:
 CRASH_VARIABLE = "WORKGLOW_CRASH"
 """Names a moment, as in `complete.inside:3`: the process kills itself there the third time it gets there."""
 
-_POINT = re.compile(r"(?P<kind>\w+)\.(?P<moment>before|inside|after):(?P<count>\d+)")
+_POINT = re.compile(r"(?P<kind>\w+)\.(?P<moment>before|halfway|inside|after):(?P<count>\d+)")
 
 
 def install_crash_points(point: str | None = None) -> None:
     """Let this process kill itself with SIGKILL at a moment of a transition; call it first in a test's child process.
 
     `point` is `kind.moment:n`, by default from the environment variable WORKGLOW_CRASH; without either nothing happens.
-    Kinds: begin (a run), start, complete, reuse, fail, retry, open (a loop's items), disable, finish (a run).
-    Moments: before the transaction, inside it with everything written but the commit, and after it.
+    Kinds: begin (a run), start, complete, reuse (a cached output), fail, retry, open (a loop's items), disable, finish
+    (a run).
+    Moments: before the transaction; halfway through it, with half of the rows written; inside it, with everything written
+    but the commit; and after it.
     """
     point = point or os.environ.get(CRASH_VARIABLE)
     if not point:
@@ -98,13 +100,19 @@ def install_crash_points(point: str | None = None) -> None:
     reached = itertools.count(1)
     write, commit = SqliteJournal._write, SqliteJournal.commit  # pyright: ignore[reportPrivateUsage]
 
+    def is_here(moment: str, kinds: set[str]) -> bool:
+        return moment == match["moment"] and match["kind"] in kinds and next(reached) == int(match["count"])
+
     def at(moment: str, kinds: set[str]) -> None:
-        if moment == match["moment"] and match["kind"] in kinds and next(reached) == int(match["count"]):
+        if is_here(moment, kinds):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def crashing_write(self: SqliteJournal, db: Any, rows: Sequence[TaskRow], status: str | None, *rest: Any) -> None:
         kinds = _kinds(self, rows, status)
         at("before", kinds)
+        if is_here("halfway", kinds):
+            write(self, db, rows[: (len(rows) + 1) // 2], None, *rest)
+            os.kill(os.getpid(), signal.SIGKILL)
         write(self, db, rows, status, *rest)
         at("inside", kinds)
 
@@ -128,12 +136,12 @@ def install_crash_points(point: str | None = None) -> None:
 def _kinds(journal: Any, rows: Sequence[TaskRow], status: str | None) -> set[str]:
     kinds = {"begin"} if journal._begin is not None else set[str]()
     for row in rows:
+        if row.attempt > (row.status == "running") and row.status in ("pending", "running"):
+            kinds.add("retry")
         if row.status == "running":
             kinds.add("open" if row.holds_others else "start")
         elif row.status == "completed":
             kinds.add("reuse" if row.source_id else "complete")
-        elif row.status == "pending" and row.attempt:
-            kinds.add("retry")
         elif row.status == "failed":
             kinds.add("fail")
         elif row.status == "disabled":

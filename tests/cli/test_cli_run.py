@@ -32,7 +32,16 @@ def test_json_has_outputs_and_tasks_and_nothing_else_on_stdout(call, chain, task
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("3", 3), ("[1, 2]", [1, 2]), ("true", True), ("null", None), ('"3"', "3"), ("a=b", "a=b"), ("NaN", "NaN"), ("", "")],
+    [
+        ("3", 3),
+        ("[1, 2]", [1, 2]),
+        ("true", True),
+        ("null", None),
+        ('"3"', "3"),
+        ("a=b", "a=b"),
+        ("NaN", "NaN"),
+        ("", ""),
+    ],
 )
 def test_an_input_is_json_when_it_reads_as_json_else_text(given, expected):
     from workglow.cli.inputs import read_inputs
@@ -176,4 +185,7 @@ def test_rerun_runs_what_failed(call, chain, tasks):
     call("run", chain, "--tasks", tasks, "-i", "text=whisper", "--project", "notes.wg")
     result = call("rerun", "notes.wg", "last", "--failed", "--tasks", tasks, "--json")
     assert result.exit_code == 1
-    assert {task["path"]: task["reused"] for task in json.loads(result.stdout)["tasks"]} == {"tidy": True, "shout": False}
+    assert {task["path"]: task["reused"] for task in json.loads(result.stdout)["tasks"]} == {
+        "tidy": True,
+        "shout": False,
+    }

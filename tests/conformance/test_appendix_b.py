@@ -8,14 +8,16 @@ from typing import Annotated, Any, ClassVar
 
 import pytest
 from fixture_runs import graph_of, outcome
-from fixture_tasks import Dbl, Double, Open, Slow, Uncached
+from fixture_tasks import AlwaysFail, Dbl, Double, EventTest, Open, Recovery, Slow, Uncached
 from pydantic import BaseModel
 
 from workglow.errors import DuplicateDataflowError, IncompatiblePortsError, TaskFailedError, TaskOutputError
+from workglow.graph.compound import GraphAsTask
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory, run_in_memory_sync
 from workglow.graph.map import MapTask
+from workglow.project import Project
 from workglow.task import COLLECT
 
 
@@ -187,13 +189,53 @@ def test_b23_outputs_are_checked() -> None:
         run_in_memory_sync(graph_of(Wrong(id="t")))
 
 
-def test_a_listener_that_raises_ends_the_run_with_its_own_error() -> None:
-    from fixture_tasks import EventTest
-
+@pytest.mark.parametrize("kind", ["task_started", "task_progress", "task_completed"])
+def test_a_listener_that_raises_ends_the_run_with_its_own_error(kind: str) -> None:
     def listener(event: Event) -> None:
-        if event.kind == "task_progress":
+        if event.kind == kind:
             raise LookupError("the listener's own")
 
     graph = graph_of(EventTest(id="t", progress=0.5), Slow(id="s", sleep=5))
     with pytest.raises(LookupError, match="the listener's own"):
         run_in_memory_sync(graph, on_event=listener)
+
+
+class BrokenCache:
+    """A repository that cannot save."""
+
+    def find(self, key: bytes) -> None: ...
+
+    def save(self, key: bytes, type: str, outputs: object, *, created_at: int | None = None) -> None:
+        raise OSError("the disk is gone")
+
+    def size(self) -> int:
+        return 0
+
+    def clear(self) -> None: ...
+
+    def clear_older_than(self, milliseconds: int) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("kind", [Slow, Double])
+def test_a_cache_that_raises_ends_the_run(kind: Any) -> None:
+    with pytest.raises(OSError, match="the disk is gone"):
+        run_in_memory_sync(graph_of(kind(cache=True, defaults={"input": 1})), cache=BrokenCache())
+
+
+class Noted(Uncached):
+    ran: ClassVar[list[bool]] = []
+
+    def execute(self, inputs: Any) -> dict[str, Any]:
+        self.ran.append(True)
+        return {}
+
+
+def test_b2_what_was_to_begin_together_with_it_is_not_executed(project: Project) -> None:
+    Noted.ran.clear()
+    graph = graph_of(GraphAsTask(graph_of(AlwaysFail(id="a"), Noted(id="b")), id="group"), Recovery(id="handler"))
+    graph.add_dataflow("group", "[error]", "handler", "*")
+    run = project.run_sync(graph)
+    assert run.outputs == {"output": -1}
+    assert Noted.ran == []
+    assert run.tasks["group/b"].status == "aborted"

@@ -24,12 +24,12 @@ from workglow.values import value_types
 DAY = 24 * 60 * 60 * 1000
 
 
-@pytest.fixture()
+@pytest.fixture
 def file(clock: FakeClock) -> File:
     return File.open(":memory:", clock=clock)
 
 
-@pytest.fixture()
+@pytest.fixture
 def cache(file: File) -> SqliteOutputs:
     return SqliteOutputs(file)
 
@@ -239,6 +239,16 @@ def test_c19_what_has_no_fingerprint_is_not_cached(cache: SqliteOutputs) -> None
     unstorable = object()
     assert multiplied(unstorable, 1, cache) is unstorable
     assert multiplied(float("nan"), 1, cache) != multiplied(float("nan"), 1, cache)
+    assert cache.size() == 0
+
+
+class GivesWhatCannotBeStored(Task):
+    def execute(self, inputs: Any) -> dict[str, Any]:
+        return {"thing": object()}
+
+
+def test_c19_what_cannot_be_stored_is_not_cached(cache: SqliteOutputs) -> None:
+    assert "thing" in run_in_memory_sync(graph_of(GivesWhatCannotBeStored), cache=cache).outputs
     assert cache.size() == 0
 
 

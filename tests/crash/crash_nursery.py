@@ -28,27 +28,30 @@ class Entry:
 class Nursery:
     """A process that has imported everything and forks a driver whenever it is asked to."""
 
-    def __init__(self, ledger: Path, environment: dict[str, str] | None = None) -> None:
-        self.ledger = ledger
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "crash_tasks.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "LEDGER": str(ledger), "PYTHONPATH": str(HERE), **(environment or {})},
+            env={**os.environ, "PYTHONPATH": str(HERE)},
         )
+        self.ledger = Path()
 
-    def fork(self, project: Path) -> int:
+    def fork(self, project: Path, *, point: str = "", ahead: int = 0, broken: str = "", sleepy: int = -1) -> int:
+        """Start a driver: with a crash point, a clock that runs `ahead` seconds, a guard `broken`, or one that stops."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{project}\n")
+        self._process.stdin.write(f"{project}\t{self.ledger}\t{point}\t{ahead}\t{broken}\t{sleepy}\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
-    def close(self) -> str:
-        """End it, and return what its children complained about."""
-        return self._process.communicate()[1]
+    def close(self) -> None:
+        self._process.communicate()
+
+    def errors(self) -> str:
+        """What the drivers complained about."""
+        return Path(f"{self.ledger}.errors").read_text()
 
     def entries(self) -> list[Entry]:
         if not self.ledger.exists():
@@ -57,18 +60,28 @@ class Nursery:
         return [Entry(path, int(attempt), key, run, int(pid)) for path, attempt, key, run, pid in fields]
 
 
-def gone(pid: int) -> bool:
-    """Has the process ended?  A zombie has."""
+def state(pid: int) -> str:
+    """The letter that the kernel gives a process: T for a stopped one, Z for a zombie, '' for none."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return True
+        return ""
+
+
+def gone(pid: int) -> bool:
+    """Has the process ended?"""
+    return state(pid) in ("", "Z")
+
+
+def wait(pid: int) -> None:
+    """Wait until the process has ended; the test's own time-out is the limit."""
+    while not gone(pid):
+        os.sched_yield()
 
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-    while not gone(pid):
-        os.sched_yield()
+    wait(pid)
 
 
 def completed(project: Path) -> set[tuple[str, str]]:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 
 import workglow as wg
-from workglow import MapTask, Retry, TaskContext, TaskGraph
-from workglow.errors import RunStateError, TaskFailedError
+from workglow import ConditionalTask, MapTask, Retry, TaskContext, TaskGraph
 from workglow.task import task
+from workglow.clock import SystemClock
+from workglow.errors import RunStateError
+from workglow.file import File
+from workglow.storage.sqlite import journal
 from workglow.testing import install_crash_points
 
 ITEMS = 200
 FAN = 8
 
 
+SLEEPY = -1  # in which of the fan's tasks the driver stops itself, at a moment without a transaction
+LEDGER = ""  # where task bodies say that they began; each driver is told its own
+
+
 def enter(context: TaskContext) -> None:
     """Say who begins, before anything else happens: path, attempt, key, run and process."""
     line = f"{context.path} {context.attempt} {context.idempotency_key} {context.run_id} {os.getpid()}\n"
-    ledger = os.open(os.environ["LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    ledger = os.open(LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(ledger, line.encode())
     finally:
@@ -49,6 +57,8 @@ def one_more(value: int, context: TaskContext) -> int:
 @task(output="value", cache=False, side_effects=True)
 async def fan(value: list[int], share: int, context: TaskContext) -> int:
     enter(context)
+    if share == SLEEPY:
+        os.kill(os.getpid(), signal.SIGSTOP)
     return sum(value[share::FAN])
 
 
@@ -78,9 +88,67 @@ def build() -> TaskGraph:
     return graph
 
 
-def drive(path: str) -> None:
-    """Go on with every unfinished run that nobody else drives, until there is none."""
-    with wg.open(path) as project:
+@task(output="value", cache=False)
+def hopeless(value: int, context: TaskContext) -> int:
+    enter(context)
+    raise ValueError("this one always fails")
+
+
+@task(output="value", cache=False)
+def comfort(error: str, context: TaskContext) -> int:
+    enter(context)
+    return len(error)
+
+
+@task(output="value", version="1")
+def remembered(value: int) -> int:
+    return value + 100
+
+
+@task(output="value", cache=False)
+def less_hundred(value: int) -> int:
+    return value - 100
+
+
+CHOICE = ConditionalTask(
+    id="choice",
+    branches=[
+        {"id": "high", "condition": {"field": "value", "operator": "greater_than", "value": 50}},
+        {"id": "low", "condition": {"field": "value", "operator": "less_or_equal", "value": 50}},
+    ],
+)
+
+
+def build_small() -> TaskGraph:
+    """Every kind of transition in a few tasks: a loop with retries, a branch, a routed failure, a cached output."""
+    body = TaskGraph()
+    body.add_task(flaky)
+    body.add_task(one_more)
+    body.add_dataflow("flaky", "value", "one_more", "value")
+    graph = TaskGraph()
+    graph.add_task(numbers)
+    graph.add_task(MapTask(body, id="map", max_iterations=50, concurrency=3))
+    graph.add_task(hopeless, value=1)
+    graph.add_task(comfort)
+    graph.add_task(remembered, value=1)
+    graph.add_task(less_hundred)
+    graph.add_task(remembered, id="remembered_too")
+    graph.add_task(CHOICE)
+    graph.add_task(one_more, id="taken")
+    graph.add_task(one_more, id="not_taken")
+    graph.add_dataflow("numbers", "value", "map", "value")
+    graph.add_dataflow("remembered", "value", "less_hundred", "value")
+    graph.add_dataflow("less_hundred", "value", "remembered_too", "value")
+    graph.add_dataflow("hopeless", "[error]", "comfort", "*")
+    graph.add_dataflow("remembered", "value", "choice", "value")
+    graph.add_dataflow("choice", "high", "taken", "*")
+    graph.add_dataflow("choice", "low", "not_taken", "*")
+    return graph
+
+
+def drive(path: str, seconds: int = 0) -> None:
+    """Go on with every unfinished run that nobody else drives, until there is none; the clock may run ahead."""
+    with wg.open(path, clock=Ahead(seconds)) as project:
         while unfinished := [run for run in project.runs() if run.finished_at is None]:
             for run in unfinished:
                 try:
@@ -89,15 +157,51 @@ def drive(path: str) -> None:
                     asyncio.run(project.file.wait_for_change(0.05))
 
 
+class Ahead(SystemClock):
+    """The time of a machine whose clock runs ahead, or that waited so long."""
+
+    def __init__(self, seconds: int) -> None:
+        self._milliseconds = 1000 * seconds
+
+    def now(self) -> int:  # type: ignore[override]
+        return SystemClock.now() + self._milliseconds
+
+
+class NoTransaction:
+    """What is left of a transaction when somebody forgets to begin it: each statement commits by itself."""
+
+    def __init__(self, db: object) -> None:
+        self.db = db
+
+    def __enter__(self) -> object:
+        return self.db
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def break_on_purpose(what: str) -> None:
+    """Take one of the two guards away, so that a test can show that it would notice."""
+    if what == "fence":
+        journal._FENCE = "SELECT 1 WHERE ?1 AND ?2 AND ?3"  # pyright: ignore[reportPrivateUsage]
+    elif what == "transaction":
+        File.transaction = lambda self, **_: NoTransaction(self.db)  # type: ignore[method-assign, assignment]
+
+
 def serve() -> None:
-    """Fork a driver for each path that comes in: a process that has imported everything starts in milliseconds."""
-    build()
+    """Fork a driver for each line that comes in: a process that has imported everything starts in milliseconds."""
+    global LEDGER, SLEEPY
+    build(), build_small()
     for line in sys.stdin:
+        path, LEDGER, point, seconds, broken, sleepy = line.rstrip("\n").split("\t")
+        SLEEPY = int(sleepy)
         child = os.fork()
         if child == 0:
+            os.dup2(os.open(f"{LEDGER}.errors", os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
             try:
-                install_crash_points()
-                drive(line.strip())
+                install_crash_points(point)
+                break_on_purpose(broken)
+                drive(path, int(seconds))
             except BaseException as error:
                 print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
                 os._exit(1)

@@ -15,6 +15,7 @@ from crash_nursery import (
     completed,
     gone,
     kill,
+    wait,
 )
 from crash_tasks import EXPECTED, ITEMS, build
 
@@ -51,11 +52,9 @@ def test_a_hundred_kills_lose_nothing_and_repeat_only_what_was_in_flight(tmp_pat
         finished[len(nursery.entries())] = completed(project)
         if all(status == "completed" for status in statuses(project)):
             runs += begin_runs(project, 1)
-    while not all(gone(pid) for pid in drivers):
-        os.sched_yield()
-    final = nursery.fork(project)
-    while not gone(final):
-        os.sched_yield()
+    for pid in drivers:
+        wait(pid)
+    wait(nursery.fork(project))
 
     print(f"seed {seed}: {kills} kills, {len(runs)} runs, {len(nursery.entries())} task bodies begun")
     entries = nursery.entries()

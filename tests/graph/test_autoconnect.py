@@ -338,6 +338,14 @@ def test_open_ports_are_not_connected_against_their_types():
     refused(Workflow().then(give), take, "GiveTask gives string", error=IncompatiblePortsError)
 
 
+def test_open_ports_take_whatever_comes_from_open_ports():
+    anything = kind("AnythingTask", {}, {}, is_open=True)
+    workflow = Workflow().then(anything).then(WildPass)
+    assert edges(workflow) == ["anything[*] ==> wild_pass[*]"]
+    assert edges(workflow.output())[-1] == "wild_pass[*] ==> output[*]"
+    assert workflow.graph.output_schema()["additionalProperties"] is True
+
+
 def test_an_input_task_feeds_open_ports_with_everything():
     workflow = Workflow().input().then(WildPass)
     assert edges(workflow) == ["input[*] ==> wild_pass[*]"]

@@ -75,6 +75,17 @@ def test_a_joined_task_is_resumed_with_the_arm_that_was_taken(project: wg.Projec
     assert project.resume_sync().outputs == {"text": ["hello one both"]}  # "two" is an end too
 
 
+def test_after_a_restart_a_port_is_still_off(project: wg.Project) -> None:
+    graph = routed("one", "two")
+    graph.add_task(say, id="neither", word="neither")
+    graph.add_dataflow("if", "two", "neither", "text", [{"id": "stringify"}])
+    graph.add_dataflow("one", "[error]", "neither", "word", [{"id": "stringify"}])
+    raises.append(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        project.run_sync(graph, {"text": "hello"})
+    assert project.resume_sync().tasks["neither"].status == "disabled"
+
+
 def rerun(project: wg.Project, graph: TaskGraph) -> wg.Run:
     raises.append(TaskFailedError("not yet"))
     with pytest.raises(TaskFailedError) as caught:

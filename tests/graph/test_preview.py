@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import pytest
@@ -60,7 +61,7 @@ def chain(*tasks: Any) -> TaskGraph:
     for one in tasks:
         graph.add_task(one)
     ids = list(graph.tasks)
-    for source, target in zip(ids, ids[1:], strict=False):
+    for source, target in pairwise(ids):
         graph.add_dataflow(source, "value", target, "value")
     return graph
 
@@ -82,6 +83,25 @@ def test_what_waits_for_a_task_without_a_preview_has_none_and_is_no_error() -> N
     result = run_preview_sync(chain(Shown(id="a"), Hidden(id="b"), Shown(id="c")), {"value": 1})
     assert result.tasks == {"a": {"value": 2}}
     assert (result.outputs, result.errors) == ({}, {})
+
+
+class Sum(Task):
+    class Input(BaseModel):
+        value: int
+        other: int
+
+    def execute_preview(self, inputs: Input) -> dict[str, Any]:
+        return {"value": inputs.value + inputs.other}
+
+
+def test_what_waits_for_one_of_two_has_none_and_is_no_error() -> None:
+    graph = chain(Shown(id="a"), Sum(id="sum"))
+    graph.add_task(Hidden(id="b"))
+    graph.add_dataflow("b", "value", "sum", "other")
+    result = run_preview_sync(graph, {"value": 1})
+    assert (list(result.tasks), result.errors) == (["a"], {})
+    graph.remove_task("b")
+    assert list(run_preview_sync(graph, {"value": 1}).errors) == ["sum"]
 
 
 def test_an_error_is_kept_with_its_task_and_the_others_go_on() -> None:

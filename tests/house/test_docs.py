@@ -48,6 +48,7 @@ VARIABLE = (
     (r"\b\d+:\d\d\b|\b[\d.]+ (?:ms|µs|s)\b", "DURATION"),
     (r"\b[\d.,]+ (?:bytes|kB|MB|GB)\b", "SIZE"),
     (r"process \d+ on \S+", "PROCESS"),
+    (r"\b\d+ checks\b", "CHECKS"),
     (r"SQLite \d+\.\d+\.\d+", "SQLite"),
     (r"[-─═]{2,}", "-"),
     (r"\s+", " "),
@@ -191,7 +192,7 @@ def play_in_a_process(page: Path, folder: Path) -> subprocess.CompletedProcess[s
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("COV_", "PYTEST_"))},
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join([os.environ.get("WORKGLOW_DOCS_ROOT", str(ROOT)), "."]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), "."]),
         "PYTHONUNBUFFERED": "1",
         "NO_COLOR": "1",
         "TZ": "UTC",

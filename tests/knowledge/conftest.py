@@ -16,7 +16,7 @@ from workglow.testing import FakeClock
 
 
 class WordModel:
-    """Each word has a dimension of its own (nearly), so texts with the same words are near; it remembers what it saw."""
+    """Each word has a dimension of its own (nearly), so the same words are near; it remembers what it saw."""
 
     def __init__(self, name: str = "test:words", dimensions: int = 64) -> None:
         self.name = name
@@ -36,28 +36,28 @@ class WordModel:
         return vectors
 
 
-@pytest.fixture()
+@pytest.fixture
 def model() -> WordModel:
     return WordModel()
 
 
-@pytest.fixture()
+@pytest.fixture
 def make_model() -> Callable[..., WordModel]:
     return WordModel
 
 
-@pytest.fixture()
+@pytest.fixture
 def file(tmp_path: Path, clock: FakeClock) -> Iterator[File]:
     with File.open(tmp_path / "notes.wg", clock=clock) as file:
         yield file
 
 
-@pytest.fixture()
+@pytest.fixture
 def repository(file: File) -> SqliteKnowledge:
     return SqliteKnowledge(file)
 
 
-@pytest.fixture()
+@pytest.fixture
 def base(repository: SqliteKnowledge, model: WordModel) -> KnowledgeBase:
     return KnowledgeBase(repository, model)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,9 @@ from workglow.knowledge import Document, Section
 from workglow.knowledge.chunking import split_document
 
 TEXTS = st.text(
-    st.one_of(st.sampled_from("ab .\n#漢é😀\u0301\t-*"), st.characters(exclude_categories=("Cs",), exclude_characters="\0")),
+    st.one_of(
+        st.sampled_from("ab .\n#漢é😀\u0301\t-*"), st.characters(exclude_categories=("Cs",), exclude_characters="\0")
+    ),
     max_size=400,
 )
 
@@ -91,7 +95,7 @@ def test_the_same_text_twice_has_two_keys() -> None:
 
 def test_overlap_repeats_the_end_of_the_chunk_before() -> None:
     chunks = split_document(Document("x", "One two. Three four. Five six. Seven eight."), size=22, overlap=11)
-    assert all(later.start < earlier.end for earlier, later in zip(chunks, chunks[1:], strict=False))
+    assert all(later.start < earlier.end for earlier, later in pairwise(chunks))
 
 
 def test_the_splitter_never_sees_a_whole_book_at_once() -> None:

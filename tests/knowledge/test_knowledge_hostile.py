@@ -62,6 +62,14 @@ def test_a_text_without_bounds_is_split_soon(unit: str) -> None:
     assert chunks[-1].text.endswith("end")
 
 
+def refusal(path: Path) -> str | None:
+    try:
+        assert split_document(load_document(path))
+    except DocumentError as error:
+        return str(error)
+    return None
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6)), min_size=1, max_size=4))
 def test_a_damaged_pdf_is_a_document_or_an_error(
@@ -73,10 +81,7 @@ def test_a_damaged_pdf_is_a_document_or_an_error(
         data[at : at + len(bytes_)] = bytes_
     path = tmp_path / "damaged.pdf"
     path.write_bytes(data)
-    try:
-        assert load_document(path).text
-    except DocumentError as error:
-        assert "damaged.pdf" in str(error)
+    assert refusal(path) is None or "damaged.pdf" in str(refusal(path))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -84,15 +89,12 @@ def test_a_damaged_pdf_is_a_document_or_an_error(
 def test_any_bytes_are_a_document_or_an_error(tmp_path: Path, data: bytes, suffix: str) -> None:
     path = tmp_path / f"x.{suffix}"
     path.write_bytes(data)
-    try:
-        document = load_document(path)
-        assert split_document(document)
-    except DocumentError as error:
-        assert f"x.{suffix}" in str(error)
+    assert refusal(path) is None or f"x.{suffix}" in str(refusal(path))
 
 
-HTML_PIECES = ["<p>", "</p>", "<h1>", "</h1>", "<h2 a='", "<!--", "-->", "<![CDATA[", "]]>", "<pre>", "</pre>", "<td>",
-               "<", ">", "&lt;", "&#xD800;", "&#0;", "word", " ", "\n", "<br>", "<![if x]>", "<?", "<title>", "</"]  # fmt: skip
+HTML_PIECES = ["<p>", "</p>", "<h1>", "</h1>", "<h2 a='", "<!--", "-->", "<![CDATA[", "]]>", "<pre>", "</pre>",
+               "<td>", "<", ">", "&lt;", "&#xD800;", "&#0;", "word", " ", "\n", "<br>", "<![if x]>", "<?",
+               "<title>", "</"]  # fmt: skip
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -24,7 +24,9 @@ NOWHERE = np.zeros(2, np.float32)
 
 
 def document(name: str, version: str = "1") -> DocumentRecord:
-    return DocumentRecord(name, f"Title of {name}", "text/plain", hashlib.sha256(version.encode()).hexdigest(), {"v": version})
+    return DocumentRecord(
+        name, f"Title of {name}", "text/plain", hashlib.sha256(version.encode()).hexdigest(), {"v": version}
+    )
 
 
 def chunks(*texts: str, place: str = "") -> list[ChunkRecord]:
@@ -75,7 +77,9 @@ def test_reingesting_leaves_no_stale_chunk_and_no_stale_word(repository: SqliteK
     check_words(file)
 
 
-def test_the_same_version_is_reported_and_not_written(repository: SqliteKnowledge, file: File, clock: FakeClock) -> None:
+def test_the_same_version_is_reported_and_not_written(
+    repository: SqliteKnowledge, file: File, clock: FakeClock
+) -> None:
     assert put(repository, "x", "alpha")
     before = file.db.total_changes()
     clock.advance(60)
@@ -213,7 +217,9 @@ def test_a_search_stays_in_its_base(repository: SqliteKnowledge) -> None:
 
 def test_words_are_found_by_stem_accent_and_heading(repository: SqliteKnowledge) -> None:
     base = repository.ensure_base("default", "model", 2)
-    repository.upsert_document(base, document("x"), chunks("Running naïve tests", place="Install > Linux"), vectors((1, 0)))
+    repository.upsert_document(
+        base, document("x"), chunks("Running naïve tests", place="Install > Linux"), vectors((1, 0))
+    )
     for word in ("runs", "NAIVE", "test", "linux"):
         assert find(repository, word) == ["Running naïve tests"]
 
@@ -223,7 +229,9 @@ PIECES = ["alpha", "beta", "near", "AND", "OR", "NOT", "NEAR", "(", ")", '"', "'
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(words=st.lists(st.lists(st.sampled_from(PIECES), max_size=6).map("".join) | st.text(st.characters()), max_size=40))
+@given(
+    words=st.lists(st.lists(st.sampled_from(PIECES), max_size=6).map("".join) | st.text(st.characters()), max_size=40)
+)
 def test_no_word_is_ever_a_command(repository: SqliteKnowledge, words: list[str]) -> None:
     put(repository, "x", "nothing of it")
     assert find(repository, *words) in ([], ["nothing of it"])
@@ -233,7 +241,15 @@ def test_no_word_is_ever_a_command(repository: SqliteKnowledge, words: list[str]
 
 def test_a_column_filter_and_a_prefix_are_just_words(repository: SqliteKnowledge) -> None:
     put(repository, "x", "alpha")
-    for words in ['text : "alpha', "place:beta", "alph*", '"alpha" NOT "alpha"', "{text}:", "alpha NOT alpha", "zeta AND"]:
+    for words in [
+        'text : "alpha',
+        "place:beta",
+        "alph*",
+        '"alpha" NOT "alpha"',
+        "{text}:",
+        "alpha NOT alpha",
+        "zeta AND",
+    ]:
         assert find(repository, words) == []
 
 
@@ -241,7 +257,7 @@ def test_a_damaged_vector_is_reported_and_not_guessed(repository: SqliteKnowledg
     put(repository, "x", "alpha")
     with file.transaction() as db:
         db.execute("UPDATE chunk SET vector = x'00010203'")
-    with pytest.raises(CorruptValueError, match="'default' cannot be searched.*workglow doctor"):
+    with pytest.raises(CorruptValueError, match=r"'default' cannot be searched.*workglow doctor"):
         repository.search("default", np.array([1, 0], np.float32), [], depth=5)
 
 

@@ -44,6 +44,11 @@ class Summarise(Task):
 
 
 class Nested(Task):
+    """Add one.
+
+    To a number.
+    """
+
     class Input(BaseModel):
         n: int
 
@@ -110,6 +115,7 @@ def test_a_class_has_ports_from_its_models() -> None:
     assert list(made.outputs) == ["summary", "words"]
     assert made.inputs["limit"].schema["minimum"] == 1
     assert (made.type, made.category, made.description) == ("SummariseTask", "Text", "Keep the first words.")
+    assert Nested.description == "Add one.\n\nTo a number."
     assert made.mode == "thread"
     assert made.needs_context
     result = made.call(made.check_inputs({"text": "a b c", "limit": 2}), TaskContext())
@@ -210,6 +216,8 @@ def test_replace_gives_a_new_task() -> None:
     assert (changed.config["separator"], dict(changed.defaults), changed.title) == ("+", {"text": "x"}, "T")
     assert (changed.timeout, changed.cacheable, made.cacheable) == (9, False, True)
     assert made.config["separator"] == "-"
+    assert made.replace(maxLength=5).config["max_length"] == 5
+    assert made.replace(maxLength=5).replace(max_length=6).config["max_length"] == 6
     assert not made.replace(defaults={}).defaults
     with pytest.raises(TaskConfigurationError, match="Configuration Error"):
         made.replace(separator=1)

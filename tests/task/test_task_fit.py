@@ -65,6 +65,10 @@ class Whole(int):
     pass
 
 
+class Vector(np.ndarray):
+    pass
+
+
 NOW = dt.datetime(2024, 1, 2, 3, 4, tzinfo=dt.UTC)
 CAT, ARRAY, ROW = Cat(), np.zeros(3, np.float32), Row("k")
 
@@ -83,7 +87,12 @@ FITS: list[tuple[Any, Any, Any]] = [
     (int | None, None, None),
     (int | str, "a", "a"),
     (list[int], [1, 2], [1, 2]),
-    (list[float], [1, 2.5], [1.0, 2.5]),
+    (list[float], [1, 2.5], [1, 2.5]),
+    (list[list[int]], [[1], []], [[1], []]),
+    (dict[str, list[int]], {"a": [1]}, {"a": [1]}),
+    (list[int | None], [1, None], [1, None]),
+    (list[int] | None, [1], [1]),
+    (list[Any], [1, "a", CAT], [1, "a", CAT]),
     (dict[str, int], {"a": 1}, {"a": 1}),
     (tuple[int, str], (1, "a"), (1, "a")),
     (tuple[int, str], [1, "a"], (1, "a")),
@@ -107,6 +116,7 @@ FITS: list[tuple[Any, Any, Any]] = [
     (Row, ROW, ROW),
     (np.ndarray, ARRAY, ARRAY),
     (NDArray[np.float32], ARRAY, ARRAY),
+    (np.ndarray, ARRAY.view(Vector), ARRAY),
     (NDArray[Any], ARRAY, ARRAY),
     (NDArray[np.floating[Any]], ARRAY, ARRAY),
     (Annotated[int, Field(ge=0)], 3, 3),
@@ -148,6 +158,9 @@ REFUSED: list[tuple[Any, Any]] = [
     (float | None, False),
     (list[int], ["1"]),
     (list[int], [True]),
+    (list[list[int]], [[1], ["a"]]),
+    (dict[str, list[int]], {"a": [1], "b": ["c"]}),
+    (list[int | None], [1, "a"]),
     (list[str], "abc"),
     (dict[str, int], {1: 1}),
     (tuple[int, str], [1]),
@@ -171,6 +184,12 @@ REFUSED: list[tuple[Any, Any]] = [
 def test_what_does_not_fit(annotation: Any, value: Any) -> None:
     with pytest.raises(ValueError, match=r"^expected "):
         fit(annotation, value)
+
+
+def test_lists_that_fit_are_handed_on_uncopied() -> None:
+    texts, table = ["a", "b"], {"a": [1.5, 2]}
+    assert fit(list[str], texts) is texts
+    assert fit(dict[str, list[float]], table) is table
 
 
 def test_the_reason_says_what_was_expected_and_what_came() -> None:
@@ -223,6 +242,7 @@ def add(a: int, b: float = 1, c: list[str] | None = None, *, d: dict[str, int] =
     return ""
 made = add.task(id="x")
 made.check_inputs({"a": 1, "c": None})
+made.check_inputs({"a": 1, "c": ["x"], "d": {"k": 1}})
 made.to_outputs("")
 made.inputs.schema, made.outputs.schema, made.mode
 print([name for name in ("pydantic", "numpy", "msgspec", "asyncio") if name in sys.modules])

@@ -42,7 +42,7 @@ def test_an_unknown_type_is_refused_with_the_nearest_names() -> None:
     registry.register(type("TextEmbeddingTask", (Task,), {}))
     with pytest.raises(UnknownTaskTypeError, match=r"Did you mean TextEmbeddingTask"):
         registry.get("TextEmbedingTask")
-    with pytest.raises(UnknownTaskTypeError, match='"os.system" is not registered. Import the module'):
+    with pytest.raises(UnknownTaskTypeError, match=r'"os\.system" is not registered\. Import the module'):
         registry.get("os.system")
     assert registry.names() == list(registry) == ["TextEmbeddingTask", "X"]
     assert len(registry) == 2

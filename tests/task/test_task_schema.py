@@ -31,6 +31,12 @@ class Foreign:
     pass
 
 
+@dataclass
+class Embedded:
+    vector: np.ndarray
+    foreign: Foreign | None = None
+
+
 PLAIN: list[Any] = [
     int, float, str, bool, list, None, Any, list[int], list[str], dict[str, int], int | None, list[int | str],
     list[list[float]], dict[str, list[bool]], dict[str, Any],
@@ -77,6 +83,15 @@ def test_references_are_written_out_and_recursion_ends() -> None:
 
 def test_a_class_that_json_cannot_express_has_only_a_title() -> None:
     assert json_schema(Foreign) == {"title": "Foreign"}
+    assert json_schema(Embedded) == {
+        "title": "Embedded",
+        "type": "object",
+        "properties": {
+            "vector": json_schema(np.ndarray),
+            "foreign": {"anyOf": [{"title": "Foreign"}, {"type": "null"}]},
+        },
+        "required": ["vector"],
+    }
     assert json_schema(list[Foreign]) == {"type": "array", "items": {"title": "Foreign"}}
 
 

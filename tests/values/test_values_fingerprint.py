@@ -121,6 +121,8 @@ def test_look_alikes_differ(left: object, right: object) -> None:
         (numpy.arange(500), numpy.arange(500).astype(">i8")),
         (numpy.eye(50), numpy.asfortranarray(numpy.eye(50))),
         ([1.0, 2.0], [1, 2]),
+        ({"a": 1, "b": "x"}, {"b": "x", "a": 1}),
+        ({"a": {"c": 1, "d": 2}}, {"a": {"d": 2.0, "c": 1}}),
         ({frozenset("abc")}, {frozenset("cba")}),
     ],
 )

@@ -73,6 +73,7 @@ def read(payload: object, rows: Any = ()) -> Any:
         {"$bytes": "YQ==YQ=="},
         {"$bytes": 5},
         {"$array": ["<f4", [2], "AAAA"]},
+        {"$array": ["<f4", [1], "AAAAAAAAAAA="]},
         {"$array": ["|O8", [1], "AAAAAAAAAAA="]},
         {"$array": ["O", [1], "AAAAAAAAAAA="]},
         {"$array": ["<f4,<f4", [1], "AAAAAAAAAAA="]},
@@ -130,10 +131,6 @@ def read(payload: object, rows: Any = ()) -> Any:
         {"$tuple": [1], "b": 2},
         {"a": 2, "$tuple": [1]},
         {"$value": HASH},
-        {"$value": HASH.upper()},
-        {"$value": " ".join([HASH[:2]] * 32)},
-        {"$value": HASH[2:]},
-        {"$value": [HASH]},
         [{"a": ({"$value": None})}],
     ],
 )
@@ -201,6 +198,20 @@ def test_compressed_data_that_unfolds_without_end_is_refused(monkeypatch: pytest
 def test_an_unregistered_class_is_named_with_the_remedy() -> None:
     with pytest.raises(CorruptValueError, match=r"class 'os\.system' .* not registered it: call .*name='os\.system'"):
         read({"$object": ["os.system", {"command": "true"}]})
+
+
+@pytest.mark.parametrize("known", [HASH.upper(), " ".join([HASH[:2]] * 32), HASH[2:], [HASH], "xy" * 32, None])
+def test_a_reference_is_one_hash_in_one_spelling(known: object) -> None:
+    with pytest.raises(CorruptValueError, match="A '\\$value' tag cannot be read"):
+        decode(json.dumps({"port": {"$value": known}}), lambda _: ("text", "raw", b"never asked for"))
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"), [({"$enum": ["Person", "name"]}, "not an enum"), ({"$object": ["Color", {}]}, "an enum")]
+)
+def test_objects_and_enums_are_not_mixed_up(payload: object, text: str) -> None:
+    with pytest.raises(CorruptValueError, match=f"the class '.*' is {text}"):
+        read(payload)
 
 
 def test_trouble_of_the_loader_is_the_callers_own() -> None:

@@ -85,6 +85,7 @@ def refused(value: object, **options: Any) -> str:
         (numpy.ma.masked_array([1]), "is a MaskedArray", "numpy.asarray(…)"),
         (numpy.longdouble(1), "means nothing elsewhere", "astype('float64')"),
         ("ab\ud800", "holds a lone surrogate (U+D800, character 2)", "replace it"),
+        (["ab\ud800"], "holds a lone surrogate", "replace it"),
         ({"ab\ud800": 1}, "holds a lone surrogate", "replace it"),
         (numpy.str_("\ud800"), "holds a lone surrogate", "replace it"),
         ("x" * 5000 + "\ud800", "holds a lone surrogate (U+D800, character 5000)", "replace it"),
@@ -144,7 +145,9 @@ def circles() -> dict[str, object]:
     through_dict["a"] = [{1: through_dict}]
     box = Box(None)
     box.content = [box]
-    return {"list": plain, "tuple": through_tuple, "dict": through_dict, "dataclass": box}
+    lid = Box(None)
+    lid.content = lid
+    return {"lid": lid, "list": plain, "tuple": through_tuple, "dict": through_dict, "dataclass": box}
 
 
 @pytest.mark.parametrize("kind", circles())

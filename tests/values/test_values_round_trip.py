@@ -205,6 +205,24 @@ def test_registered_and_rare_values_come_back(value: object) -> None:
     assert back == value
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        [math.nan],
+        [1.0, math.inf],
+        [-math.inf, math.inf],
+        [1e308, 1e308],
+        [-(2**63) - 1, 5],
+        [2**63],
+        [2**63 - 1],
+        ["ä"],
+    ],
+)
+def test_lists_of_one_type_take_no_short_cut_past_a_tag(value: list[object]) -> None:
+    assert same(round_trip(value), value)
+    assert same(round_trip(tuple(value)), tuple(value))
+
+
 def test_restoring_runs_neither_initialisers_nor_validators() -> None:
     point = Point(1)
     object.__setattr__(point, "length", 7.0)
@@ -344,6 +362,13 @@ def test_what_is_large_leaves_as_a_row(value: object, kinds: list[str]) -> None:
     assert [blob.kind for blob in encoded.blobs] == kinds
     assert ('{"port":{"$value":"' in encoded.text) == bool(kinds)
     assert same(round_trip(value), value)
+
+
+def test_the_inline_limit_holds_for_each_port() -> None:
+    encoded = encode({"short": 1, "long": "x" * 60}, inline=50)
+    assert [(blob.kind, blob.data) for blob in encoded.blobs] == [("json", b'"' + b"x" * 60 + b'"')]
+    assert encoded.text.startswith('{"short":1,"long":{"$value":"')
+    assert encode({str(port): "x" * 48 for port in range(9)}, inline=50).blobs == ()
 
 
 def test_only_long_compressible_texts_are_compressed() -> None:

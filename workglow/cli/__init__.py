@@ -11,6 +11,10 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command that the program was called with."""
+    import sys
+
     from workglow.cli.commands import app
 
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # pyright: ignore  # a file's name may be no text at all
     app()

@@ -10,7 +10,7 @@ import typer
 
 from workglow.cli.parameters import AsJson
 from workglow.clock import SystemClock
-from workglow.errors import DocumentError, RunError
+from workglow.errors import DocumentError, FileError, RunError
 
 if TYPE_CHECKING:
     from workglow.cli.stage import Stage
@@ -59,6 +59,8 @@ def demo(
     sources = own_documents() if folder is None else [os.path.abspath(folder)]
     if not sources:
         raise DocumentError("This installation has no documentation of its own.  Give a folder: workglow demo FOLDER")
+    if project is not None and os.path.exists(project):
+        raise FileError(f"{project} exists already.  Choose another name: the demonstration makes a file of its own.")
     place = tempfile.mkdtemp(prefix="workglow-demo-")
     os.mkdir(os.path.join(place, "here"))
     here = os.path.join(place, "here", "notes.wg")

@@ -145,8 +145,12 @@ def _show_run(screen: Screen, project: Project, run: Run, *, most: int | None) -
         screen.table(("  WHEN", "WHAT", "TASK", ""), rows)
     if status == "interrupted":
         screen.line("")
-        screen.line(("Go on with:", "dim"))
-        screen.command(f"workglow resume {project.path} {run.id}")
+        _propose(screen, project.path, run)
+
+
+def _propose(screen: Screen, file: str, run: Run) -> None:
+    screen.line(("Nobody works on the run any more.  Go on with:", "dim"))
+    screen.command(f"workglow resume {file} {run.id}")
 
 
 def _said(event: EventRecord) -> str:
@@ -180,10 +184,12 @@ def why(
     screen = Screen()
     with look_into(file) as project:
         found = pick(project, run)
-        said = project.why(found.id, task)
+        said, status = project.why(found.id, task), _status(project, found)
         if json:
             known = found.tasks.get(task)
             facts = {"path": task, "status": None} if known is None else task_as_json(known)
-            screen.json({"run": found.id, **facts, "why": said.splitlines()})
-        else:
-            screen.line(said)
+            screen.json({"run": found.id, "run_status": status, **facts, "why": said.splitlines()})
+            return
+        screen.line(said)
+        if status == "interrupted":
+            _propose(screen, file, found)

@@ -50,7 +50,9 @@ def run(
     ] = False,
     cache: Annotated[
         Literal["use", "refresh", "off"],
-        typer.Option(help="Take outputs of equal tasks of earlier runs, only store them, or neither."),
+        typer.Option(
+            metavar="use|refresh|off", help="Take outputs of equal tasks of earlier runs, only store them, or neither."
+        ),
     ] = "use",
     json: AsJson = False,
 ) -> None:
@@ -99,14 +101,17 @@ def resume(
     on_change: Annotated[
         _OnChange,
         typer.Option(
+            metavar="error|keep|rerun",
             help="When the code of a task has changed since: refuse; keep what is finished; or run the task and what "
-            "is behind it again."
+            "is behind it again.",
         ),
     ] = "error",
     interrupted: Annotated[
         _Interrupted | None,
         typer.Option(
-            help="A side effect that was cut off: do it again, or let it fail.", show_default="as the task says"
+            metavar="retry|fail",
+            help="A side effect that was cut off: do it again, or let it fail.",
+            show_default="as the task says",
         ),
     ] = None,
     tasks: TaskFiles = None,

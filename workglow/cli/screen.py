@@ -31,7 +31,7 @@ STATUS_STYLES = {
     "pending": "dim",
 }
 
-_PIPE_WIDTH = 1000
+_PIPE_WIDTH = 1_000_000
 """Characters of a line that goes to another program: wide enough that nothing is cut."""
 
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

@@ -76,7 +76,7 @@ class Stage:
     def _prove(self, crash: Crash, proof: Proof) -> None:
         self.say("4  The file itself says what ran how often:")
         self.say("")
-        self._screen.line((QUERY, "dim"), indent=3)
+        self._screen.line((QUERY.rstrip(), "dim"), indent=3)
         self.say("")
         rows: list[list[Cell]] = [["   " + when, str(attempts), str(tasks)] for when, attempts, tasks in proof.rows]
         self._screen.table(("   FINISHED", "ATTEMPTS", "TASKS"), rows, right=(1, 2))
@@ -89,6 +89,8 @@ class Stage:
         )
         if crash.in_flight:
             self._screen.line("In flight, and so started twice: ", ", ".join(crash.in_flight), indent=3)
+        for reason in proof.unread:
+            self._screen.line(("Left out: ", "yellow"), reason, indent=3)
         self.say("")
 
 
@@ -106,6 +108,7 @@ def _facts(outcome: Outcome) -> dict[str, object]:
         "in_flight_at_the_kill": sorted(crash.in_flight),
         "ran_again": sorted(proof.again),
         "violations": proof.violations,
+        "unread": proof.unread,
         "sql": QUERY,
         "rows": [{"finished": when, "attempts": attempts, "tasks": tasks} for when, attempts, tasks in proof.rows],
         "answers": [{"question": found.question, **asdict(found.result)} for found in outcome.answers],

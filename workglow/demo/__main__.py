@@ -34,7 +34,7 @@ def announce(event: Event) -> None:
     elif event.kind == "task_completed" and event.path == "documents":
         say(documents=len(data["paths"]))
     elif event.kind in ("task_completed", "task_cached", "task_failed"):
-        say(finished=event.path, failed=str(data) if event.kind == "task_failed" else None)
+        say(finished=event.path)
 
 
 class HalfWay:
@@ -65,13 +65,13 @@ def main(command: str, file: str, *words: str) -> int:
         with open_project(file) as project:
             if command == "resume":
                 project.resume_sync(*words, on_event=announce)
-            else:
-                inputs = {"most": int(words[0]), "sources": list(words[1:])}
-                project.run_sync(ingestion(), inputs, on_event=HalfWay(), continue_on_error=True)
+                return 0
+            inputs = {"most": int(words[0]), "sources": list(words[1:])}
+            run = project.run_sync(ingestion(), inputs, on_event=HalfWay(), continue_on_error=True)
+            say(error=run.error or "The run was complete before it could be killed.")
     except WorkglowError as error:
         say(error=str(error))
-        return 1
-    return 0
+    return 1
 
 
 if __name__ == "__main__":

@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QUERY", "Crash", "Found", "Outcome", "Proof", "ask", "own_documents", "prove", "resume", "run_and_kill"]
 
-QUERY = """\
-SELECT iif(task.finished_at < resumed.at, 'before the kill', 'after the resume') AS finished,
-       task.attempt AS attempts, count(*) AS tasks
-  FROM task_run AS task
-  JOIN event AS resumed ON resumed.run_id = task.run_id AND resumed.kind = 'resumed'
- GROUP BY 1, 2 ORDER BY 1 DESC, 2"""
+QUERY = Path(__file__).with_name("proof.sql").read_text(encoding="utf-8")
 """What proves it, for any SQLite shell: tasks by when they finished and how often they were started."""
 
 _TELLING = 80
@@ -50,12 +45,16 @@ class Crash:
 
 
 class Proof(NamedTuple):
-    """What the file says after the resume: the rows of QUERY, what ran again, and which finished tasks did (none)."""
+    """What the file says after the resume: the rows of QUERY, what ran again, and which finished tasks did (none).
+
+    `unread` says why documents could not be read.
+    """
 
     status: str
     rows: list[tuple[str, int, int]]
     again: list[str]
     violations: list[str]
+    unread: list[str]
 
     @property
     def holds(self) -> bool:
@@ -104,7 +103,7 @@ def run_and_kill(file: str, sources: Sequence[str], *, most: int, on_step: Calla
             if "half_way" in step:
                 child.kill()
                 return crash
-        raise RunStateError(f"The process ended before it could be killed.  {child.last_words()}")
+        raise RunStateError(child.last_words() or "The process ended before it could be killed.")
 
 
 def resume(crash: Crash, file: str, elsewhere: str, *, on_step: Callable[[dict[str, Any]], object]) -> None:
@@ -123,7 +122,7 @@ def resume(crash: Crash, file: str, elsewhere: str, *, on_step: Callable[[dict[s
         for step in child.steps():
             on_step(step)
         if child.wait():
-            raise RunStateError(f"The run could not be resumed.  {child.last_words()}")
+            raise RunStateError(child.last_words() or "The run could not be resumed.")
 
 
 def prove(crash: Crash, project: Project) -> Proof:
@@ -134,7 +133,9 @@ def prove(crash: Crash, project: Project) -> Proof:
     now = {path: (task.attempt, task.finished_at) for path, task in run.tasks.items()}
     violations = [path for path, before in crash.finished.items() if now.get(path) != before]
     violations += [path for path in crash.in_flight if now[path][0] != 2]
-    return Proof(run.status, rows, [path for path, (attempt, _) in now.items() if attempt > 1], violations)
+    again = [path for path, (attempt, _) in now.items() if attempt > 1]
+    unread = [task.error or path for path, task in run.tasks.items() if task.status == "failed" and "/" in path]
+    return Proof(run.status, rows, again, violations, unread)
 
 
 def ask(project: Project, questions: Sequence[str]) -> list[Found]:
@@ -178,10 +179,11 @@ class _Child:
         """Yield what the process announces, until it ends."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            if line.startswith("{"):
-                yield json.loads(line)
+            step = json.loads(line) if line.startswith("{") else {"error": line.strip()}
+            if "error" in step:
+                self._words.append(step["error"])
             else:
-                self._words.append(line)
+                yield step
 
     def kill(self) -> None:
         """End the process as a power cut would: at once, whatever it is doing."""
@@ -193,5 +195,5 @@ class _Child:
         return self._process.wait()
 
     def last_words(self) -> str:
-        """What the process wrote that was no announcement."""
-        return "".join(self._words).strip()[-_SHOWN:]
+        """What the process said that went wrong, or else wrote."""
+        return "\n".join(self._words).strip()[-_SHOWN:]

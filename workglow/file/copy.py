@@ -54,6 +54,7 @@ def write_copy(source: str, target: str, *, vfs: str = "", overwrite: bool = Fal
     """Copy without asking whether the source's format is a known one; the target appears when it is complete."""
     partial = f"{target}.partial-{os.getpid()}"
     try:
+        _remove(partial)  # a process of the same number may have been killed at this
         _vacuum_into(source, partial, vfs)
         _disown(partial, vfs)
         if overwrite:
@@ -64,9 +65,13 @@ def write_copy(source: str, target: str, *, vfs: str = "", overwrite: bool = Fal
     except apsw.Error as error:
         raise explain(error, source) or error from error
     finally:
-        for leftover in (partial, partial + "-journal"):
-            if os.path.exists(leftover):
-                os.unlink(leftover)
+        _remove(partial)
+
+
+def _remove(partial: str) -> None:
+    for leftover in (partial, partial + "-journal"):
+        if os.path.exists(leftover):
+            os.unlink(leftover)
 
 
 def _vacuum_into(source: str, target: str, vfs: str) -> None:

@@ -63,7 +63,12 @@ def read_marker(db: apsw.Connection) -> Marker | None:
     if not db.table_exists("main", "project"):
         return None
     row = db.execute("SELECT uid, state, generation, cycle, sealed, place FROM project").fetchone()
-    return None if row is None else Marker(*row)
+    if row is None:
+        return None
+    marker = Marker(*row)
+    if marker.state not in ("open", "closed") or list(map(type, marker)) != [str, str, int, int, int, str]:
+        raise apsw.CorruptError("the row of table project makes no sense")
+    return marker
 
 
 def check_main(path: str, vfs: str = "") -> Marker | None:
@@ -155,4 +160,4 @@ def _read_alone(path: str, vfs: str) -> Marker | None:
         finally:
             db.close()
     except apsw.Error:
-        return None  # a checkpoint is being written, or the file is damaged: the connection that follows will say
+        return None  # a checkpoint is being written or was cut off, or the file is damaged: the next connection will say

@@ -104,7 +104,9 @@ class Upkeep:
 
     def tick(self) -> None:
         """Do what is due.  A full disk or a lock only puts it off."""
-        active, self.active = self.active, False
+        active = self.active
+        if active:  # a commit that comes between these two lines is in the log, too, and synced below
+            self.active = False
         try:
             if active and self._sync:
                 self.sync()
@@ -113,7 +115,7 @@ class Upkeep:
             if active:
                 self.checkpoint()
         except (apsw.Error, WorkglowError, Warning):  # a warning that was made an error must not end the syncs
-            self.active = active  # look again at the next tick
+            self.active = True  # look again at the next tick
 
     def sync(self) -> None:
         """Wait until the disk has what was committed."""

@@ -3,8 +3,8 @@
 Policy.  The new task (the target) is matched with the task before it (the source), port by port.
 
 A. An input task as the source gives every port of the target, under the port's name.
-B. A target with open ports takes every output of the source under its name; if the source itself only passes on what it
-   was given, the outputs are the names it was given.
+B. A target with open ports takes every output of the source under its name.  If the source names none, those that it
+   was given count when it only passes them on, and otherwise the target takes whatever comes.
 C. Otherwise each port of the target takes the output of the same name, or `input` takes `output`, if their types fit;
    then, for ports still without an edge, the output with the same `format` or `$id`, whatever its name.
 D. Required ports still without an edge are sought in the earlier tasks, the newest first, by the same two rules.
@@ -92,7 +92,7 @@ class _Search:
         if not names and self._source.outputs.open and getattr(self._source, "passthrough", False):
             edges = self._graph.incoming[self._source_id]
             names = [edge.target_port for edge in edges if edge.target_port != ALL_PORTS]
-        for name in names:
+        for name in names or ([ALL_PORTS] if self._source.outputs.open else []):
             self._add(self._source_id, name, name)
 
     def _take_by_name(self) -> None:
@@ -101,7 +101,7 @@ class _Search:
 
     def _needed(self) -> list[str]:
         """Return the required ports that have neither literal nor edge."""
-        if ALL_PORTS in self._closed:
+        if ALL_PORTS in self._closed or ALL_PORTS in self._found:
             return []
         required = self._target.inputs.schema.get("required", ())
         return [name for name in required if name not in self._closed and name not in self._found]

@@ -160,7 +160,7 @@ def _settings(task: Task) -> Item:
 
 
 def _dumped(model: Any, name: str, value: object) -> object:
-    """Return what pydantic writes for a setting, if it reads the same back; otherwise the value, for the tags to try."""
+    """Return what pydantic writes for a setting, if it reads the same back; else the value, for the tags to try."""
     if type(value) in (str, int, bool, type(None)):
         return value
     from workglow.task.adapter import adapter_of

@@ -32,7 +32,7 @@ Done = "Callable[[TaskRun, object, BaseException | None], None]"
 class Reports:
     """Tells the listeners what running tasks report: their progress, and the pieces of their streams.
 
-    `error` is what a listener raised meanwhile: it ends the run, but must not count as the task's own.
+    `error` is what a listener, the cache or the journal raised meanwhile: it ends the run, but is not the task's own.
     """
 
     def __init__(
@@ -80,8 +80,12 @@ class Reports:
         try:
             self._emit(kind, path, data)
         except Exception as error:
-            self.error = self.error or error
-            self._wake()
+            self.broken(error)
+
+    def broken(self, error: Exception) -> None:
+        """End the run with this error, which was raised where nobody above would see it."""
+        self.error = self.error or error
+        self._wake()
 
 
 class Execution:
@@ -181,7 +185,13 @@ class Execution:
 
     def _report(self, run: TaskRun, result: object, error: BaseException | None) -> None:
         self.forget(run)
-        self._done(run, result, error)
+        self._tell(run, result, error)
+
+    def _tell(self, run: TaskRun, result: object, error: BaseException | None) -> None:
+        try:
+            self._done(run, result, error)
+        except Exception as failure:
+            self._reports.broken(failure)
 
     def arm(self, run: TaskRun, seconds: float) -> None:
         """End the task with a TaskTimeoutError unless it ends by itself within `seconds`."""
@@ -189,7 +199,7 @@ class Execution:
         def expire() -> None:
             error = TaskTimeoutError(f"Task '{run.path}' timed out after {milliseconds(seconds)}.")
             self.cancel(run, str(error))
-            self._done(run, None, error)
+            self._tell(run, None, error)
 
         run.timer = self._clock.call_later(seconds, expire)
 

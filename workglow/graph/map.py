@@ -60,7 +60,7 @@ class MapTask(GraphAsTask):
 
     type: ClassVar[str] = "MapTask"
     title: ClassVar[str] = "Map"
-    Config: ClassVar[type[BaseModel]] = _MapConfig
+    Config: ClassVar[type[BaseModel] | None] = _MapConfig
 
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
         if "max_iterations" not in options and "maxIterations" not in options:
@@ -210,8 +210,12 @@ class _MapController:
         names = dict.fromkeys(self._task.subgraph.output_schema()["properties"])
         for index in order:
             names.update(dict.fromkeys(results[index]))
-        merged = {name: [results[index].get(name) for index in order] for name in names}
-        return {name: _flat(values) for name, values in merged.items()} if self._task.config["flatten"] else merged
+        flatten = self._task.config["flatten"]
+        merged: dict[str, object] = {}
+        for name in names:
+            values = [results[index].get(name) for index in order]
+            merged[name] = _flat(values) if flatten else values
+        return merged
 
 
 def _flat(values: list[object]) -> list[object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from workglow.graph.graph import TaskGraph
 from workglow.graph.schemas import merge_results, result_plan
@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workglow.graph.schedule import Scope, TaskRun
+    from workglow.graph.stored import StoredGraph
 
 __all__ = ["scope_results"]
 
 
 def scope_results(scope: Scope, outputs_of: Callable[[TaskRun], dict[str, object]]) -> dict[str, object]:
     """Collect a finished scope's outputs; what was disabled or aborted gives none."""
-    graph = scope.graph if isinstance(scope.graph, TaskGraph) else scope.graph.whole()
+    graph = scope.graph if isinstance(scope.graph, TaskGraph) else cast("StoredGraph", scope.graph).whole()
     runs = scope.runs
     finished = {
         id: outputs_of(runs[id]) for id in result_plan(graph).tasks if runs[id].status == "completed"

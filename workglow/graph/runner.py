@@ -142,10 +142,6 @@ class TaskGraphRunner:
             run = ready.popleft()
             if run.status == "pending" and self._begin(run):
                 begun.append(run)
-        for run in self.schedule.fresh:  # without a row, a crash would forget that it was ready
-            if run.status == "pending":
-                self.touch(run)
-        self.schedule.fresh.clear()
         return begun
 
     def _run_in_memory(self, turn_ends: float) -> None:
@@ -163,6 +159,10 @@ class TaskGraphRunner:
         return self._monotonic() + _SLICE
 
     async def _commit(self) -> None:
+        for run in self.schedule.fresh:  # without a row beside the end of what it waited for, it would be forgotten
+            if run.status == "pending":
+                self.touch(run)
+        self.schedule.fresh.clear()
         changed, self._changed = self._changed, []
         sync, self._sync = self._sync, False
         for run in changed:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from workglow.graph.conditional import ConditionalTask
     from workglow.graph.dataflow import Dataflow
-    from workglow.graph.graph import TaskGraph
     from workglow.task import Task
 
 __all__ = ["Runnable", "Schedule", "Scope", "TaskRun", "delivers"]
@@ -45,7 +44,6 @@ class Runnable(Protocol):
     def outgoing(self) -> Mapping[str, Sequence[Dataflow]]: ...
 
     def sources(self) -> Sequence[str]: ...
-    def whole(self) -> TaskGraph: ...
 
 
 class TaskRun(TaskRow):

@@ -124,21 +124,20 @@ def _reader(place: str, media_type: str | None) -> _Reader:
 
 def _bytes_of(place: str, max_bytes: int) -> bytes:
     try:
-        file = open(place, "rb", opener=_open_without_waiting)
+        with open(place, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise DocumentError(f"{place} is not a file but a pipe or a device.  Give a file.")
+            if status.st_size > max_bytes:
+                raise DocumentError(
+                    f"{place} has {status.st_size:,} bytes, more than the {max_bytes:,} allowed.  Split it, or give a "
+                    "larger max_bytes."
+                )
+            data = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         raise DocumentError(
             f"{place} cannot be read: {getattr(error, 'strerror', None) or error}.  Check the path and its permissions."
         ) from None
-    with file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise DocumentError(f"{place} is not a file but a pipe or a device.  Give a file.")
-        if status.st_size > max_bytes:
-            raise DocumentError(
-                f"{place} has {status.st_size:,} bytes, more than the {max_bytes:,} allowed.  Split it, or give a "
-                "larger max_bytes."
-            )
-        data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise DocumentError(f"{place} grew beyond {max_bytes:,} bytes while it was read.  Try again.")
     return data

@@ -15,6 +15,7 @@ from workglow.task.fit import faults_of, is_json
 
 __all__ = ["check_class", "check_config", "check_option", "config_names", "freeze"]
 
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
 _ON_INTERRUPT = ("retry", "ask", "fail")
 _OPTIONS: dict[str, tuple[tuple[type, ...], str]] = {
     "id": ((str,), "a str"),
@@ -59,8 +60,13 @@ def config_names(model: Any) -> dict[str, str]:
     return names
 
 
-def check_config(owner: type, model: Any, config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the whole configuration, defaults included, as its model understands it; it cannot be changed."""
+def check_config(
+    owner: type, model: Any, config: Mapping[str, Any], earlier: Mapping[str, Any] = _EMPTY
+) -> Mapping[str, Any]:
+    """Return the whole configuration, defaults included, as its model understands it; it cannot be changed.
+
+    `earlier` is a configuration that this one changes in part.
+    """
     names = config_names(model) if model is not None else {}
     is_open = model is not None and model.model_config.get("extra") == "allow"
     for key in config:
@@ -71,7 +77,8 @@ def check_config(owner: type, model: Any, config: Mapping[str, Any]) -> Mapping[
             _refuse(owner, f"{key!r} is not known; {known}.{hint} Values for input ports go into `defaults`.")
     if model is None:
         return MappingProxyType({})
-    made = _validated(owner, model, clone(dict(config)))
+    named = {names.get(key, key): value for key, value in config.items()}
+    made = _validated(owner, model, clone({**earlier, **named}))
     return MappingProxyType({**{name: getattr(made, name) for name in model.model_fields}, **(made.model_extra or {})})
 
 
@@ -79,12 +86,12 @@ def _validated(owner: type, model: Any, config: dict[str, Any]) -> Any:
     from pydantic import ValidationError
 
     try:
-        return model.model_validate(config, strict=True, by_alias=True, by_name=True)
+        return model.model_validate(config, strict=True, by_alias=False, by_name=True)
     except ValidationError as error:
         refusal = error
     if is_json(config):  # as it comes out of a stored graph
         try:
-            return model.model_validate_json(json.dumps(config), strict=True, by_alias=True, by_name=True)
+            return model.model_validate_json(json.dumps(config), strict=True, by_alias=False, by_name=True)
         except ValidationError as error:
             refusal = error
     return _refuse(owner, f"{faults_of(refusal)}.")

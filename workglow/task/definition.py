@@ -94,7 +94,7 @@ class Definition:
             check_option(self.__class__, "id", id)
             changed.__dict__["id"] = id
         if config:
-            changed.__dict__["config"] = check_config(self.__class__, self.Config, {**self.config, **config})
+            changed.__dict__["config"] = check_config(self.__class__, self.Config, config, self.config)
         if title is not None or description is not None or extras is not None or cache is not None:
             changed._set(title=title, description=description, extras=extras, cache=cache)
         if timeout is not None or retry is not None:

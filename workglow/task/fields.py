@@ -40,7 +40,7 @@ def bare(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
             inner, *notes = get_args(annotation)
             annotation, metadata = inner, (*notes, *metadata)
         elif hasattr(origin, "__value__"):  # `type Name[T] = …`, as numpy's NDArray is from Python 3.12 on
-            annotation = cast("Any", origin).__value__[get_args(annotation)]
+            annotation = origin.__value__[get_args(annotation)]
         elif hasattr(annotation, "__value__") and origin is None:
             annotation = annotation.__value__
         else:

@@ -2,12 +2,14 @@
 
 A value fits when it is an instance of the type, or the type's own JSON form: an ISO text for a datetime, a list for a
 tuple, a dict for a dataclass.  Nothing else is converted: "3" is no int, True is no int, a datetime is no text.
-Plain types and classes are judged here by their exact type; only what is left over costs an import of pydantic.
+Plain types, classes, and lists and dicts of them are judged here by their exact types, and handed on as they are; only
+what is left over costs an import of pydantic.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin
 
@@ -25,6 +27,7 @@ _PLAIN: dict[Any, frozenset[type]] = {
     None: frozenset({NoneType}),
 }
 _FINAL = frozenset({int, float, str, bool, bytes, list, dict, NoneType})
+_STRINGS = frozenset({str})
 _NONE_EXACT: frozenset[type] = frozenset()
 
 
@@ -51,8 +54,7 @@ def _is_class(annotation: Any) -> bool:
 
 def fit(annotation: Any, value: object) -> object:
     """Return the value as the annotated type; raise ValueError with the reason when it does not fit."""
-    types = accepted_types(annotation)
-    if types is None or type(value) in types:
+    if _is_instance(annotation, value):
         return value
     inner, metadata = bare(annotation)
     if is_array(inner) and not metadata:
@@ -64,8 +66,29 @@ def fit(annotation: Any, value: object) -> object:
     return _fit_by_adapter(annotation, value)
 
 
+def _is_instance(annotation: Any, value: Any) -> bool:
+    """Whether exact types alone say that the value fits, at every depth of its lists and dicts."""
+    types = accepted_types(annotation)
+    if types is None or type(value) in types:
+        return True
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is list and type(value) is list:
+        return _are_instances(arguments[0], cast("list[Any]", value))
+    if origin is dict and type(value) is dict and arguments[0] is str:
+        entries = cast("dict[Any, Any]", value)
+        return _STRINGS.issuperset(map(type, entries)) and _are_instances(arguments[1], entries.values())
+    return origin in (Union, UnionType) and any(_is_instance(member, value) for member in arguments)
+
+
+def _are_instances(annotation: Any, values: Collection[Any]) -> bool:
+    types = accepted_types(annotation)
+    if types is None or types.issuperset(map(type, values)):
+        return True
+    return all(_is_instance(annotation, value) for value in values)
+
+
 def _fit_array(annotation: Any, value: object) -> object:
-    if not is_array(type(value)):
+    if not any(is_array(kind) for kind in type(value).__mro__):
         raise ValueError(f"expected an array, got {_got(value)}.")
     wanted, actual = array_dtype(annotation), str(getattr(value, "dtype", ""))
     if wanted and wanted != actual:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-from workglow.task.fields import bare
+from workglow.task.fields import bare, fields_of
 
 __all__ = ["annotation_of", "array_schema", "is_array", "json_schema"]
 
@@ -92,10 +92,21 @@ def _pydantic_schema(annotation: Any) -> Schema:
 
     adapter = adapter_of(annotation)
     if adapter is None:
-        inner, _ = bare(annotation)
-        return {"title": getattr(inner, "__name__", str(inner))}
+        return _foreign_schema(annotation)
     schema: Schema = adapter.json_schema(schema_generator=schema_generator())
     return _inlined(schema, schema.get("$defs", {}), ())
+
+
+def _foreign_schema(annotation: Any) -> Schema:
+    """What can be said of a class that pydantic does not know: its fields, if it has any."""
+    inner, _ = bare(annotation)
+    schema: Schema = {"title": getattr(inner, "__name__", str(inner))}
+    fields = fields_of(inner)
+    if fields is not None:
+        schema["type"] = "object"
+        schema["properties"] = {field.name: json_schema(field.annotation) for field in fields}
+        schema["required"] = [field.name for field in fields if field.required]
+    return schema
 
 
 def _inlined(part: Any, definitions: Mapping[str, Any], above: tuple[str, ...]) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from workglow.errors import PortError, TaskConfigurationError, TaskInputError, TaskOutputError
@@ -64,10 +66,8 @@ class Task(Definition):
             """Whether `call` wants a TaskContext."""
             ...
 
-        @property
-        def version(self) -> str:
-            """What the class gives as its version, else a digest of its code."""
-            ...
+        version: ClassVar[str]
+        """What the class gives as its version, else a digest of its code."""
     else:
         inputs = Derived()
         outputs = Derived()
@@ -82,7 +82,7 @@ class Task(Definition):
         if "type" not in vars(cls):
             cls.type = cls.__name__
         if "description" not in vars(cls) and vars(cls).get("__doc__"):
-            cls.description = cls.__doc__ or ""
+            cls.description = cleandoc(cls.__doc__ or "")
         check_class(cls)
         renew(cls, _DERIVED)
 
@@ -136,15 +136,12 @@ class Task(Definition):
         )
 
     if TYPE_CHECKING:
-
-        def execute(self, inputs: Any, context: TaskContext) -> Any:
-            """Do the work: return an `Output` or a mapping of output ports to values.  May be async."""
-
-        def execute_stream(self, inputs: Any, context: TaskContext) -> Any:
-            """Do the work piece by piece, as an async generator."""
-
-        def execute_preview(self, inputs: Any, context: TaskContext) -> Any:
-            """Answer in under a millisecond with what can be said before a run; None when nothing can."""
+        execute: ClassVar[Callable[..., Any]]
+        """`execute(self, inputs, context)`, written by the author: returns an `Output` or a mapping; may be async."""
+        execute_stream: ClassVar[Callable[..., Any]]
+        """`execute_stream(self, inputs, context)`: the same piece by piece, as an async generator."""
+        execute_preview: ClassVar[Callable[..., Any]]
+        """`execute_preview(self, inputs, context)`: what can be said in under a millisecond; None when nothing can."""
 
     @classmethod
     def _derive__method(cls) -> Method | None:

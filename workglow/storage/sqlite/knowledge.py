@@ -74,7 +74,7 @@ WITH
     SELECT chunk.id, chunk_text.rank AS score
       FROM chunk_text CROSS JOIN chunk ON chunk.id = chunk_text.rowid
      WHERE chunk_text MATCH :words AND document_id IN (SELECT id FROM here)
-     ORDER BY chunk_text.rank, chunk.id LIMIT :depth
+     ORDER BY chunk_text.rank LIMIT :depth
   ),
   by_vector AS (
     SELECT id, row_number() OVER (ORDER BY distance, id) AS place FROM near WHERE distance IS NOT NULL

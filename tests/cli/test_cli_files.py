@@ -1,0 +1,82 @@
+"""`copy`, `info`, `doctor` and `gc`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture()
+def notes(call, chain, tasks):
+    for text in ("a", "b", "c"):
+        call("run", chain, "--tasks", tasks, "-i", f"text={text}", "--project", "notes.wg")
+    return "notes.wg"
+
+
+def test_a_copy_holds_the_same_runs(call, notes):
+    result = call("copy", notes, "other.wg", "--json")
+    assert json.loads(result.stdout)["bytes"] == Path("other.wg").stat().st_size
+    assert call("runs", "other.wg", "--json").stdout == call("runs", notes, "--json").stdout
+
+
+def test_a_copy_replaces_nothing_unless_told(call, notes):
+    Path("other.wg").write_text("precious")
+    result = call("copy", notes, "other.wg")
+    assert result.exit_code == 1
+    assert "--overwrite" in result.stderr
+    assert Path("other.wg").read_text() == "precious"
+    assert call("copy", notes, "other.wg", "--overwrite").exit_code == 0
+
+
+def test_info_counts_rows_and_bytes(call, notes):
+    facts = json.loads(call("info", notes, "--json").stdout)
+    assert (facts["rows"]["run"], facts["rows"]["task_run"], facts["state"]) == (3, 6, "closed")
+    assert "task_run" in call("info", notes).stdout
+
+
+def test_doctor_of_a_sound_file(call, notes):
+    result = call("doctor", notes)
+    assert result.exit_code == 0
+    assert "is well" in result.stdout
+    assert json.loads(call("doctor", notes, "--json").stdout)["ok"] is True
+
+
+def test_doctor_of_a_damaged_file_exits_with_1_and_says_what_to_do(call, notes):
+    data = bytearray(Path(notes).read_bytes())
+    data[-8000:] = bytes(8000)
+    Path(notes).write_bytes(data)
+    result = call("doctor", notes)
+    assert result.exit_code == 1
+    assert "WRONG" in result.stdout
+    assert "checks failed" in result.stdout
+    report = json.loads(call("doctor", notes, "--json").stdout)
+    assert not report["ok"]
+    assert all(check["remedy"] for check in report["checks"] if not check["ok"])
+
+
+def test_doctor_of_something_else(call, tmp_path):
+    (tmp_path / "letter.txt").write_text("Dear doctor")
+    assert call("doctor", "letter.txt").exit_code == 1
+
+
+def test_gc_says_what_would_go_and_changes_nothing(call, notes):
+    before = Path(notes).read_bytes()
+    result = call("gc", notes, "--keep-runs", "1")
+    assert result.stdout.count("Would remove run ") == 2
+    assert "--yes" in result.stdout
+    assert Path(notes).read_bytes() == before
+
+
+def test_gc_removes_what_it_said(call, notes):
+    planned = json.loads(call("gc", notes, "--keep-runs", "1", "--json").stdout)
+    done = json.loads(call("gc", notes, "--keep-runs", "1", "--yes", "--json").stdout)
+    assert (done["runs"], done["done"]) == (planned["runs"], True)
+    assert len(json.loads(call("runs", notes, "--json").stdout)) == 1
+    assert call("doctor", notes).exit_code == 0
+
+
+def test_gc_by_age_leaves_what_is_younger(call, notes):
+    assert "nothing to remove" in call("gc", notes, "--older-than", "1").stdout
+    assert json.loads(call("gc", notes, "--older-than", "0", "--json").stdout)["done"] is False

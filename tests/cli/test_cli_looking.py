@@ -1,0 +1,161 @@
+"""`runs`, `show`, `why`, `graph`, `tasks` and `search`: reading a project file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import workglow as wg
+
+
+@pytest.fixture()
+def notes(call, loop, chain, tasks):
+    """A file with a completed run of a loop and a failed run of a chain."""
+    call("run", loop, "--tasks", tasks, "-i", "text=a bb ccc", "--project", "notes.wg")
+    call("run", chain, "--tasks", tasks, "-i", "text=whisper", "--project", "notes.wg")
+    return "notes.wg"
+
+
+def test_runs_lists_them_oldest_first(call, notes):
+    lines = call("runs", notes).stdout.splitlines()
+    assert lines[0].split() == ["RUN", "STATUS", "BEGAN", "TIME", "TASKS", "NOTE"]
+    assert "completed" in lines[1]
+    assert "failed" in lines[2]
+    assert lines[2].endswith("Task 'shout' failed: ValueError: too quiet: whisper")
+
+
+def test_a_run_may_be_given_as_last_or_by_a_unique_beginning(call, notes):
+    first, last = (run["run"] for run in json.loads(call("runs", notes, "--json").stdout))
+    assert json.loads(call("show", notes, "--json").stdout)["run"] == last
+    assert json.loads(call("show", notes, "last", "--json").stdout)["run"] == last
+    assert json.loads(call("show", notes, first, "--json").stdout)["run"] == first
+    common = first[: next(i for i in range(len(first)) if first[i] != last[i]) + 1]
+    assert json.loads(call("show", notes, common, "--json").stdout)["run"] == first
+    assert call("show", notes, common[:-1]).exit_code == 1
+
+
+def test_show_draws_a_tree_of_paths(call, notes):
+    [first, _] = (run["run"] for run in json.loads(call("runs", notes, "--json").stdout))
+    result = call("show", notes, first)
+    shown = result.stdout.splitlines()
+    for start in ("words  ", "each  ", "├─ each[0]  ", "│  └─ measure  ", "└─ each[2]  ", "   └─ measure  ", "add  "):
+        assert any(line.startswith(start) for line in shown), start
+    assert "total  6" in result.stdout
+
+
+def test_show_folds_a_loop_of_more_than_twenty_items(call, loop, tasks):
+    call("run", loop, "--tasks", tasks, "-i", f"text={'w ' * 21}", "--project", "notes.wg")
+    folded = call("show", "notes.wg").stdout
+    assert "21 items" in folded
+    assert "each[20]" not in folded
+    assert "each[20]" in call("show", "notes.wg", "last", "--tasks-all").stdout
+
+
+def test_show_of_a_folded_loop_names_what_failed(call, loop, tasks):
+    text = "w " * 25 + "bad"
+    call("run", loop, "--tasks", tasks, "-i", f"text={text}", "--project", "notes.wg", "--continue-on-error")
+    shown = call("show", "notes.wg").stdout
+    assert "26 items: 25 completed, 1 failed" in shown
+    assert "each[25]/measure  failed" in shown
+
+
+def test_show_of_one_task_has_its_outputs(call, notes):
+    [first, _] = (run["run"] for run in json.loads(call("runs", notes, "--json").stdout))
+    assert "length  2" in call("show", notes, first, "each[1]/measure").stdout
+    assert json.loads(call("show", notes, first, "each[1]/measure", "--json").stdout)["outputs"] == {"length": 2}
+
+
+def test_show_of_a_task_that_is_not_there(call, notes):
+    result = call("show", notes, "last", "nothing")
+    assert result.exit_code == 1
+    assert "no task at 'nothing'" in result.stderr
+
+
+def test_why(call, notes, tasks):
+    assert "failed: ValueError: too quiet: whisper" in call("why", notes, "last", "shout").stdout
+    facts = json.loads(call("why", notes, "last", "shout", "--json").stdout)
+    assert (facts["status"], facts["path"]) == ("failed", "shout")
+    assert facts["why"]
+    assert call("why", notes, "last", "nothing", "--tasks", tasks).exit_code == 1
+
+
+def test_reading_leaves_the_file_as_it_was(call, notes, tasks):
+    before = Path(notes).read_bytes()
+    for words in (["runs"], ["show"], ["why", "last", "shout"], ["graph", "--tasks", tasks], ["info"], ["doctor"]):
+        assert call(words[0], notes, *words[1:]).exit_code == 0
+    assert Path(notes).read_bytes() == before
+    assert [path.name for path in Path().glob("notes.wg*")] == ["notes.wg"]
+
+
+@pytest.mark.parametrize("command", ["runs", "show", "info", "doctor", "search"])
+def test_a_missing_file_is_one_line_and_1(call, command):
+    result = call(command, "missing.wg", *(["text"] if command == "search" else []))
+    assert result.exit_code == 1
+    assert "missing.wg does not exist" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_empty_project_says_how_to_start(call):
+    wg.open("empty.wg").close()
+    assert "holds no run yet" in call("runs", "empty.wg").stdout
+    assert json.loads(call("runs", "empty.wg", "--json").stdout) == []
+    assert call("show", "empty.wg").exit_code == 1
+
+
+def test_graph_of_a_file_and_of_a_run_is_the_same(call, chain, notes, tasks):
+    written = json.loads(Path(chain).read_text())
+    assert json.loads(call("graph", chain, "--json", "--tasks", tasks).stdout) == written
+    assert json.loads(call("graph", notes, "--json", "--tasks", tasks).stdout) == written
+
+
+def test_graph_for_people_and_as_mermaid(call, chain, loop, tasks):
+    shown = call("graph", chain, "--tasks", tasks).stdout
+    assert "text ← tidy[text]" in shown
+    assert "takes  text: string" in shown
+    assert "  measure  CliMeasure" in call("graph", loop, "--tasks", tasks).stdout
+    assert call("graph", chain, "--mermaid", "--tasks", tasks).stdout.startswith("flowchart")
+    assert call("graph", chain, "--mermaid", "--json").exit_code == 2
+
+
+def test_a_graph_file_has_no_runs(call, chain, tasks):
+    assert call("graph", chain, "last", "--tasks", tasks).exit_code == 2
+
+
+def test_tasks_lists_ports_and_descriptions(call, tasks):
+    shown = call("tasks", "--tasks", tasks).stdout
+    assert "CliTidy\n  Collapse white space.\n  takes text: string  gives text: string\n" in shown
+    facts = {kind["type"]: kind for kind in json.loads(call("tasks", "--tasks", tasks, "--json").stdout)}
+    assert facts["CliMeasure"]["inputs"]["required"] == ["word"]
+    assert "MapTask" in facts
+
+
+def test_every_listed_type_can_be_named_in_a_graph(call, tasks):
+    from workglow.errors import GraphFormatError, UnknownTaskTypeError
+
+    for kind in json.loads(call("tasks", "--tasks", tasks, "--json").stdout):
+        graph = {"tasks": [{"id": "x", "type": kind["type"]}], "dataflows": []}
+        try:
+            wg.TaskGraph.from_json(graph)
+        except GraphFormatError as error:  # it wants a configuration, or a graph inside it
+            assert not isinstance(error.__cause__, UnknownTaskTypeError)
+
+
+def test_search_answers_with_document_place_and_score(call):
+    with wg.open("docs.wg") as project:
+        Path("guide.md").write_text(
+            "# Guide\n\n## Bread\n\nBake the dough for an hour.\n\n## Tea\n\nBoil fresh water.\n"
+        )
+        project.knowledge().add("guide.md")
+    shown = call("search", "docs.wg", "baking dough").stdout
+    assert shown.startswith("1  guide.md  Guide > Bread")
+    found = json.loads(call("search", "docs.wg", "baking dough", "--limit", "1", "--json").stdout)
+    assert [(one["document"], one["place"]) for one in found] == [("guide.md", "Guide > Bread")]
+
+
+def test_search_without_documents_says_how_to_add_some(call):
+    wg.open("empty.wg").close()
+    result = call("search", "empty.wg", "anything")
+    assert result.exit_code == 1
+    assert "add_folder" in result.stderr
