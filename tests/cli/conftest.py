@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 Call = Callable[..., Result]
 
 
-@pytest.fixture()
+@pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
     """Call a command in this process, from a folder of its own."""
     monkeypatch.chdir(tmp_path)
@@ -39,7 +39,7 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
     return invoke
 
 
-@pytest.fixture()
+@pytest.fixture
 def spawn(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start a command in a process of its own."""
 
@@ -63,13 +63,13 @@ def _tasks() -> dict[str, object]:
     return vars(sys.modules["command_line_tasks"])
 
 
-@pytest.fixture()
+@pytest.fixture
 def tasks() -> str:
     """The Python file that defines the tasks of the graphs below."""
     return str(TASKS)
 
 
-@pytest.fixture()
+@pytest.fixture
 def chain(tmp_path: Path) -> str:
     """tidy → shout: text in, text out."""
     known = _tasks()
@@ -80,7 +80,7 @@ def chain(tmp_path: Path) -> str:
     return _written(graph, tmp_path / "chain.json")
 
 
-@pytest.fixture()
+@pytest.fixture
 def loop(tmp_path: Path) -> str:
     """words → for each word measure → add: text in, number out."""
     known = _tasks()
@@ -95,7 +95,7 @@ def loop(tmp_path: Path) -> str:
     return _written(graph, tmp_path / "loop.json")
 
 
-@pytest.fixture()
+@pytest.fixture
 def single(tmp_path: Path) -> Callable[[str], str]:
     """A graph of the one task of that name."""
 

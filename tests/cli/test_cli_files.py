@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+Call = Callable[..., Any]
 
-@pytest.fixture()
-def notes(call, chain, tasks):
+
+@pytest.fixture
+def notes(call: Call, chain: str, tasks: str) -> str:
     for text in ("a", "b", "c"):
         call("run", chain, "--tasks", tasks, "-i", f"text={text}", "--project", "notes.wg")
     return "notes.wg"
 
 
-def test_a_copy_holds_the_same_runs(call, notes):
+def test_a_copy_holds_the_same_runs(call: Call, notes: str) -> None:
     result = call("copy", notes, "other.wg", "--json")
     assert json.loads(result.stdout)["bytes"] == Path("other.wg").stat().st_size
     assert call("runs", "other.wg", "--json").stdout == call("runs", notes, "--json").stdout
 
 
-def test_a_copy_replaces_nothing_unless_told(call, notes):
+def test_a_copy_replaces_nothing_unless_told(call: Call, notes: str) -> None:
     Path("other.wg").write_text("precious")
     result = call("copy", notes, "other.wg")
     assert result.exit_code == 1
@@ -30,20 +34,20 @@ def test_a_copy_replaces_nothing_unless_told(call, notes):
     assert call("copy", notes, "other.wg", "--overwrite").exit_code == 0
 
 
-def test_info_counts_rows_and_bytes(call, notes):
+def test_info_counts_rows_and_bytes(call: Call, notes: str) -> None:
     facts = json.loads(call("info", notes, "--json").stdout)
     assert (facts["rows"]["run"], facts["rows"]["task_run"], facts["state"]) == (3, 6, "closed")
     assert "task_run" in call("info", notes).stdout
 
 
-def test_doctor_of_a_sound_file(call, notes):
+def test_doctor_of_a_sound_file(call: Call, notes: str) -> None:
     result = call("doctor", notes)
     assert result.exit_code == 0
     assert "is well" in result.stdout
     assert json.loads(call("doctor", notes, "--json").stdout)["ok"] is True
 
 
-def test_doctor_of_a_damaged_file_exits_with_1_and_says_what_to_do(call, notes):
+def test_doctor_of_a_damaged_file_exits_with_1_and_says_what_to_do(call: Call, notes: str) -> None:
     data = bytearray(Path(notes).read_bytes())
     data[-8000:] = bytes(8000)
     Path(notes).write_bytes(data)
@@ -56,12 +60,12 @@ def test_doctor_of_a_damaged_file_exits_with_1_and_says_what_to_do(call, notes):
     assert all(check["remedy"] for check in report["checks"] if not check["ok"])
 
 
-def test_doctor_of_something_else(call, tmp_path):
+def test_doctor_of_something_else(call: Call, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear doctor")
     assert call("doctor", "letter.txt").exit_code == 1
 
 
-def test_gc_says_what_would_go_and_changes_nothing(call, notes):
+def test_gc_says_what_would_go_and_changes_nothing(call: Call, notes: str) -> None:
     before = Path(notes).read_bytes()
     result = call("gc", notes, "--keep-runs", "1")
     assert result.stdout.count("Would remove run ") == 2
@@ -69,7 +73,7 @@ def test_gc_says_what_would_go_and_changes_nothing(call, notes):
     assert Path(notes).read_bytes() == before
 
 
-def test_gc_removes_what_it_said(call, notes):
+def test_gc_removes_what_it_said(call: Call, notes: str) -> None:
     planned = json.loads(call("gc", notes, "--keep-runs", "1", "--json").stdout)
     done = json.loads(call("gc", notes, "--keep-runs", "1", "--yes", "--json").stdout)
     assert (done["runs"], done["done"]) == (planned["runs"], True)
@@ -77,6 +81,6 @@ def test_gc_removes_what_it_said(call, notes):
     assert call("doctor", notes).exit_code == 0
 
 
-def test_gc_by_age_leaves_what_is_younger(call, notes):
+def test_gc_by_age_leaves_what_is_younger(call: Call, notes: str) -> None:
     assert "nothing to remove" in call("gc", notes, "--older-than", "1").stdout
     assert json.loads(call("gc", notes, "--older-than", "0", "--json").stdout)["done"] is False

@@ -91,7 +91,7 @@ def test_no_color_is_honoured(tmp_path: Path, loop: str, tasks: str) -> None:
     assert not any(f"\x1b[{code}" in drawn for code in ("31", "32", "33", "34", "35", "36", "38", "1;3"))
 
 
-@pytest.fixture()
+@pytest.fixture
 def documents(tmp_path: Path) -> str:
     """A folder with ten documents, in folders."""
     topics = {

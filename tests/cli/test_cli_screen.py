@@ -31,22 +31,22 @@ from workglow.cli.screen import Screen, visible
         ([np.zeros(2)], "float64 array 2: 0, 0"),
     ],
 )
-def test_values_in_a_few_words(value, told):
+def test_values_in_a_few_words(value: object, told: str) -> None:
     assert describe(value) == told
 
 
-def test_pictures_by_their_size():
+def test_pictures_by_their_size() -> None:
     image = pytest.importorskip("PIL.Image")
     assert describe(image.new("RGB", (4, 3))) == "image 4 x 3 RGB"
 
 
-def test_a_text_is_whole_by_itself_and_short_inside_something():
+def test_a_text_is_whole_by_itself_and_short_inside_something() -> None:
     text = "word " * 1000
     assert describe(text) == text
     assert len(describe([text])) < 250
 
 
-def test_json_is_plain():
+def test_json_is_plain() -> None:
     value = {
         "array": np.arange(2, dtype=np.int16),
         "scalar": np.float64(0.5),
@@ -72,7 +72,7 @@ def test_json_is_plain():
 @pytest.mark.parametrize(
     ("count", "told"), [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2e6, "2.0 MB"), (3e9, "3.0 GB")]
 )
-def test_sizes(count, told):
+def test_sizes(count: int, told: str) -> None:
     assert size(int(count)) == told
 
 
@@ -80,15 +80,15 @@ def test_sizes(count, told):
     ("seconds", "told"),
     [(0.0123, "12 ms"), (0.9999, "1.0 s"), (59.0, "59.0 s"), (61, "1:01"), (3661, "1:01:01"), (None, "")],
 )
-def test_durations(seconds, told):
+def test_durations(seconds: float | None, told: str) -> None:
     assert took(seconds) == told
 
 
-def test_control_characters_are_made_visible():
+def test_control_characters_are_made_visible() -> None:
     assert visible("a\x1b[2J\x07b\r\nc\td\x9b31m\u202ee") == "a�[2J�b\nc\td�31m�e"
 
 
-def test_a_pipe_gets_whole_lines_without_markup_or_escapes(capsys):
+def test_a_pipe_gets_whole_lines_without_markup_or_escapes(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Screen()
     long = "word " * 200
     screen.line(("[red]x[/red] :smile: ", "bold red"), long)

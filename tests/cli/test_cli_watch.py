@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ def step(x: int) -> int:
     return x
 
 
-@pytest.fixture()
-def graph():
+@pytest.fixture
+def graph() -> wg.TaskGraph:
     body = wg.TaskGraph()
     body.add_task(step, id="first")
     body.add_task(step, id="second")
@@ -29,18 +30,18 @@ def graph():
     return graph
 
 
-def event(kind, path="", data=None, run="r"):
-    return wg.Event(kind, run, path, 0, data)
+def event(kind: Any, path: str = "", data: object = None) -> wg.Event:
+    return wg.Event(kind, "r", path, 0, data)
 
 
-@pytest.fixture()
-def watch(graph):
+@pytest.fixture
+def watch(graph: wg.TaskGraph) -> Watch:
     watch = Watch(graph, FakeClock(), lambda run, path: 3)
     watch(event("run_started"))
     return watch
 
 
-def test_an_item_is_done_when_all_its_tasks_are_final(watch):
+def test_an_item_is_done_when_all_its_tasks_are_final(watch: Watch) -> None:
     watch(event("task_started", "map"))
     watch(event("task_completed", "map[0]/first"))
     assert watch.loops["map"].done == 0
@@ -48,7 +49,7 @@ def test_an_item_is_done_when_all_its_tasks_are_final(watch):
     assert (watch.loops["map"].done, watch.loops["map"].total) == (1, 3)
 
 
-def test_tasks_outside_of_loops_are_counted(watch):
+def test_tasks_outside_of_loops_are_counted(watch: Watch) -> None:
     assert (watch.done, watch.total) == (0, 2)
     watch(event("task_started", "alone"))
     assert list(watch.running) == ["alone"]
@@ -56,13 +57,13 @@ def test_tasks_outside_of_loops_are_counted(watch):
     assert (watch.done, list(watch.running)) == (1, [])
 
 
-def test_what_was_done_before_a_resume_counts(watch):
+def test_what_was_done_before_a_resume_counts(watch: Watch) -> None:
     watch.recall(["map[0]/first", "map[0]/second", "map[1]/first"])
     watch(event("task_completed", "map[1]/second"))
     assert watch.loops["map"].done == 2
 
 
-def test_loops_inside_loops_count_for_the_outer_one_only(graph):
+def test_loops_inside_loops_count_for_the_outer_one_only(graph: wg.TaskGraph) -> None:
     outer = wg.TaskGraph()
     outer.add_task(wg.MapTask(graph, id="outer", max_iterations="unbounded"))
     watch = Watch(outer, FakeClock(), lambda run, path: None)
@@ -71,7 +72,7 @@ def test_loops_inside_loops_count_for_the_outer_one_only(graph):
     assert {loop.path: loop.done for loop in watch.loops.values()} == {"outer": 1}
 
 
-def test_progress_and_streams_belong_to_the_running_task(watch):
+def test_progress_and_streams_belong_to_the_running_task(watch: Watch) -> None:
     watch(event("task_started", "alone"))
     watch(event("task_progress", "alone", (0.5, "half")))
     for text in ("one ", "two"):
@@ -94,7 +95,7 @@ class Terminal(Screen):
 
 
 @pytest.mark.parametrize("width", [40, 60, 100])
-def test_bars_fit_on_the_terminal(watch, width):
+def test_bars_fit_on_the_terminal(watch: Watch, width: int) -> None:
     screen = Terminal(width)
     live = LiveProgress(screen, watch, FakeClock())
     watch(event("task_started", "map"))
@@ -112,7 +113,7 @@ def test_bars_fit_on_the_terminal(watch, width):
     assert lines[-1].startswith("all")
 
 
-def test_more_tasks_than_lines_are_counted(watch):
+def test_more_tasks_than_lines_are_counted(watch: Watch) -> None:
     screen = Terminal(80)
     for number in range(30):
         watch(event("task_started", f"map[{number}]/first"))
@@ -120,11 +121,11 @@ def test_more_tasks_than_lines_are_counted(watch):
     assert "… and 22 more" in screen.drawn.getvalue()
 
 
-def test_a_pipe_gets_one_line_a_second_for_a_loop(watch, capsys):
+def test_a_pipe_gets_one_line_a_second_for_a_loop(watch: Watch, capsys: pytest.CaptureFixture[str]) -> None:
     clock = FakeClock()
     plain = PlainProgress(Screen(stderr=True), watch, clock)
 
-    def tell(*told):
+    def tell(*told: Any) -> None:
         watch(event(*told))
         plain(event(*told))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,7 +14,7 @@ import apsw
 import pytest
 
 from workglow.errors import FileCorruptError, FileError, FileFullError, FileLockedError
-from workglow.file import File, doctor
+from workglow.file import File, copy, doctor, info
 from workglow.file.failures import explain
 from workglow.testing import FakeClock
 
@@ -266,17 +267,22 @@ def test_a_closed_file_says_so(path: Path) -> None:
             use()
 
 
-def test_an_open_file_keeps_other_programs_locked_out_when_its_header_is_read_again(
-    file: File, other: Callable[..., Any]
+def test_reading_a_file_again_in_the_same_process_drops_none_of_its_locks(
+    file: File, other: Callable[..., Any], add: Add, count: Count
 ) -> None:
-    """Reading the header must not drop the locks of this process, as closing an ordinary descriptor would."""
-    with file.transaction() as db:
-        db.execute("INSERT INTO event (at, kind) VALUES (0, 'x')")
-        doctor(file.path)
-        File.open(file.path, read_only=True).close()
-        attempt = "import sys, sqlite3; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
-        process = other(attempt, file.path)
-        assert "database is locked" in process.process.communicate(timeout=30)[1]
+    """Closing an ordinary descriptor would: then another process takes itself for the last one out and removes the log."""
+    look = "import sys, sqlite3; db = sqlite3.connect(sys.argv[1], timeout=0); db.execute(sys.argv[2]); db.close()"
+    add(file)
+    doctor(file.path)
+    info(file.path)
+    copy(file.path, file.path + "2")
+    File.open(file.path, read_only=True).close()
+    other(look, file.path, "SELECT count(*) FROM event").end()
+    assert os.path.exists(file.path + "-wal")
+    with file.transaction():
+        assert "database is locked" in other(look, file.path, "BEGIN IMMEDIATE").process.communicate(timeout=30)[1]
+    add(file)
+    assert count(file) == 2
 
 
 def test_a_full_disk_is_told_and_survived_wherever_it_strikes(

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import UnionType
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo
 
@@ -65,7 +65,7 @@ def parameters(callback: Callable[..., Any]) -> list[_Parameter]:
 def _parameter(parameter: inspect.Parameter, hint: Any) -> _Parameter:
     kind, info = get_args(hint)[:2] if get_origin(hint) is Annotated else (hint, None)
     assert info is not None, f"{parameter.name} has neither Option nor Argument"
-    choices = [member.value for part in _parts(kind) if _is_choice(part) for member in part]
+    choices = [choice for part in _parts(kind) for choice in _choices(part)]
     meaning = str(info.help or "").rstrip(".")
     required = parameter.default in (parameter.empty, ...)
     if isinstance(info, ArgumentInfo):
@@ -89,8 +89,10 @@ def _parts(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
-def _is_choice(part: Any) -> bool:
-    return inspect.isclass(part) and issubclass(part, enum.Enum)
+def _choices(part: Any) -> list[str]:
+    if inspect.isclass(part) and issubclass(part, enum.Enum):
+        return [str(member.value) for member in part]
+    return [str(value) for value in get_args(part)] if get_origin(part) is Literal else []
 
 
 def _default(parameter: inspect.Parameter, info: Any) -> str:

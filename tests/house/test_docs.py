@@ -25,6 +25,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,6 +70,10 @@ def blocks(page: Path) -> list[Block]:
         Block(match["info"].strip(), match["body"], text.count("\n", 0, match.start("body")) + 1)
         for match in FENCE.finditer(text)
     ]
+
+
+def inline_code(page: Path) -> list[str]:
+    return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", FENCE.sub("", page.read_text("utf-8")))]
 
 
 def name_of(page: Path) -> str:
@@ -132,8 +137,9 @@ class Player:
 
     def play(self) -> None:
         sys.modules["__main__"] = self._module
-        for block, following in zip(self._blocks, [*self._blocks[1:], Block("", "", 0)], strict=True):
-            shown = following.body if following.language == "text" else None
+        for block, following in pairwise([*self._blocks, Block("", "", 0)]):
+            is_behind = following.line - block.line - block.body.count("\n") == 3  # a fence, a blank line, a fence
+            shown = following.body if following.language == "text" and is_behind else None
             if block.language == "python" and (match := FILE.match(block.body)):
                 Path(match["name"]).write_text(block.body, "utf-8")
             elif block.language == "python":
@@ -148,7 +154,8 @@ class Player:
 
     def _check(self, line: int, printed: str, shown: str | None) -> None:
         if not says(shown or "", printed):
-            raise AssertionError(f"line {line}: the page shows\n{shown or '(nothing)'}\nbut this was printed:\n{printed}")
+            shown = shown or "(nothing)"
+            raise AssertionError(f"line {line}: the page shows\n{shown}\nbut this was printed:\n{printed}")
 
     def _python(self, block: Block) -> str:
         code = compile("\n" * (block.line - 1) + block.body, self._place, "exec", dont_inherit=True)
@@ -201,9 +208,12 @@ def play_in_a_process(page: Path, folder: Path) -> subprocess.CompletedProcess[s
     return subprocess.run(words, cwd=work, env=environment, capture_output=True, text=True, check=False, timeout=110)
 
 
+PLAYED = [page for page in PAGES if any(block.language in ("python", "console", "sql") for block in blocks(page))]
+
+
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=[pytest.mark.extra("local")] if needs_local(page) else []) for page in PAGES],
+    [pytest.param(page, marks=[pytest.mark.extra("local")] if needs_local(page) else []) for page in PLAYED],
     ids=name_of,
 )
 def test_every_block_runs_and_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
@@ -242,7 +252,7 @@ def test_every_command_is_one_that_the_program_understands(page: Path) -> None:
 def test_no_command_is_named_that_does_not_exist(page: Path) -> None:
     from workglow.cli.commands import COMMANDS
 
-    named = set(re.findall(r"\bworkglow ([a-z]+)(?=[ `\n])", " ".join(re.findall(r"`[^`\n]+`", page.read_text("utf-8")))))
+    named = set(re.findall(r"\bworkglow ([a-z]+)\b(?!\.)", "\n".join(inline_code(page))))
     assert named - COMMANDS.keys() - {"import"} == set()
 
 
@@ -307,8 +317,8 @@ def test_every_command_is_documented() -> None:
 def test_every_public_name_is_documented() -> None:
     import workglow
 
-    text = "\n".join(page.read_text("utf-8") for page in [README, *DOCS])
-    code = " ".join([*re.findall(r"`([^`\n]+)`", text), *(block.body for page in DOCS for block in blocks(page))])
+    pages = [README, *DOCS]
+    code = "\n".join(text for page in pages for text in [*inline_code(page), *(one.body for one in blocks(page))])
     assert [name for name in workglow.__all__ if not re.search(rf"\b{name}\b", code)] == []
 
 

@@ -169,8 +169,10 @@ def test_images_are_the_same_by_pixels() -> None:
     red, also, blue = (image_module.new("RGB", (4, 2), color) for color in ("red", "red", "blue"))
     also.info["comment"] = "not a pixel"
     assert fingerprint(red) == fingerprint(also)
-    others = [blue, red.convert("RGBA"), red.resize((2, 4)), red.convert("P"), red.tobytes()]
-    assert len({fingerprint(image) for image in [red, *others]}) == 6
+    clear = red.convert("P")
+    clear.info["transparency"] = 0
+    others = [blue, red.convert("RGBA"), red.resize((2, 4)), red.convert("P"), clear, red.tobytes()]
+    assert len({fingerprint(image) for image in [red, *others]}) == 7
 
 
 def test_fingerprints_are_the_same_in_every_process() -> None:

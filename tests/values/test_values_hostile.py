@@ -302,7 +302,7 @@ json_values = st.recursive(
 row_kinds = st.sampled_from(["json", "text", "bytes", "array <f4 1", "array <U1 1", "array", "image png", "x"])
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(json_values, st.tuples(row_kinds, st.sampled_from(["raw", "zlib", "x"]), st.binary(max_size=12)))
 def test_nothing_but_a_corrupt_value_error_comes_out(payload: object, row: tuple[str, str, bytes]) -> None:
     with contextlib.suppress(CorruptValueError):

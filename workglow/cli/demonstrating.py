@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 _MOST = 200
 """Documents that are taken from a large folder: the demonstration is to be over within a minute."""

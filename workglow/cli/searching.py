@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "show_result", "show_results"]
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 _LONGEST = 300
 """Characters of a passage that are shown."""

@@ -165,6 +165,7 @@ class _MapController:
         self._task = task
         self._plan = plan
         self._limit = cast("int | None", task.config["concurrency"]) or _CONCURRENCY
+        self._batch = cast("int | None", task.config["batch_size"])
         self._opened = cast(int, state["opened"]) if state else 0
         self._live = 0
         self._results: dict[int, dict[str, object]] = {}
@@ -173,7 +174,10 @@ class _MapController:
         return {"opened": self._opened, "count": self._plan.count}
 
     def openings(self) -> Iterator[int]:
-        while self._live < self._limit and self._opened < self._plan.count:
+        end = self._plan.count
+        if self._batch:  # the next batch begins when this one is finished
+            end = min(end, -(-(self._opened + (self._live == 0)) // self._batch) * self._batch)
+        while self._live < self._limit and self._opened < end:
             self._live += 1
             self._opened += 1
             yield self._opened - 1

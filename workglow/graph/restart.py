@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workglow.errors import RunStateError, UnknownTaskError
+from workglow.graph.dataflow import ERROR_PORT
+from workglow.graph.schedule import inactive_ports
 from workglow.storage.records import TaskRow
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ class _Plan:
 
     def is_handled(self, path: str) -> bool:
         prefix, id = _split(path)
-        return any(edge.source_port == "[error]" for edge in self._graph_at(prefix).outgoing[id])
+        return any(edge.source_port == ERROR_PORT for edge in self._graph_at(prefix).outgoing[id])
 
     def _graph_at(self, prefix: str) -> TaskGraph:
         graph = self._graph
@@ -148,8 +150,8 @@ class _Plan:
 
 def _delivers(source: TaskRow, edge: Dataflow) -> bool:
     if source.status == "completed":
-        return edge.source_port != "[error]" and f'"{edge.source_port}"' not in (source.state or "")
-    return source.status == "failed" and edge.source_port == "[error]"
+        return edge.source_port != ERROR_PORT and edge.source_port not in inactive_ports(source)
+    return source.status == "failed" and edge.source_port == ERROR_PORT
 
 
 def _split(path: str) -> tuple[str, str]:

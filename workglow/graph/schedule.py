@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from workglow.graph.dataflow import Dataflow
     from workglow.task import Task
 
-__all__ = ["Runnable", "Schedule", "Scope", "TaskRun", "delivers"]
+__all__ = ["Runnable", "Schedule", "Scope", "TaskRun", "delivers", "inactive_ports"]
 
 
 class Runnable(Protocol):
@@ -143,7 +143,7 @@ class Scope:
         row = self.stored(run.path)
         if row is not None:
             run.adopt(row)
-            run.inactive = _inactive(row)
+            run.inactive = inactive_ports(row) or None
             run.resolved = row.status in FINAL_TASK_STATUSES
             return
         for edge in self.graph.incoming[run.id]:
@@ -165,13 +165,13 @@ class Scope:
         return run if run.resolved else None
 
 
-def _inactive(row: TaskRow) -> frozenset[str] | None:
+def inactive_ports(row: TaskRow) -> frozenset[str]:
+    """The ports that a stored task run had switched off."""
     if row.state is None:
-        return None
+        return frozenset()
     import msgspec
 
-    ports = msgspec.json.decode(row.state).get("inactive")
-    return frozenset(ports) if ports else None
+    return frozenset(msgspec.json.decode(row.state).get("inactive", ()))
 
 
 def delivers(source: TaskRun, edge: Dataflow) -> bool:

@@ -169,7 +169,7 @@ class SqliteJournal:
         output: Encoded | None = None,
         error: str | None = None,
     ) -> Awaitable[None] | None:
-        if block or not (sync or self._file.durability == "power") or self._file.memory:
+        if block or not self._waits_for_disk(sync):
             try:
                 with self._file.transaction(sync=sync, wait=block) as db:
                     self._write(db, rows, status, output, error)
@@ -180,6 +180,10 @@ class SqliteJournal:
                 self._committed(rows)
                 return None
         return self._commit_elsewhere(rows, sync, status, output, error)
+
+    def _waits_for_disk(self, sync: bool) -> bool:
+        durability = self._file.durability
+        return not self._file.memory and (durability == "power" or (sync and durability == "auto"))
 
     async def _commit_elsewhere(
         self, rows: Sequence[TaskRow], sync: bool, status: str | None, output: Encoded | None, error: str | None
