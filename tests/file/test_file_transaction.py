@@ -270,7 +270,7 @@ def test_a_closed_file_says_so(path: Path) -> None:
 def test_reading_a_file_again_in_the_same_process_drops_none_of_its_locks(
     file: File, other: Callable[..., Any], add: Add, count: Count
 ) -> None:
-    """Closing an ordinary descriptor would: then another process takes itself for the last one out and removes the log."""
+    """Closing an ordinary descriptor would: another process then takes itself for the last one and removes the log."""
     look = "import sys, sqlite3; db = sqlite3.connect(sys.argv[1], timeout=0); db.execute(sys.argv[2]); db.close()"
     add(file)
     doctor(file.path)

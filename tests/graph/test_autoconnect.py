@@ -143,6 +143,11 @@ def test_row_9_the_newest_of_several_comes_first():
     ]
 
 
+def test_among_earlier_tasks_the_newest_comes_first():
+    workflow = Workflow().then(TextOut, id="old").then(TextOut, id="new", input="x").then(VecOnly).then(TextVecIn)
+    assert "new[text] ==> text_vector_input[text]" in edges(workflow)
+
+
 def test_row_10_no_output_anywhere():
     text = refused(Workflow().then(Simple).then(Simple).then(Simple), TextVecIn, REQUIRED)
     assert "[text, vector] of TextVectorInputTask. Attempted to match from SimpleTask and earlier tasks." in text

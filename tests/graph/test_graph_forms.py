@@ -143,7 +143,7 @@ def test_drawing_the_boundary_changes_no_run(graph: TaskGraph, through_json: boo
         assert sorted(drawn.input_schema().get(word, ())) == sorted(graph.input_schema().get(word, ()))
     expected = run_in_memory_sync(graph, inputs).outputs
     assert run_in_memory_sync(drawn, inputs).outputs == expected
-    assert sorted(drawn.output_schema()["properties"]) == sorted(graph.output_schema()["properties"])
+    assert drawn.output_schema()["properties"] == graph.output_schema()["properties"]
 
 
 # ---------------------------------------------------------------------- the boundary

@@ -458,6 +458,18 @@ def test_graphs_inside_graphs_have_an_end():
         read(data)
 
 
+def test_graphs_that_nothing_could_read_are_not_written():
+    graph = TaskGraph()
+    graph.add_task(DoubleToResultTask, id="a")
+    for _ in range(33):
+        outer = TaskGraph()
+        outer.add_task(GraphAsTask(graph, id="g"))
+        graph = outer
+    with pytest.raises(GraphFormatError, match="More than 32 graphs"):
+        graph.to_json()
+    same(graph.tasks["g"].subgraph)  # type: ignore[attr-defined]
+
+
 def test_a_value_that_was_changed_by_hand_is_refused():
     graph = TaskGraph()
     graph.add_task(ConfiguredTask(id="a", defaults={"x": b"x" * 1000}))

@@ -166,6 +166,8 @@ def test_configuration_is_checked_when_the_task_is_made() -> None:
         Summarise(seperator="-")
     with pytest.raises(TaskConfigurationError, match=r"\[Summarise\] Configuration Error: separator: .*string"):
         Summarise(separator=3)
+    with pytest.raises(TaskConfigurationError, match=r"max_length: .*integer"):
+        Summarise(max_length="3")
     with pytest.raises(TaskConfigurationError, match=r"\[Nested\] Configuration Error: 'n' is not known.*`defaults`"):
         Nested(n=1)
     with pytest.raises(TypeError):

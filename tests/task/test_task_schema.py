@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, TypeAdapter
+from typing_extensions import TypeAliasType
 
 from workglow.task.fit import fit
 from workglow.task.ports import Collect, Ports
@@ -79,6 +80,17 @@ def test_references_are_written_out_and_recursion_ends() -> None:
     assert "$" not in str(schema)
     assert schema["properties"]["node"]["properties"]["name"] == {"title": "Name", "type": "string"}
     assert schema["properties"]["node"]["properties"]["children"]["items"] == {}
+
+
+def test_aliases_of_types_are_looked_through() -> None:
+    """As numpy's NDArray is one from Python 3.12 on."""
+    item = TypeVar("item", bound=np.generic)
+    count = TypeAliasType("count", int)
+    array = TypeAliasType("array", np.ndarray[Any, np.dtype[item]], type_params=(item,))
+    assert json_schema(count) == {"type": "integer"}
+    assert json_schema(array[np.float32]) == json_schema(NDArray[np.float32])
+    with pytest.raises(ValueError, match="expected an array of float32"):
+        fit(array[np.float32], np.zeros(1))
 
 
 def test_a_class_that_json_cannot_express_has_only_a_title() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from workglow.cli.moments import took
 from workglow.cli.screen import as_text
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
 
-__all__ = ["LiveProgress", "PlainProgress", "Progress"]
+__all__ = ["LiveProgress", "PlainProgress"]
 
 _MOST_LINES = 8
 """Running tasks with a line of their own."""
@@ -32,18 +32,6 @@ _BAR = 24
 
 _STREAM_LINES = 3
 """Lines of streamed text below a task."""
-
-
-class Progress(Protocol):
-    """Something that shows a run between entering and leaving it, told each event after the watch knows it."""
-
-    def __call__(self, event: Event) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 class LiveProgress:

@@ -132,7 +132,7 @@ def prove(crash: Crash, project: Project) -> Proof:
     rows = [(str(when), int(attempts), int(tasks)) for when, attempts, tasks in reader.execute(QUERY)]
     now = {path: (task.attempt, task.finished_at) for path, task in run.tasks.items()}
     violations = [path for path, before in crash.finished.items() if now.get(path) != before]
-    violations += [path for path in crash.in_flight if now[path][0] != 2]
+    violations += [path for path in crash.in_flight if now.get(path, (0, None))[0] != 2]
     again = [path for path, (attempt, _) in now.items() if attempt > 1]
     unread = [task.error or path for path, task in run.tasks.items() if task.status == "failed" and "/" in path]
     return Proof(run.status, rows, again, violations, unread)

@@ -121,7 +121,6 @@ def _fits(alone: Marker, view: Marker | None) -> bool:
     return (
         view is not None
         and alone.uid == view.uid
-        and alone.generation <= view.generation
         and alone.cycle <= view.cycle
         and alone.sealed <= view.sealed
         and (alone.sealed == view.sealed or alone.cycle >= view.sealed)

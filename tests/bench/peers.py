@@ -1,0 +1,81 @@
+"""The same work done by others.  They come with `pip install -e '.[bench]'`."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypedDict
+
+from shapes import Edges
+
+__all__ = ["dbos_chain", "hamilton", "langgraph_chain"]
+
+
+def hamilton(edges: Edges) -> Callable[[], object]:
+    """Hamilton's synchronous driver over one function for each task."""
+    from hamilton import driver
+
+    lines: list[str] = []
+    for number, sources in enumerate(edges):
+        parameters = ", ".join(f"t{source}: int" for source in sources)
+        body = " + ".join([*(f"t{source}" for source in sources), "1"])
+        lines.append(f"def t{number}({parameters}) -> int:\n    return {body} & 1023\n")
+    module = types.ModuleType("hamilton_shape")
+    exec("\n".join(lines), module.__dict__)  # noqa: S102  # Hamilton wants a module with a function for each node
+    built = driver.Builder().with_modules(module).build()
+    leaves = sorted({f"t{number}" for number in range(len(edges))} - {f"t{s}" for sources in edges for s in sources})
+    return lambda: built.execute(leaves)
+
+
+def dbos_chain(folder: Path, size: int) -> Callable[[], object]:
+    """A DBOS workflow of that many steps, in SQLite."""
+    from dbos import DBOS
+
+    DBOS(config={"name": "bench", "system_database_url": f"sqlite:///{folder}/dbos.sqlite", "log_level": "ERROR"})
+
+    @DBOS.step()
+    def one(value: int) -> int:
+        return value + 1
+
+    @DBOS.workflow()
+    def whole() -> int:
+        value = 0
+        for _ in range(size):
+            value = one(value)
+        return value
+
+    DBOS.launch()
+    return whole
+
+
+def langgraph_chain(folder: Path, size: int) -> Callable[[], object]:
+    """One LangGraph node that loops, with a checkpoint at each step in SQLite with synchronous=NORMAL."""
+    import sqlite3
+
+    from langgraph.checkpoint.sqlite import SqliteSaver
+    from langgraph.graph import END, START, StateGraph
+
+    class State(TypedDict):
+        value: int
+
+    def one(state: State) -> State:
+        return {"value": state["value"] + 1}
+
+    db = sqlite3.connect(folder / "langgraph.sqlite", check_same_thread=False)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
+    builder = StateGraph(State)
+    builder.add_node("one", one)
+    builder.add_edge(START, "one")
+    builder.add_conditional_edges("one", lambda state: END if state["value"] >= size else "one")
+    compiled = builder.compile(checkpointer=SqliteSaver(db))
+    runs = 0
+
+    def run() -> Any:
+        nonlocal runs
+        runs += 1
+        config: Any = {"configurable": {"thread_id": str(runs)}, "recursion_limit": size + 10}
+        return compiled.invoke({"value": 0}, config, durability="sync")
+
+    return run
