@@ -13,11 +13,13 @@ from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 import msgspec
 import numpy as np
 import pytest
+from annotated_types import Gt, Interval
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, Field
 
+from workglow.task import Collect
 from workglow.task.fit import accepted_types, fit
 
 
@@ -190,6 +192,26 @@ def test_lists_that_fit_are_handed_on_uncopied() -> None:
     texts, table = ["a", "b"], {"a": [1.5, 2]}
     assert fit(list[str], texts) is texts
     assert fit(dict[str, list[float]], table) is table
+
+
+def test_notes_that_only_describe_cost_nothing() -> None:
+    described: list[Any] = [
+        Annotated[str, Field(title="T", description="d", json_schema_extra={"format": "model"})],
+        Annotated[str, "a note of somebody else"],
+    ]
+    assert [accepted_types(annotation) for annotation in described] == [{str}, {str}]
+    limited: list[Any] = [
+        Annotated[str, Field(description="d", min_length=1)],
+        Annotated[str, Gt(1)],
+        Annotated[str, Interval(gt=1)],
+        Annotated[str, AfterValidator(str.strip)],
+    ]
+    assert [accepted_types(annotation) for annotation in limited] == [frozenset()] * 4
+    texts = ["a"]
+    assert fit(Collect[str], texts) is texts
+    assert fit(Annotated[np.ndarray, Field(description="v")], ARRAY) is ARRAY
+    with pytest.raises(ValueError, match="expected str, got int 3"):
+        fit(described[0], 3)
 
 
 def test_the_reason_says_what_was_expected_and_what_came() -> None:

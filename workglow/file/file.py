@@ -161,6 +161,11 @@ class File:
         """
         return self._writer.submit(work, sync=sync)
 
+    def vacuum(self) -> None:
+        """Give the pages that nothing uses any more back to the system; the file shrinks at the next checkpoint."""
+        with self.transaction() as db:
+            db.execute("PRAGMA incremental_vacuum").fetchall()
+
     def dead_sessions(self, db: apsw.Connection) -> list[int]:
         """Return the sessions that cannot write any more, and what they own can be taken over."""
         return list(dead_sessions(db, self.clock.now()))

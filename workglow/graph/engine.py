@@ -156,7 +156,9 @@ class Engine:
         again += _changed_targets(graph, old, new)
         if not again:
             raise RunStateError("A fork needs a change: name from_task, or give an input another value.")
-        chosen = options or replace(RunOptions.from_json(record.options), cache="refresh")
+        chosen = options or RunOptions.from_json(record.options)
+        if options is None and from_task is not None:
+            chosen = replace(chosen, cache="refresh")  # the same inputs again must not give the same outputs unasked
         return await self._run_again(record, graph, new, again, chosen, listeners, alone)
 
     async def rerun_failed(

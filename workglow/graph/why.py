@@ -23,14 +23,14 @@ def explain(engine: Engine, run: str, path: str) -> str:
     row = runs.row(record, path)
     if row is None:
         return _unreached(engine, record, path)
-    told = [_state(row, record)]
+    told = [_state(row, abandoned=runs.is_abandoned(record))]
     told += [_event(event) for event in runs.events(record) if event.path == path]
     if row.source_id is not None:
         told.append("Its output was reused from an earlier task run, so its code did not run.")
     return "\n".join(told)
 
 
-def _state(row: TaskRow, record: RunRecord) -> str:
+def _state(row: TaskRow, *, abandoned: bool) -> str:
     tries = "once" if row.attempt == 1 else f"{row.attempt} times"
     match row.status:
         case "completed" if row.source_id is not None or row.attempt == 0:
@@ -46,7 +46,7 @@ def _state(row: TaskRow, record: RunRecord) -> str:
             return f"'{row.path}' never started: the run ended, or something it needs failed, before its turn."
         case "aborted":
             return f"'{row.path}' was started {tries}, and stopped when the run ended."
-        case "running" if record.session_id is None:
+        case "running" if abandoned:
             return f"'{row.path}' was in flight when its process stopped.  Resuming the run starts it again."
         case "running":
             return f"'{row.path}' is running, for the {_ordinal(row.attempt)} time."

@@ -21,12 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["accepted_types", "faults_of", "fit", "is_json"]
 
-_PLAIN: dict[Any, frozenset[type]] = {
-    int: frozenset({int}),
-    float: frozenset({float, int}),
-    None: frozenset({NoneType}),
-}
+_PLAIN: dict[Any, frozenset[type]] = {float: frozenset({float, int}), None: frozenset({NoneType})}
 _FINAL = frozenset({int, float, str, bool, bytes, list, dict, NoneType})
+_LIMITING = ("__get_pydantic_core_schema__", "__is_annotated_types_grouped_metadata__")
 _STRINGS = frozenset({str})
 _NONE_EXACT: frozenset[type] = frozenset()
 
@@ -36,6 +33,7 @@ def accepted_types(annotation: Any) -> frozenset[type] | None:
 
     A value of another type may fit too: `fit` has the last word.
     """
+    annotation = _undescribed(annotation)
     if annotation is Any or annotation is object:
         return None
     if annotation is float or annotation is None:
@@ -47,6 +45,22 @@ def accepted_types(annotation: Any) -> frozenset[type] | None:
     return frozenset({annotation}) if _is_class(annotation) else _NONE_EXACT
 
 
+def _undescribed(annotation: Any) -> Any:
+    """The annotation without notes that only describe it, such as a title; with its notes when one limits values."""
+    if get_origin(annotation) is Annotated:
+        inner, notes = bare(annotation)
+        if all(map(_only_describes, notes)):
+            return inner
+    return annotation
+
+
+def _only_describes(note: Any) -> bool:
+    library = type(note).__module__.partition(".")[0]
+    if library == "pydantic":
+        return type(note).__name__ == "FieldInfo" and not note.metadata and note.discriminator is None
+    return library != "annotated_types" and not any(hasattr(note, mark) for mark in _LIMITING)
+
+
 def _is_class(annotation: Any) -> bool:
     """Whether isinstance says all there is to say."""
     return isinstance(annotation, type) and not get_args(annotation) and not is_typed_dict(annotation)
@@ -56,12 +70,13 @@ def fit(annotation: Any, value: object) -> object:
     """Return the value as the annotated type; raise ValueError with the reason when it does not fit."""
     if _is_instance(annotation, value):
         return value
+    annotation = _undescribed(annotation)
     inner, metadata = bare(annotation)
     if is_array(inner) and not metadata:
         return _fit_array(inner, value)
     if _is_class(annotation) and isinstance(value, annotation) and type(value) is not bool:
         return value
-    if annotation in _FINAL:
+    if _is_class(annotation) and annotation in _FINAL:
         raise ValueError(f"expected {_named(annotation)}, got {_got(value)}.")
     return _fit_by_adapter(annotation, value)
 
@@ -71,6 +86,7 @@ def _is_instance(annotation: Any, value: Any) -> bool:
     types = accepted_types(annotation)
     if types is None or type(value) in types:
         return True
+    annotation = _undescribed(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is list and type(value) is list:
         return _are_instances(arguments[0], cast("list[Any]", value))

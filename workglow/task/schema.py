@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from workglow.task.fields import bare, fields_of
 
-__all__ = ["annotation_of", "array_schema", "is_array", "json_schema"]
+__all__ = ["annotation_of", "array_dtype", "array_schema", "is_array", "json_schema"]
 
 Schema = dict[str, Any]
 

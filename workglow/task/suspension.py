@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from workglow.errors import TaskConfigurationError
 
-__all__ = ["code_of", "mode_of", "never_suspends"]
+__all__ = ["mode_of", "never_suspends"]
 
 _SUSPENDING = frozenset(
     opmap[name]
@@ -25,7 +25,7 @@ _SUSPENDING = frozenset(
 )
 
 
-def code_of(function: Any) -> CodeType | None:
+def _code_of(function: Any) -> CodeType | None:
     """Return the code that a call of the function runs first; None when it is not Python code."""
     while isinstance(function, partial):
         function = function.func
@@ -43,7 +43,7 @@ def never_suspends(code: CodeType) -> bool:
 
 def mode_of(function: Callable[..., object], *, inline: bool) -> str:
     """Return "inline", "step", "async", "thread" or "stream"; refuse a plain generator."""
-    code = code_of(function)
+    code = _code_of(function)
     flags = code.co_flags if code is not None else 0
     if flags & inspect.CO_ASYNC_GENERATOR:
         return "stream"

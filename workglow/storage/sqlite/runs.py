@@ -158,8 +158,8 @@ class SqliteRuns:
         where = " WHERE run.finished_at IS NULL" if open_only else ""
         return [_record(row) for row in self._file.reader.execute(_COLUMNS + where + " ORDER BY run.id")]
 
-    def rows(self, run: RunRecord, *, inside: str = "") -> Iterable[TaskRow]:
-        return select_rows(self._file.reader, run.row_id, inside)
+    def rows(self, run: RunRecord) -> Iterable[TaskRow]:
+        return select_rows(self._file.reader, run.row_id)
 
     def row(self, run: RunRecord, path: str) -> TaskRow | None:
         return select_row(self._file.reader, run.row_id, path)
@@ -176,3 +176,8 @@ class SqliteRuns:
             "SELECT at, path, kind, data FROM event WHERE run_id = ? ORDER BY id", (run.row_id,)
         )
         return [EventRecord(at, path, kind, msgspec.json.decode(data or "null")) for at, path, kind, data in rows]
+
+    def is_abandoned(self, run: RunRecord) -> bool:
+        if run.finished_at is not None:
+            return False
+        return run.session_id is None or run.session_id in self._file.dead_sessions(self._file.reader)
