@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workglow.graph.workflow import Workflow
     from workglow.project import Project, open
     from workglow.retry import Retry
-    from workglow.task import Collect, Task, TaskContext, TaskRegistry, task, task_registry
+    from workglow.tasks import Collect, Task, TaskContext, TaskRegistry, task, task_registry
     from workglow.values import Secret, value_types
 
 __all__ = [
@@ -55,7 +55,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Collect": "task",
+    "Collect": "tasks",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
     "Event": "graph.events",
@@ -68,16 +68,16 @@ _HOMES = {
     "RunOptions": "graph.options",
     "Secret": "values",
     "StreamChunk": "graph.streams",
-    "Task": "task",
-    "TaskContext": "task",
+    "Task": "tasks",
+    "TaskContext": "tasks",
     "TaskGraph": "graph.graph",
-    "TaskRegistry": "task",
+    "TaskRegistry": "tasks",
     "TaskResult": "graph.run",
     "Workflow": "graph.workflow",
     "WorkglowError": "errors",
     "open": "project",
-    "task": "task",
-    "task_registry": "task",
+    "task": "tasks",
+    "task_registry": "tasks",
     "value_types": "values",
 }
 

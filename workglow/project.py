@@ -16,7 +16,7 @@ from workglow.graph.options import RunOptions
 from workglow.graph.conversion import as_graph
 from workglow.graph.why import explain
 from workglow.storage.sqlite import sqlite_repositories
-from workglow.task import task_registry
+from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from workglow.graph.events import Event
     from workglow.graph.run import Run
     from workglow.knowledge import KnowledgeBase, SearchResult
-    from workglow.task import TaskRegistry
+    from workglow.tasks import TaskRegistry
 
 __all__ = ["Project", "open"]
 

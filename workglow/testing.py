@@ -10,14 +10,13 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from workglow.errors import TaskConfigurationError, UnknownModelError
+from workglow.ai.resolve import EMBEDDING_PROVIDERS
+from workglow.errors import KnowledgeError, TaskConfigurationError, UnknownModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from workglow.ai.provider import EmbeddingModel, Purpose, Vectors
     from workglow.storage.records import TaskRow
 
 __all__ = ["CRASH_VARIABLE", "FakeClock", "ScriptedProvider", "forbid_model_calls", "install_crash_points"]
@@ -149,3 +148,73 @@ def _kinds(journal: Any, rows: Sequence[TaskRow], status: str | None) -> set[str
     if status is not None:
         kinds.add("finish")
     return kinds
+
+
+# ---------------------------------------------------------------------- models
+
+
+class ScriptedProvider:
+    """A provider whose models say what the test wrote down, and that remembers what they were asked.
+
+    `script` maps texts to vectors of `dimensions` numbers; a text that is not in it is an error.  Its models are called
+    'scripted:…' while it is used as a context manager.
+    """
+
+    name = "scripted"
+
+    def __init__(self, script: Mapping[str, Sequence[float]], *, dimensions: int) -> None:
+        self.script = dict(script)
+        self.dimensions = dimensions
+        self.asked: list[str] = []
+
+    def embedding_model(self, name: str, /) -> EmbeddingModel:
+        """Return a model that looks its answers up."""
+        return _ScriptedModel(self, name)
+
+    def __enter__(self) -> ScriptedProvider:
+        EMBEDDING_PROVIDERS[self.name] = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        del EMBEDDING_PROVIDERS[self.name]
+
+
+class _ScriptedModel:
+    max_tokens = None
+
+    def __init__(self, provider: ScriptedProvider, name: str) -> None:
+        self._provider = provider
+        self.name = name
+        self.dimensions = provider.dimensions
+
+    def count_tokens(self, text: str, /) -> int:
+        return len(text.split())
+
+    def embed(self, texts: Sequence[str], /, *, purpose: Purpose = "document") -> Vectors:
+        import numpy as np
+
+        self._provider.asked.extend(texts)
+        unknown = [text for text in texts if text not in self._provider.script]
+        if unknown:
+            raise KnowledgeError(f"The script has no vector for {unknown[0]!r}; write one down, or correct the text.")
+        return np.asarray([self._provider.script[text] for text in texts], dtype=np.float32)
+
+
+@contextmanager
+def forbid_model_calls() -> Iterator[None]:
+    """Refuse every model but scripted ones, so that a test suite cannot reach a real one by accident."""
+    before = dict(EMBEDDING_PROVIDERS)
+    for prefix in before:
+        if prefix != ScriptedProvider.name:
+            EMBEDDING_PROVIDERS[prefix] = _Refusal()
+    try:
+        yield
+    finally:
+        EMBEDDING_PROVIDERS.update(before)
+
+
+class _Refusal:
+    name = "refused"
+
+    def embedding_model(self, name: str, /) -> EmbeddingModel:
+        raise UnknownModelError(f"The model {name!r} was asked for inside forbid_model_calls(); script it, or leave it out.")

@@ -18,7 +18,7 @@ from workglow.graph.environment import Environment
 from workglow.graph.graph import TaskGraph
 from workglow.graph.schedule import Scope, TaskRun
 from workglow.storage.sqlite import sqlite_repositories
-from workglow.task import task
+from workglow.tasks import task
 
 __all__ = ["rows"]
 

@@ -12,7 +12,7 @@ from measure import Row, compare
 from shapes import Edges, chain, fan_out, to_graph
 
 import workglow as wg
-from workglow.task import task
+from workglow.tasks import task
 
 __all__ = ["bare_file", "fused", "grouped", "rows"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workglow.graph.graph import TaskGraph
-from workglow.task import task
+from workglow.tasks import task
 
 __all__ = ["Edges", "add_one", "chain", "fan_out", "grid", "inline_one", "to_graph"]
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
-from workglow.task import TaskContext, task
+from workglow.tasks import TaskContext, task
 
 
 @task(name="CliTidy", output="text")

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from workglow.errors import TaskFailedError
-from workglow.task import Task, TaskContext
+from workglow.tasks import Task, TaskContext
 
 
 class Open(BaseModel):

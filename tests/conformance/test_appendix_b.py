@@ -18,7 +18,7 @@ from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory, run_in_memory_sync
 from workglow.graph.map import MapTask
 from workglow.project import Project
-from workglow.task import COLLECT
+from workglow.tasks import COLLECT
 
 
 class FailsSoon(Uncached):

@@ -13,8 +13,8 @@ from workglow.errors import TaskConfigurationError
 from workglow.graph.events import Event
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.preview import run_preview_sync
-from workglow.task import Task
-from workglow.task.clone import clone
+from workglow.tasks import Task
+from workglow.tasks.clone import clone
 
 FULL = {"key": "full", "previewOnly": False, "all": True}
 

@@ -14,7 +14,7 @@ from workglow.file import File
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.preview import run_preview_sync
 from workglow.storage.sqlite.outputs import SqliteOutputs
-from workglow.task import Task
+from workglow.tasks import Task
 
 
 class Value(BaseModel):

@@ -17,7 +17,7 @@ from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.workflow import Workflow
-from workglow.task import TaskContext
+from workglow.tasks import TaskContext
 
 
 def mapped(body: TaskGraph, **options: Any) -> TaskGraph:

@@ -20,7 +20,7 @@ from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.map import MapTask
 from workglow.graph.streams import StreamChunk
 from workglow.storage.sqlite.outputs import SqliteOutputs
-from workglow.task import TaskContext, TaskRegistry
+from workglow.tasks import TaskContext, TaskRegistry
 
 
 def group(graph: TaskGraph, **options: Any) -> GraphAsTask:

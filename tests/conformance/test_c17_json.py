@@ -22,7 +22,7 @@ from workglow.graph.stored import StoredGraph, graph_record
 from workglow.graph.workflow import Workflow
 from workglow.library import LambdaTask
 from workglow.storage.sqlite.graphs import SqliteGraphs
-from workglow.task import TaskRegistry
+from workglow.tasks import TaskRegistry
 
 REGISTRY = TaskRegistry(
     [

@@ -17,7 +17,7 @@ from workglow.graph.events import Event
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.streams import StreamChunk
 from workglow.storage.sqlite.outputs import SqliteOutputs
-from workglow.task import Task, task
+from workglow.tasks import Task, task
 from workglow.testing import FakeClock
 from workglow.values import value_types
 

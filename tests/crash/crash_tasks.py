@@ -9,7 +9,7 @@ import sys
 
 import workglow as wg
 from workglow import ConditionalTask, MapTask, Retry, TaskContext, TaskGraph
-from workglow.task import task
+from workglow.tasks import task
 from workglow.clock import SystemClock
 from workglow.errors import RunStateError
 from workglow.file import File

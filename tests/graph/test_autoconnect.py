@@ -10,7 +10,7 @@ import pytest
 from workglow.errors import AutoConnectError, IncompatiblePortsError
 from workglow.graph.autoconnect import types_fit
 from workglow.graph.workflow import Workflow
-from workglow.task import Ports, Task
+from workglow.tasks import Ports, Task
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "number"}

@@ -11,7 +11,7 @@ from workglow.errors import RunStateError, TaskFailedError
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
-from workglow.task import task
+from workglow.tasks import task
 
 raises: list[BaseException] = []
 ran: list[str] = []

@@ -8,7 +8,7 @@ from workglow.graph.compound import GraphAsTask
 from workglow.graph.diagram import mime_bundle
 from workglow.graph.graph import TaskGraph
 from workglow.graph.workflow import Workflow
-from workglow.task import Ports, Task
+from workglow.tasks import Ports, Task
 
 
 class Any_(Task):

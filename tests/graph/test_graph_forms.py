@@ -18,8 +18,8 @@ from workglow.graph.dependency_codec import graph_from_dependency_json, graph_to
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.map import MapTask
-from workglow.task import Collect, Ports, Task, TaskRegistry
-from workglow.task.function import task_function
+from workglow.tasks import Collect, Ports, Task, TaskRegistry
+from workglow.tasks.function import task_function
 
 
 def task(**options: Any) -> Any:

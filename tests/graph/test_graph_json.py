@@ -28,8 +28,8 @@ from workglow.graph.loading import task_from_json
 from workglow.graph.map import MapTask
 from workglow.graph.workflow import Workflow
 from workglow.retry import Retry
-from workglow.task import Collect, Ports, Task, TaskRegistry
-from workglow.task.function import task_function
+from workglow.tasks import Collect, Ports, Task, TaskRegistry
+from workglow.tasks.function import task_function
 from workglow.values import Secret
 
 

@@ -14,8 +14,8 @@ from workglow.graph.delivery import deliver
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.schemas import merge_results
-from workglow.task import Collect, Ports, Task
-from workglow.task.function import task_function
+from workglow.tasks import Collect, Ports, Task
+from workglow.tasks.function import task_function
 
 
 def task(**options: Any) -> Any:

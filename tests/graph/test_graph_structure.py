@@ -19,8 +19,8 @@ from workglow.errors import (
 )
 from workglow.graph.dataflow import Transform
 from workglow.graph.graph import TaskGraph
-from workglow.task import Collect, Ports, Task
-from workglow.task.function import task_function
+from workglow.tasks import Collect, Ports, Task
+from workglow.tasks.function import task_function
 
 
 def task(**options: Any) -> Any:

@@ -15,7 +15,7 @@ from workglow.graph.graph import TaskGraph
 from workglow.graph.map import MapTask
 from workglow.graph.options import RunOptions
 from workglow.graph.preview import run_preview_sync
-from workglow.task import Task, TaskContext, task
+from workglow.tasks import Task, TaskContext, task
 
 
 class Value(BaseModel):

@@ -21,7 +21,7 @@ from workglow.graph.transforms import (
     infer,
     transform_registry,
 )
-from workglow.task import task
+from workglow.tasks import task
 
 CUSTOMER = {"customer": {"orders": [{"id": 7}], "created_at": 1700000000}}
 

@@ -18,8 +18,8 @@ from workglow.errors import (
 )
 from workglow.graph.graph import TaskGraph
 from workglow.graph.workflow import Workflow
-from workglow.task import Ports, Task, TaskRegistry
-from workglow.task.function import task_function
+from workglow.tasks import Ports, Task, TaskRegistry
+from workglow.tasks.function import task_function
 
 
 def task(**options: Any) -> Any:

@@ -125,9 +125,9 @@ def test_the_very_word_comes_before_what_only_seems_near(base: KnowledgeBase, mo
     twin = next(one for one in numbers if np.array_equal(model.embed([one]), model.embed(["0x80070005"])))
     for number in range(80):
         base.add(Document(f"near {number}", f"{twin} " * (number + 1)))
-    base.add(Document("exact", "zzz " * 100 + "code 0x80070005"))
+    base.add(Document("very word", "zzz " * 100 + "code 0x80070005"))
     first, second, *_ = base.search("0x80070005")
-    assert (first.document, first.vector_rank, first.word_rank) == ("exact", None, 1)
+    assert (first.document, first.vector_rank, first.word_rank) == ("very word", None, 1)
     assert (second.vector_rank, second.word_rank) == (1, None)
 
 

@@ -7,9 +7,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
 from workglow.errors import DocumentError, KnowledgeError
-from workglow.knowledge import Document, Section
+from workglow.knowledge import Document, Section, chunking
 from workglow.knowledge.chunking import split_document
 
 TEXTS = st.text(
@@ -98,16 +99,40 @@ def test_overlap_repeats_the_end_of_the_chunk_before() -> None:
     assert all(later.start < earlier.end for earlier, later in pairwise(chunks))
 
 
-def test_the_splitter_never_sees_a_whole_book_at_once() -> None:
-    longest = 0
+def test_no_more_is_counted_than_it_takes_to_know_that_a_text_is_too_long() -> None:
+    counted: list[int] = []
 
     def count(text: str) -> int:
-        nonlocal longest
-        longest = max(longest, len(text))
+        counted.append(len(text))
         return len(text)
 
-    split_document(Document("x", "word " * 40_000), size=100, count_tokens=count)
-    assert longest <= 800
+    split_document(Document("x", "Some words here. And some there.\n\n" * 500), size=100, count_tokens=count)
+    assert max(counted) <= 400
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "text/markdown"])
+@pytest.mark.parametrize("unit", ["A few words.\n\n", "line\n", "word ", "漢"])
+def test_a_book_is_split_in_windows_and_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch, unit: str, media_type: str
+) -> None:
+    seen: list[int] = []
+
+    class Spy:
+        def __init__(self, capacity: int, overlap: int) -> None:
+            kind = TextSplitter if media_type == "text/plain" else MarkdownSplitter
+            self.splitter = kind(capacity, overlap)
+
+        def chunk_indices(self, text: str) -> list[tuple[int, str]]:
+            seen.append(len(text))
+            return self.splitter.chunk_indices(text)
+
+    monkeypatch.setattr(chunking, "TextSplitter" if media_type == "text/plain" else "MarkdownSplitter", Spy)
+    text = "Title\n\n" + unit * (50_000 // len(unit))
+    sections = (Section("Title", 0, 7), Section("Body", 7, len(text)))
+    chunks = split_document(Document("x", text, media_type=media_type, sections=sections), size=500)
+    assert max(seen) <= 20_000
+    assert all(text[one.start : one.end] == one.text for one in chunks)
+    assert "".join("".join(one.text for one in chunks).split()) == "".join(text.split())
 
 
 def test_sizes_that_make_no_sense_are_refused() -> None:

@@ -55,7 +55,7 @@ def test_a_markdown_bomb_is_read_and_split_soon(tmp_path: Path, unit: str) -> No
 
 @pytest.mark.parametrize("unit", ["a", "漢字仮名交じり文", ". ", "😀", "\n", "a\u0301"])
 def test_a_text_without_bounds_is_split_soon(unit: str) -> None:
-    text = unit * (200_000 // len(unit)) + "end"
+    text = unit * (100_000 // len(unit)) + "end"
     begun = time.process_time()
     chunks = split_document(Document("x", text), size=400)
     assert time.process_time() - begun < SOON

@@ -111,6 +111,7 @@ def test_html_gives_what_a_reader_sees_and_a_section_for_each_heading(tmp_path: 
     assert document.text.strip() == (
         "Guide\n\nRead this first.\n\nInstall\n\nOne\n\nTwo\nthree\n\na | b\n1 | 2\n\n  keep\n    this"
     )
+    assert {document.text[section.start] for section in document.sections} == {"G", "I"}  # not the space before
     assert places(document) == [
         ("Guide", "Guide\n\nRead this first."),
         ("Guide > Install", "Install\n\nOne\n\nTwo\nthree\n\na | b\n1 | 2\n\n  keep\n    this"),

@@ -15,7 +15,7 @@ from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.preview import run_preview_sync
 from workglow.graph.workflow import Workflow
 from workglow.library import DebugLogTask, LambdaTask
-from workglow.task import TaskContext, task
+from workglow.tasks import TaskContext, task
 from workglow.values import Secret
 
 

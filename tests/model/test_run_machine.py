@@ -26,7 +26,7 @@ from workglow.graph.graph import TaskGraph
 from workglow.graph.options import RunOptions
 from workglow.retry import Retry
 from workglow.storage.sqlite import sqlite_repositories
-from workglow.task import TaskContext, TaskRegistry, task
+from workglow.tasks import TaskContext, TaskRegistry, task
 
 FINAL = ("completed", "failed", "aborted", "disabled")
 bodies: dict[str, asyncio.Future[int]] = {}

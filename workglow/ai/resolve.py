@@ -10,9 +10,12 @@ from workglow.errors import UnknownModelError
 if TYPE_CHECKING:
     from workglow.ai.provider import EmbeddingModel, EmbeddingProvider
 
-__all__ = ["resolve_embedding_model"]
+__all__ = ["EMBEDDING_PROVIDERS", "resolve_embedding_model"]
 
-_EMBEDDING_PROVIDERS: Final = {"local": ("workglow.providers.static", "StaticProvider")}
+EMBEDDING_PROVIDERS: Final[dict[str, EmbeddingProvider | tuple[str, str]]] = {
+    "local": ("workglow.providers.static", "StaticProvider"),
+}
+"""Who runs the models whose names begin so: a provider, or the module and class of one that is imported on first use."""
 
 
 def resolve_embedding_model(name: str) -> EmbeddingModel:
@@ -20,13 +23,15 @@ def resolve_embedding_model(name: str) -> EmbeddingModel:
 
     Raises UnknownModelError, which says what there is, and MissingExtraError when the model's library is not installed.
     """
-    home = _EMBEDDING_PROVIDERS.get(name.partition(":")[0])
+    home = EMBEDDING_PROVIDERS.get(name.partition(":")[0])
     if home is None or ":" not in name:
-        known = ", ".join(f"'{prefix}:…'" for prefix in _EMBEDDING_PROVIDERS)
+        known = ", ".join(f"'{prefix}:…'" for prefix in EMBEDDING_PROVIDERS)
         raise UnknownModelError(
             f"No provider runs a model called {name!r}.  Names begin with their provider: {known}; "
             "'local:wordllama' needs nothing but pip install 'workglow[local]'."
         )
-    module, provider_class = home
-    provider: EmbeddingProvider = getattr(import_module(module), provider_class)()
-    return provider.embedding_model(name)
+    if isinstance(home, tuple):
+        module, provider_class = home
+        provider: EmbeddingProvider = getattr(import_module(module), provider_class)()
+        return provider.embedding_model(name)
+    return home.embedding_model(name)

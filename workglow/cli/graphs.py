@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from workglow.graph.graph import TaskGraph
     from workglow.project import Project
-    from workglow.task import Task
+    from workglow.tasks import Task
 
 __all__ = ["app"]
 
@@ -133,7 +133,7 @@ def _types() -> list[type[Task]]:
     from workglow.graph.compound import GraphAsTask
     from workglow.graph.conditional import ConditionalTask
     from workglow.graph.map import ForEachTask, MapTask
-    from workglow.task import task_registry
+    from workglow.tasks import task_registry
 
     always: list[type[Task]] = [ConditionalTask, ForEachTask, GraphAsTask, InputTask, MapTask, OutputTask]
     own = [task_registry.get(name) for name in task_registry.names()]

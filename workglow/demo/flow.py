@@ -13,7 +13,7 @@ from workglow.graph.graph import TaskGraph
 from workglow.graph.map import MapTask
 from workglow.knowledge import Document, find_documents, load_document
 from workglow.knowledge.chunking import Chunk
-from workglow.task import TaskContext, task
+from workglow.tasks import TaskContext, task
 
 __all__ = ["documents", "embed", "ingestion", "load", "split", "store"]
 

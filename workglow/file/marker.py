@@ -19,14 +19,13 @@ was taken between their checkpoints can go unnoticed.  `copy` needs none of this
 from __future__ import annotations
 
 import os
-import platform
 from typing import NamedTuple
 
 import apsw
 
 from workglow.errors import HalfCopyError
 from workglow.file.connection import connect_alone
-from workglow.file.place import log_size
+from workglow.file.place import host_name, log_size
 
 __all__ = [
     "Marker",
@@ -55,7 +54,7 @@ class Marker(NamedTuple):
 
 def place_of(path: str) -> str:
     """Name the file so that a copy of it has another name: host and inode."""
-    return f"{platform.node()}:{os.stat(path).st_ino}" if os.path.exists(path) else ""
+    return f"{host_name()}:{os.stat(path).st_ino}" if os.path.exists(path) else ""
 
 
 def read_marker(db: apsw.Connection) -> Marker | None:
@@ -159,4 +158,6 @@ def _read_alone(path: str, vfs: str) -> Marker | None:
         finally:
             db.close()
     except apsw.Error:
-        return None  # a checkpoint is being written or was cut off, or the file is damaged: the next connection will say
+        return (
+            None  # a checkpoint is being written or was cut off, or the file is damaged: the next connection will say
+        )

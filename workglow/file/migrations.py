@@ -6,7 +6,6 @@ The scripts are `schema/sqlite/NNNN_name.sql`.  Each runs in one `BEGIN IMMEDIAT
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,7 +33,13 @@ class Migration:
     number: int
     name: str
     script: str
-    sha256: str
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the script, in hex."""
+        import hashlib  # only a file that is made or migrated needs it
+
+        return hashlib.sha256(self.script.encode()).hexdigest()
 
 
 @cache
@@ -50,8 +55,7 @@ def migrations() -> tuple[Migration, ...]:
     found: list[Migration] = []
     for path in sorted((schema_folder() / "sqlite").glob("[0-9][0-9][0-9][0-9]_*.sql")):
         number, _, name = path.stem.partition("_")
-        data = path.read_bytes()
-        found.append(Migration(int(number), name, data.decode(), hashlib.sha256(data).hexdigest()))
+        found.append(Migration(int(number), name, path.read_text("utf-8")))
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from workglow.errors import FileError, FileReadOnlyError, NotAProjectError
 
-__all__ = ["absolute", "check_place", "check_writable", "log_path", "log_size", "sync_folder"]
+__all__ = ["absolute", "check_place", "check_writable", "host_name", "log_path", "log_size", "sync_folder"]
 
 _LOG_HEADER: Final = 32  # bytes; a shorter write-ahead log holds nothing
 
@@ -50,6 +50,15 @@ def check_writable(path: str, *, exists: bool) -> None:
                 f"{path} cannot be opened for writing: you may not write to {place}.  Change its permissions, copy the "
                 "file elsewhere, or open it with read_only=True."
             )
+
+
+def host_name() -> str:
+    """What people call this machine."""
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import platform  # slow to load, and needed on Windows only
+
+    return platform.node()
 
 
 def log_path(path: str) -> str:

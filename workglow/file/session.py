@@ -13,11 +13,12 @@ container of the same machine is judged by its lease alone.  The session of the 
 from __future__ import annotations
 
 import os
-import platform
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+
+from workglow.file.place import host_name
 
 if TYPE_CHECKING:
     import apsw
@@ -73,7 +74,7 @@ class _Row(NamedTuple):
 def this_process() -> Process:
     """Describe the running process."""
     pid = os.getpid()
-    return Process(platform.node(), _boot(), pid, _pid_started(pid) or "")
+    return Process(host_name(), _boot(), pid, _pid_started(pid) or "")
 
 
 def begin_session(db: apsw.Connection, now: int, lease: int = LEASE) -> Session:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from workglow.errors import FileError
 from workglow.file.failures import explain
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
     import apsw
@@ -46,6 +46,8 @@ class Writer:
 
     def submit(self, work: Callable[[apsw.Connection], T], *, sync: bool) -> Future[T]:
         """Hand in work; its result arrives when the transaction it was part of is committed."""
+        from concurrent.futures import Future  # loads logging, and many programs never hand anything in
+
         future: Future[T] = Future()
         with self._guard:
             if self._stopped:

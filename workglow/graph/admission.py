@@ -8,8 +8,8 @@ from typing import Any, cast
 from workglow.errors import DuplicateDataflowError, IncompatiblePortsError, UnknownPortError
 from workglow.graph.dataflow import ALL_PORTS, ERROR_FIELDS, ERROR_PORT, Dataflow
 from workglow.graph.naming import did_you_mean
-from workglow.task import Ports, Task
-from workglow.task.compatibility import compatibility
+from workglow.tasks import Ports, Task
+from workglow.tasks.compatibility import compatibility
 
 __all__ = ["Admission", "describe_schema", "edge_schema", "port_schema", "refuse_second"]
 

@@ -26,7 +26,7 @@ from workglow.graph.admission import edge_schema
 from workglow.graph.boundary import InputTask
 from workglow.graph.dataflow import ALL_PORTS
 from workglow.graph.graph import TaskGraph
-from workglow.task.compatibility import compatibility
+from workglow.tasks.compatibility import compatibility
 
 __all__ = ["Match", "find_matches", "types_fit"]
 

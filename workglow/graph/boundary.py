@@ -14,7 +14,7 @@ from workglow.errors import TaskConfigurationError
 from workglow.graph.dataflow import ALL_PORTS, Dataflow
 from workglow.graph.delivery import delivery_plan
 from workglow.graph.schemas import GRAPH_RESULT_ARRAY, combined_schema, result_plan
-from workglow.task import MISSING, Port, Ports, Task
+from workglow.tasks import MISSING, Port, Ports, Task
 
 if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph

@@ -16,12 +16,12 @@ from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT, Transform, as_transfo
 from workglow.graph.graph import TaskGraph
 from workglow.graph.schemas import PROPERTY_ARRAY, Merge
 from workglow.graph.tasklike import make_task
-from workglow.task import task_registry
+from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
     from workglow.graph.outline import Outline
     from workglow.graph.tasklike import TaskLike
-    from workglow.task import Task, TaskRegistry
+    from workglow.tasks import Task, TaskRegistry
 
 __all__ = ["GraphBuilder"]
 

@@ -16,7 +16,7 @@ from workglow.values import canonical
 if TYPE_CHECKING:
     from workglow.graph.environment import Environment
     from workglow.graph.schedule import TaskRun
-    from workglow.task import Task
+    from workglow.tasks import Task
 
 __all__ = ["OutputCache", "output_key"]
 

@@ -25,7 +25,7 @@ from workglow.values import canonical
 if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
     from workglow.retry import Retry
-    from workglow.task import Task
+    from workglow.tasks import Task
 
 __all__ = ["DEEPEST_GRAPH", "FORMAT", "content_hash", "dataflow_to_json", "graph_to_json", "is_raw", "task_to_json"]
 
@@ -163,7 +163,7 @@ def _dumped(model: Any, name: str, value: object) -> object:
     """Return what pydantic writes for a setting, if it reads the same back; else the value, for the tags to try."""
     if type(value) in (str, int, bool, type(None)):
         return value
-    from workglow.task.adapter import adapter_of
+    from workglow.tasks.adapter import adapter_of
 
     try:
         made = model.model_construct(**{name: value})

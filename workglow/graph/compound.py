@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from workglow.errors import TaskConfigurationError
-from workglow.task import Ports, Task
+from workglow.tasks import Ports, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -22,7 +22,7 @@ from typing_extensions import TypedDict
 
 from workglow.errors import TaskConfigurationError, TaskInputError
 from workglow.graph.conditions import Condition, Operator, holds
-from workglow.task import Port, Ports, Task
+from workglow.tasks import Port, Ports, Task
 
 __all__ = ["ACTIVE_BRANCHES", "Branch", "ConditionalTask"]
 

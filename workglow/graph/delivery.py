@@ -17,7 +17,7 @@ from workglow.graph.naming import did_you_mean
 if TYPE_CHECKING:
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.graph import TaskGraph
-    from workglow.task import Task
+    from workglow.tasks import Task
 
 __all__ = ["DeliveryPlan", "deliver", "delivery_plan", "free_ports"]
 

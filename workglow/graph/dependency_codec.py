@@ -21,7 +21,7 @@ from workglow.graph.shape import Item, as_list, as_object, check_keys, parse_tex
 if TYPE_CHECKING:
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.graph import TaskGraph
-    from workglow.task import TaskRegistry
+    from workglow.tasks import TaskRegistry
 
 __all__ = ["graph_from_dependency_json", "graph_to_dependency_json"]
 

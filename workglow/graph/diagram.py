@@ -10,7 +10,7 @@ from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT, Dataflow
 
 if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
-    from workglow.task import Task
+    from workglow.tasks import Task
 
 __all__ = ["mime_bundle", "to_mermaid"]
 

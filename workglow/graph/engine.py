@@ -21,7 +21,7 @@ from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope
 from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
 from workglow.storage.records import FINAL_RUN_STATUSES, TaskRow
-from workglow.task import task_registry
+from workglow.tasks import task_registry
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from workglow.storage.protocols import Journal
     from workglow.storage.records import RunRecord
     from workglow.storage.repositories import Repositories
-    from workglow.task import TaskRegistry
+    from workglow.tasks import TaskRegistry
 
 __all__ = ["Engine", "OnChange"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from workglow.clock import SystemClock
 from workglow.errors import CorruptValueError
 from workglow.graph.options import RunOptions
-from workglow.task import task_registry
+from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.storage.protocols import Journal, TaskOutputRepository
-    from workglow.task import TaskRegistry
+    from workglow.tasks import TaskRegistry
 
 __all__ = ["Environment"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from workglow.errors import TaskConfigurationError, TaskTimeoutError
 from workglow.graph.streams import Accumulator, StreamChunk
 from workglow.graph.threads import Threads
-from workglow.task import TaskContext
+from workglow.tasks import TaskContext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

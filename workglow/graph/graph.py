@@ -9,7 +9,7 @@ from workglow.graph.schemas import graph_input_schema, graph_output_schema
 from workglow.graph.structure import GraphStructure
 
 if TYPE_CHECKING:
-    from workglow.task import TaskRegistry
+    from workglow.tasks import TaskRegistry
 
 __all__ = ["TaskGraph"]
 

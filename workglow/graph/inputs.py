@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.schedule import TaskRun
-    from workglow.task import Task
+    from workglow.tasks import Task
 
 __all__ = ["gather"]
 

@@ -13,7 +13,7 @@ from workglow.graph.options import RunOptions
 from workglow.graph.run import Run
 from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope
-from workglow.task import task_registry
+from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
     from workglow.storage.protocols import TaskOutputRepository
-    from workglow.task import TaskRegistry
+    from workglow.tasks import TaskRegistry
 
 __all__ = ["run_in_memory", "run_in_memory_sync"]
 

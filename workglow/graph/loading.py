@@ -27,10 +27,10 @@ from workglow.graph.literals import is_plain, read_literals
 from workglow.graph.schemas import GRAPH_RESULT_ARRAY, PROPERTY_ARRAY, Merge
 from workglow.graph.shape import Item, as_list, as_object, as_text, check_keys, parse_object, refuse
 from workglow.retry import Retry
-from workglow.task import task_registry
+from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
-    from workglow.task import Task, TaskRegistry
+    from workglow.tasks import Task, TaskRegistry
 
 __all__ = ["Reader", "graph_from_json", "task_from_json"]
 

@@ -23,15 +23,15 @@ from workglow.graph.inputs import gather
 from workglow.graph.options import RunOptions
 from workglow.graph.results import scope_results
 from workglow.graph.schedule import Scope, TaskRun, delivers
-from workglow.task import MISSING, TaskContext, task_registry
-from workglow.task.fields import values_of
+from workglow.tasks import MISSING, TaskContext, task_registry
+from workglow.tasks.fields import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workglow.clock import Clock
     from workglow.graph.graph import TaskGraph
-    from workglow.task import Task, TaskRegistry
+    from workglow.tasks import Task, TaskRegistry
 
 __all__ = ["PreviewResult", "run_preview", "run_preview_sync"]
 

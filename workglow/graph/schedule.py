@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from workglow.graph.conditional import ConditionalTask
     from workglow.graph.dataflow import Dataflow
-    from workglow.task import Task
+    from workglow.tasks import Task
 
 __all__ = ["Runnable", "Schedule", "Scope", "TaskRun", "delivers", "inactive_ports"]
 

@@ -18,7 +18,7 @@ from workglow.graph.delivery import delivery_plan
 
 if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
-    from workglow.task import Task
+    from workglow.tasks import Task
 
 __all__ = [
     "GRAPH_RESULT_ARRAY",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from workglow.storage.protocols import GraphRepository
-    from workglow.task import Task, TaskRegistry
+    from workglow.tasks import Task, TaskRegistry
 
 __all__ = ["StoredDelivery", "StoredGraph", "graph_record", "versions_of"]
 

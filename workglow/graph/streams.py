@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from workglow.errors import TaskOutputError
 
 if TYPE_CHECKING:
-    from workglow.task import Task
+    from workglow.tasks import Task
 
 __all__ = ["Accumulator", "StreamChunk"]
 

@@ -17,7 +17,7 @@ from workglow.graph.tasklike import make_task
 
 if TYPE_CHECKING:
     from workglow.graph.tasklike import TaskLike
-    from workglow.task import Task
+    from workglow.tasks import Task
 
 __all__ = ["GraphStructure"]
 

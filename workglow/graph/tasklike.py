@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from workglow.task import Task, as_task
+from workglow.tasks import Task, as_task
 
 if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph

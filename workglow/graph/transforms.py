@@ -18,8 +18,8 @@ from typing import Any, cast
 from workglow.errors import GraphError, PortError
 from workglow.graph.dataflow import Transform
 from workglow.graph.naming import did_you_mean
-from workglow.task import Ports
-from workglow.task.fields import values_of
+from workglow.tasks import Ports
+from workglow.tasks.fields import values_of
 
 __all__ = [
     "TransformDefinition",

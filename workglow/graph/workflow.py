@@ -9,12 +9,12 @@ from workglow.errors import GraphError
 from workglow.graph.building import GraphBuilder
 from workglow.graph.graph import TaskGraph
 from workglow.graph.naming import did_you_mean, snake_name
-from workglow.task import task_registry
+from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
     from workglow.graph.events import Event
     from workglow.graph.run import Run
-    from workglow.task import TaskRegistry
+    from workglow.tasks import TaskRegistry
 
 __all__ = ["Workflow"]
 

@@ -17,7 +17,7 @@ from workglow.knowledge.chunking import Chunk, split_document
 from workglow.knowledge.document import Document
 from workglow.knowledge.knowledge_base import Added, KnowledgeBase, SearchResult
 from workglow.knowledge.loading import load_document
-from workglow.task import TaskContext, task
+from workglow.tasks import TaskContext, task
 from workglow.values import value_types
 
 if TYPE_CHECKING:

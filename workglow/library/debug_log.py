@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from workglow.task import Ports, Task
+from workglow.tasks import Ports, Task
 
 __all__ = ["DebugLogTask"]
 

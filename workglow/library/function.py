@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from workglow.errors import TaskConfigurationError
-from workglow.task import Ports, Task
-from workglow.task.suspension import mode_of
+from workglow.tasks import Ports, Task
+from workglow.tasks.suspension import mode_of
 
 if TYPE_CHECKING:
-    from workglow.task import TaskContext
+    from workglow.tasks import TaskContext
 
 __all__ = ["LambdaTask"]
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from workglow.errors import PortError, TaskConfigurationError
-from workglow.task import MISSING, Ports, TaskContext
+from workglow.tasks import MISSING, Ports, TaskContext
 
 
 @dataclass

@@ -11,10 +11,10 @@ from types import NoneType
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 from workglow.errors import TaskConfigurationError
-from workglow.task.context import TaskContext
-from workglow.task.fields import MISSING, bare, fields_of, is_structure, is_typed_dict
-from workglow.task.ports import Port, Ports
-from workglow.task.schema import json_schema
+from workglow.tasks.context import TaskContext
+from workglow.tasks.fields import MISSING, bare, fields_of, is_structure, is_typed_dict
+from workglow.tasks.ports import Port, Ports
+from workglow.tasks.schema import json_schema
 
 __all__ = ["Signature", "names_around", "output_ports", "signature_of"]
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
-from workglow.task.source import bindings, class_node, function_node, normalised, plain_constants
+from workglow.tasks.source import bindings, class_node, function_node, normalised, plain_constants
 
 __all__ = ["code_version"]
 

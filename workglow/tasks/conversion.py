@@ -6,9 +6,9 @@ import inspect
 from typing import Any, cast
 
 from workglow.errors import TaskConfigurationError
-from workglow.task.configuration import config_names
-from workglow.task.function import TaskFunction, task_function
-from workglow.task.task import Task
+from workglow.tasks.configuration import config_names
+from workglow.tasks.function import TaskFunction, task_function
+from workglow.tasks.task import Task
 
 __all__ = ["as_task"]
 

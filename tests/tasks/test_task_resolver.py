@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from workglow.errors import TaskConfigurationError
-from workglow.task.resolver import ResolverRegistry
+from workglow.tasks.resolver import ResolverRegistry
 
 STR: dict[str, Any] = {"type": "string"}
 

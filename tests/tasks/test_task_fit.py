@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, Field
 
-from workglow.task import Collect
-from workglow.task.fit import accepted_types, fit
+from workglow.tasks import Collect
+from workglow.tasks.fit import accepted_types, fit
 
 
 class Colour(enum.Enum):
@@ -258,7 +258,7 @@ def test_the_quick_way_agrees_with_the_long_one(value: object) -> None:
 def test_plain_annotations_import_neither_pydantic_nor_numpy() -> None:
     program = """
 import sys
-from workglow.task import task
+from workglow.tasks import task
 @task
 def add(a: int, b: float = 1, c: list[str] | None = None, *, d: dict[str, int] = {}) -> str:
     return ""

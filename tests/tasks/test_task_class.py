@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from workglow.errors import TaskConfigurationError, TaskInputError, TaskOutputError
 from workglow.retry import Retry
-from workglow.task import Ports, Task, TaskContext
+from workglow.tasks import Ports, Task, TaskContext
 
 
 class Words(BaseModel):

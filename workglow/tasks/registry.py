@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from workglow.errors import TaskConfigurationError, UnknownTaskTypeError
 
 if TYPE_CHECKING:
-    from workglow.task.task import Task
+    from workglow.tasks.task import Task
 
 __all__ = ["TaskRegistry", "task_registry"]
 

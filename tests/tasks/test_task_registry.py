@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from workglow.errors import TaskConfigurationError, UnknownTaskTypeError
-from workglow.task import Task, TaskRegistry, task, task_registry
+from workglow.tasks import Task, TaskRegistry, task, task_registry
 
 
 class First(Task):
@@ -57,7 +57,7 @@ def test_a_copy_is_changed_on_its_own() -> None:
 
 def run_cell(code: str, module: str) -> dict[str, Any]:
     space: dict[str, Any] = {"__name__": module}
-    exec(f"from workglow.task import task\n{code}", space)
+    exec(f"from workglow.tasks import task\n{code}", space)
     return space
 
 
@@ -92,7 +92,7 @@ def test_functions_inside_functions_replace_each_other() -> None:
 def test_a_module_that_is_reloaded_replaces_its_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("reloaded")
     monkeypatch.setitem(sys.modules, "reloaded", module)
-    code = "from workglow.task import Task\nclass Reloaded(Task):\n    pass\n"
+    code = "from workglow.tasks import Task\nclass Reloaded(Task):\n    pass\n"
     registry = TaskRegistry()
     for _ in range(2):
         exec(code, module.__dict__)

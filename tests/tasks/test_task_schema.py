@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypeAliasType
 
-from workglow.task.fit import fit
-from workglow.task.ports import Collect, Ports
-from workglow.task.schema import annotation_of, json_schema
+from workglow.tasks.fit import fit
+from workglow.tasks.ports import Collect, Ports
+from workglow.tasks.schema import annotation_of, json_schema
 
 
 @dataclass

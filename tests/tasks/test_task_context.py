@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workglow.errors import TaskAbortedError
-from workglow.task import CancelSignal, TaskContext
+from workglow.tasks import CancelSignal, TaskContext
 
 
 def test_progress_stays_between_0_and_1_and_never_goes_back() -> None:

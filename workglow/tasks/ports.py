@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, TypeVar, cast, get_args, get_origin
 
 from workglow.errors import PortError
-from workglow.task.clone import clone, is_mutable
-from workglow.task.fields import MISSING, fields_of, is_open
-from workglow.task.fit import accepted_types, fit, is_json
-from workglow.task.schema import annotation_of, json_schema
+from workglow.tasks.clone import clone, is_mutable
+from workglow.tasks.fields import MISSING, fields_of, is_open
+from workglow.tasks.fit import accepted_types, fit, is_json
+from workglow.tasks.schema import annotation_of, json_schema
 
 __all__ = ["COLLECT", "MISSING", "Collect", "Port", "Ports"]
 
@@ -95,7 +95,7 @@ class Ports(Mapping[str, Port]):
     @classmethod
     def from_signature(cls, function: Callable[..., object]) -> Ports:
         """Return the input ports of a function: a port for each parameter except its context."""
-        from workglow.task.signature import signature_of
+        from workglow.tasks.signature import signature_of
 
         return signature_of(function).inputs
 

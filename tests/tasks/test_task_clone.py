@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workglow.errors import TaskConfigurationError
-from workglow.task.clone import clone
+from workglow.tasks.clone import clone
 
 
 class Thing:

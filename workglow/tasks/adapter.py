@@ -12,8 +12,8 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from workglow.task.fields import is_typed_dict
-from workglow.task.schema import array_schema, is_array
+from workglow.tasks.fields import is_typed_dict
+from workglow.tasks.schema import array_schema, is_array
 
 __all__ = ["adapter_of", "schema_generator"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workglow.task.compatibility import compatibility
+from workglow.tasks.compatibility import compatibility
 
 STR: dict[str, Any] = {"type": "string"}
 NUM: dict[str, Any] = {"type": "number"}

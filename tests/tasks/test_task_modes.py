@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from workglow.errors import TaskConfigurationError
-from workglow.task.suspension import mode_of
+from workglow.tasks.suspension import mode_of
 
 
 async def empty() -> None: ...

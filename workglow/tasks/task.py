@@ -7,19 +7,19 @@ from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from workglow.errors import PortError, TaskConfigurationError, TaskInputError, TaskOutputError
-from workglow.task.configuration import check_class
-from workglow.task.definition import Definition
-from workglow.task.derived import Derived, renew
-from workglow.task.fields import is_structure, make, values_of
-from workglow.task.fit import faults_of
-from workglow.task.method import Method, method_of
-from workglow.task.ports import Ports
-from workglow.task.suspension import mode_of
+from workglow.tasks.configuration import check_class
+from workglow.tasks.definition import Definition
+from workglow.tasks.derived import Derived, renew
+from workglow.tasks.fields import is_structure, make, values_of
+from workglow.tasks.fit import faults_of
+from workglow.tasks.method import Method, method_of
+from workglow.tasks.ports import Ports
+from workglow.tasks.suspension import mode_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from workglow.task.context import TaskContext
+    from workglow.tasks.context import TaskContext
 
 __all__ = ["Task"]
 
@@ -184,7 +184,7 @@ class Task(Definition):
 
     @classmethod
     def _derive_version(cls) -> str:
-        from workglow.task.version import code_version
+        from workglow.tasks.version import code_version
 
         return code_version(cls)
 

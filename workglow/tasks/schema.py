@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-from workglow.task.fields import bare, fields_of
+from workglow.tasks.fields import bare, fields_of
 
 __all__ = ["annotation_of", "array_dtype", "array_schema", "is_array", "json_schema"]
 
@@ -88,7 +88,7 @@ def array_dtype(kind: Any) -> str:
 
 
 def _pydantic_schema(annotation: Any) -> Schema:
-    from workglow.task.adapter import adapter_of, schema_generator
+    from workglow.tasks.adapter import adapter_of, schema_generator
 
     adapter = adapter_of(annotation)
     if adapter is None:

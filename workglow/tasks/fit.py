@@ -13,8 +13,8 @@ from collections.abc import Collection
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin
 
-from workglow.task.fields import bare, is_typed_dict
-from workglow.task.schema import array_dtype, is_array
+from workglow.tasks.fields import bare, is_typed_dict
+from workglow.tasks.schema import array_dtype, is_array
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -115,7 +115,7 @@ def _fit_array(annotation: Any, value: object) -> object:
 def _fit_by_adapter(annotation: Any, value: object) -> object:
     from pydantic import ValidationError
 
-    from workglow.task.adapter import adapter_of
+    from workglow.tasks.adapter import adapter_of
 
     adapter = adapter_of(annotation)
     if adapter is None:

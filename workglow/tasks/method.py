@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, get_type_hints
 
-from workglow.task.fields import bare, is_structure
+from workglow.tasks.fields import bare, is_structure
 
 __all__ = ["Method", "method_of"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from workglow.task import Task, task
-from workglow.task.version import code_version
+from workglow.tasks import Task, task
+from workglow.tasks.version import code_version
 
 FILES = {
     "__init__.py": "",
@@ -62,7 +62,7 @@ import json
 import sys
 
 from pydantic import BaseModel
-from workglow.task import Task, task
+from workglow.tasks import Task, task
 
 from . import helpers, settings
 from .helpers import TABLE, Cleaner, cached, cut, double, opened
@@ -247,7 +247,7 @@ def test_a_base_that_only_a_function_knows_counts() -> None:
 
 def test_bytecode_versions_are_the_same_in_every_process() -> None:
     program = """
-from workglow.task.version import code_version
+from workglow.tasks.version import code_version
 space = {"__name__": "__main__"}
 exec("def f(x, y=1.5):\\n    return {x, 'a', 'b'} & {'a', 'b', 'c'} if x in {'k', 'l', 'm'} else (lambda: x)", space)
 exec("class C:\\n    n = frozenset({'a', 'b', 'c'})\\n    def m(self):\\n        return f", space)

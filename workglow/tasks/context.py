@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from workglow.clock import Clock, SystemClock
-from workglow.task.signal import CancelSignal
+from workglow.tasks.signal import CancelSignal
 
 __all__ = ["TaskContext"]
 

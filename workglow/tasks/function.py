@@ -8,17 +8,17 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
 
 from workglow.errors import TaskConfigurationError, TaskOutputError
-from workglow.task.derived import Derived
-from workglow.task.fields import values_of
-from workglow.task.ports import Ports
-from workglow.task.registry import task_registry
-from workglow.task.signature import Signature, names_around, output_ports, signature_of
-from workglow.task.suspension import mode_of
-from workglow.task.task import Task
+from workglow.tasks.derived import Derived
+from workglow.tasks.fields import values_of
+from workglow.tasks.ports import Ports
+from workglow.tasks.registry import task_registry
+from workglow.tasks.signature import Signature, names_around, output_ports, signature_of
+from workglow.tasks.suspension import mode_of
+from workglow.tasks.task import Task
 
 if TYPE_CHECKING:
     from workglow.retry import Retry
-    from workglow.task.context import TaskContext
+    from workglow.tasks.context import TaskContext
 
 __all__ = ["FunctionTask", "TaskFunction", "task"]
 
@@ -89,7 +89,7 @@ class FunctionTask(Task):
 
     @classmethod
     def _derive_version(cls) -> str:
-        from workglow.task.version import code_version
+        from workglow.tasks.version import code_version
 
         return code_version(cls.function)
 

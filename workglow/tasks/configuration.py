@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 from workglow.errors import TaskConfigurationError
 from workglow.retry import Retry
-from workglow.task.clone import clone
-from workglow.task.fit import faults_of, is_json
+from workglow.tasks.clone import clone
+from workglow.tasks.fit import faults_of, is_json
 
 __all__ = ["check_class", "check_config", "check_option", "config_names", "freeze"]
 

@@ -7,14 +7,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from workglow.errors import PortError, TaskInputError
-from workglow.task.clone import clone, is_mutable
-from workglow.task.configuration import check_config, check_option, freeze
+from workglow.tasks.clone import clone, is_mutable
+from workglow.tasks.configuration import check_config, check_option, freeze
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from workglow.retry import Retry
-    from workglow.task.ports import Ports
+    from workglow.tasks.ports import Ports
 
 __all__ = ["Definition"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from workglow.errors import TaskConfigurationError, TaskInputError, TaskOutputError
 from workglow.retry import Retry
-from workglow.task import Task, TaskContext, TaskRegistry, as_task, task, task_registry
+from workglow.tasks import Task, TaskContext, TaskRegistry, as_task, task, task_registry
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,26 @@
+"""What a task is: its definition, its ports, its context, and the registry of task types."""
+
+from workglow.tasks.context import TaskContext
+from workglow.tasks.conversion import as_task
+from workglow.tasks.function import FunctionTask, TaskFunction, task
+from workglow.tasks.ports import COLLECT, MISSING, Collect, Port, Ports
+from workglow.tasks.registry import TaskRegistry, task_registry
+from workglow.tasks.signal import CancelSignal
+from workglow.tasks.task import Task
+
+__all__ = [
+    "COLLECT",
+    "MISSING",
+    "CancelSignal",
+    "Collect",
+    "FunctionTask",
+    "Port",
+    "Ports",
+    "Task",
+    "TaskContext",
+    "TaskFunction",
+    "TaskRegistry",
+    "as_task",
+    "task",
+    "task_registry",
+]
