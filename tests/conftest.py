@@ -26,17 +26,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.fixture()
+@pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture()
+@pytest.fixture
 def project_path(tmp_path: Path) -> Path:
     return tmp_path / "project.wg"
 
 
-@pytest.fixture()
+@pytest.fixture
 def project(project_path: Path) -> Iterator[wg.Project]:
     with wg.open(project_path) as project:
         yield project

@@ -10,10 +10,10 @@ from workglow.clock import SystemClock
 from workglow.errors import RunStateError
 from workglow.file import File
 from workglow.graph.blocking import run_blocking
+from workglow.graph.conversion import as_graph
 from workglow.graph.engine import Engine, OnChange
 from workglow.graph.graph import TaskGraph
 from workglow.graph.options import RunOptions
-from workglow.graph.conversion import as_graph
 from workglow.graph.why import explain
 from workglow.storage.sqlite import sqlite_repositories
 from workglow.tasks import task_registry
@@ -289,7 +289,7 @@ class Project:
         copy(self.path, target)
 
 
-def open(  # noqa: A001  # workglow.open is to projects what open is to files
+def open(  # workglow.open is to projects what open is to files
     path: str | os.PathLike[str],
     *,
     durability: Durability = "auto",

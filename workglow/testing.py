@@ -85,8 +85,8 @@ def install_crash_points(point: str | None = None) -> None:
     `point` is `kind.moment:n`, by default from the environment variable WORKGLOW_CRASH; without either nothing happens.
     Kinds: begin (a run), start, complete, reuse (a cached output), fail, retry, open (a loop's items), disable, finish
     (a run).
-    Moments: before the transaction; halfway through it, with half of the rows written; inside it, with everything written
-    but the commit; and after it.
+    Moments: before the transaction; halfway through it, with half of the rows written; inside it, with everything
+    written but the commit; and after it.
     """
     point = point or os.environ.get(CRASH_VARIABLE)
     if not point:
@@ -217,4 +217,4 @@ class _Refusal:
     name = "refused"
 
     def embedding_model(self, name: str, /) -> EmbeddingModel:
-        raise UnknownModelError(f"The model {name!r} was asked for inside forbid_model_calls(); script it, or leave it out.")
+        raise UnknownModelError(f"The model {name!r} was asked for inside forbid_model_calls(); use a scripted one.")

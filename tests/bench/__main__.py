@@ -1,6 +1,7 @@
 """`python -m tests.bench [W1 …] [--peers] [--json]`: us against the physical limit and the peers, as ratios in one run.
 
-Every row calls ours and the other side in turn, in one process, and compares medians: the machine's own swings hit both.
+Every row calls ours and the other side in turn, in one process, and compares medians: the machine's own swings hit
+both.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def hamilton(edges: Edges) -> Callable[[], object]:
         body = " + ".join([*(f"t{source}" for source in sources), "1"])
         lines.append(f"def t{number}({parameters}) -> int:\n    return {body} & 1023\n")
     module = types.ModuleType("hamilton_shape")
-    exec("\n".join(lines), module.__dict__)  # noqa: S102  # Hamilton wants a module with a function for each node
+    exec("\n".join(lines), module.__dict__)  # Hamilton wants a module with a function for each node
     built = driver.Builder().with_modules(module).build()
     leaves = sorted({f"t{number}" for number in range(len(edges))} - {f"t{s}" for sources in edges for s in sources})
     return lambda: built.execute(leaves)

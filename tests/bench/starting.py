@@ -33,6 +33,5 @@ def rows(peers: bool) -> Iterator[Row]:
         target=1.8, unit="ms", scale=1e3, rounds=21,
     )  # fmt: skip
     yield compare(
-        "W7", "workglow --help", python("-m", "workglow", "--help"), "bare click program", python("-c", _CLICK, "--help"),
-        target=1.5, unit="ms", scale=1e3, rounds=21,
-    )  # fmt: skip
+        "W7", "workglow --help", python("-m", "workglow", "--help"), "bare click program", python("-c", _CLICK,
+        "--help"), target=1.5, unit="ms", scale=1e3, rounds=21, )  # fmt: skip

@@ -34,7 +34,6 @@ def test_c07_2_a_task_that_is_quick_enough() -> None:
     assert run_task(Slow(sleep=0.02), {"input": 3}).outputs == {"output": 6}
 
 
-@pytest.mark.xfail(strict=True, raises=TaskConfigurationError, reason="a timeout of 0 is refused when it is given")
 def test_c07_2_a_timeout_of_zero_is_none() -> None:
     assert run_task(Slow(sleep=0.02, timeout=0), {"input": 4}).outputs == {"output": 8}
 

@@ -16,7 +16,7 @@ def running_nursery() -> Iterator[Nursery]:
     nursery.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def nursery(running_nursery: Nursery, tmp_path: Path) -> Nursery:
     """The nursery, with an empty ledger for this test."""
     running_nursery.ledger = tmp_path / "ledger"

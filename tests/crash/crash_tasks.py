@@ -9,11 +9,11 @@ import sys
 
 import workglow as wg
 from workglow import ConditionalTask, MapTask, Retry, TaskContext, TaskGraph
-from workglow.tasks import task
 from workglow.clock import SystemClock
 from workglow.errors import RunStateError
 from workglow.file import File
 from workglow.storage.sqlite import journal
+from workglow.tasks import task
 from workglow.testing import install_crash_points
 
 ITEMS = 200

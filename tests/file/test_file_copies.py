@@ -15,7 +15,7 @@ import pytest
 
 from workglow.errors import FileError, FileLockedError, HalfCopyError
 from workglow.file import File, copy, doctor
-from workglow.file.marker import read_marker
+from workglow.file.marker import Marker, _fits, read_marker
 from workglow.file.upkeep import Upkeep
 
 Add = Callable[..., None]
@@ -371,3 +371,23 @@ def test_a_copy_that_fails_leaves_nothing_behind(path: Path, tmp_path: Path, mon
     with pytest.raises(FileError, match="is full"):
         copy(path, tmp_path / "target.wg")
     assert os.listdir(tmp_path) == [path.name]
+
+
+SEEN = Marker("a", "open", 1, 5, 4, "host:1")
+
+
+@pytest.mark.parametrize(
+    ("alone", "view", "fits"),
+    [
+        (SEEN, SEEN, True),
+        (SEEN, SEEN._replace(cycle=9), True),  # the log goes on, nothing of it was moved
+        (SEEN, SEEN._replace(cycle=5, sealed=5), True),  # all of the last log was moved, and a new one has begun
+        (SEEN, SEEN._replace(cycle=7, sealed=6), False),  # this main file never heard of the cycle that was sealed
+        (SEEN, SEEN._replace(cycle=4), False),  # the log ends before the main file
+        (SEEN._replace(sealed=5), SEEN, False),  # as before: the main file holds a seal that the log lacks
+        (SEEN, SEEN._replace(uid="b"), False),
+        (SEEN, None, False),
+    ],
+)
+def test_which_main_file_and_log_belong_together(alone: Marker, view: Marker | None, fits: bool) -> None:
+    assert _fits(alone, view) is fits

@@ -13,7 +13,7 @@ import pytest
 
 from workglow.errors import FileError, FileReadOnlyError, NotAProjectError
 from workglow.file import File, doctor, info
-from workglow.file.doctor import invariants
+from workglow.file.examination import invariants
 from workglow.file.migrations import migrations
 from workglow.testing import FakeClock
 from workglow.values.blob import content_hash, pack

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import workglow as wg
-from workglow.errors import RunStateError, TaskFailedError
+from workglow.errors import TaskFailedError
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
@@ -98,6 +98,5 @@ def test_a_run_that_failed_is_run_again_on_the_same_way(project: wg.Project) -> 
     assert ran == ["one", "one"]
 
 
-@pytest.mark.xfail(strict=True, raises=RunStateError, reason="a rerun looks for the port's name in the whole state")
 def test_a_port_may_have_any_name(project: wg.Project) -> None:
     assert rerun(project, routed("inactive", "two")).outputs == {"text": "hello inactive"}

@@ -273,6 +273,16 @@ def test_exclusive_branches_are_alternatives_until_they_meet():
     assert merge_results(graph, {"join": {"x": 2}}) == {"x": [2]}
 
 
+def test_a_task_where_branches_meet_runs_beside_each_of_them():
+    graph = graph_of(
+        Either(id="if"),
+        Anything(id="join"),
+        Anything(id="right"),
+        edges=(("if", "left", "join", "x"), ("if", "right", "join", "y"), ("if", "right", "right", "x")),
+    )
+    assert merge_results(graph, {"join": {"x": 2}}) == {"x": [2]}
+
+
 def test_branches_of_different_tasks_are_no_alternatives():
     graph = graph_of(
         Either(id="if"),
@@ -350,6 +360,12 @@ def test_a_handler_asks_for_what_a_failure_does_not_carry():
     graph = graph_of(constant, handler)
     graph.add_dataflow("constant", "[error]", "handler", "*")
     assert graph.input_schema()["required"] == ["x", "language"]
+
+
+def test_an_object_that_is_spread_over_a_task_feeds_all_of_it():
+    graph = graph_of(Anything(id="a"), ga, edges=(("a", "*", "ga", "*"),))
+    assert graph.input_schema()["properties"] == {}
+    assert deliver(graph, {"inputA1": "x"}) == {"a": {"inputA1": "x"}}
 
 
 def test_a_collecting_root_takes_a_list():

@@ -235,6 +235,20 @@ def test_whole_objects_are_judged_by_all_ports():
         graph.add_dataflow("split", "*", "double", "*")
 
 
+def test_a_literal_of_one_task_says_nothing_of_the_next():
+    @task(output="value")
+    def pair(a: int, value: int) -> int:
+        return a + value
+
+    graph = TaskGraph()
+    graph.add_task(double)
+    graph.add_task(pair.task(a=1, id="given"))
+    graph.add_task(pair, id="bare")
+    graph.add_dataflow("double", "*", "given", "*")
+    with pytest.raises(IncompatiblePortsError):
+        graph.add_dataflow("double", "*", "bare", "*")
+
+
 def test_a_failure_fits_any_handler():
     graph = chain("a")
     graph.add_task(shout)
@@ -280,6 +294,11 @@ def test_transforms_are_judged_by_what_they_make():
     graph.remove_dataflow(edge)
     with pytest.raises(IncompatiblePortsError):
         graph.add_dataflow("half", "value", "shout", "text", ["toBoolean"])
+    graph.add_task(half, id="other")
+    graph.add_dataflow("half", "value", "other", "value")
+    graph.add_task(half, id="third")
+    with pytest.raises(IncompatiblePortsError):  # although these ports fit without a transform
+        graph.add_dataflow("half", "value", "third", "value", ["numberToString"])
     with pytest.raises(GraphError, match="no transform 'upercase'"):
         graph.add_dataflow("shout", "text", "half", "value", ["upercase"])
 
@@ -369,6 +388,9 @@ def test_a_copy_changes_on_its_own():
     assert (list(graph.tasks), len(graph.dataflows()), list(graph.outputs)) == (["a", "b"], 1, ["end"])
     with pytest.raises(CycleError):
         twin.add_dataflow("c", "value", "a", "value")
+    twin.remove_task("b")
+    assert [edge.id for edge in graph.dataflows()] == ["a[value] ==> b[value]"]
+    graph.add_dataflow("b", "value", graph.add_task(double, id="d").id, "value")
 
 
 def test_what_is_derived_holds_until_the_graph_changes():

@@ -74,8 +74,13 @@ def test_every_edge_climbs_and_exactly_the_closing_edge_of_a_cycle_is_refused(
     assert all(ranks[edge.source] < ranks[edge.target] for edges in graph.outgoing.values() for edge in list(edges))
     order = graph.sorted()
     assert sorted(order) == sorted(ranks)
-    place = {task_id: number for number, task_id in enumerate(order)}
-    assert all(place[edge.source] < place[edge.target] for edges in graph.outgoing.values() for edge in list(edges))
+    done: set[str] = set()
+    for task_id in order:  # each is the first defined of those that could go
+        free = (
+            each for each in ranks if each not in done and all(edge.source in done for edge in graph.incoming[each])
+        )
+        assert task_id == next(free)
+        done.add(task_id)
 
 
 def test_free_tasks_are_taken_in_the_order_of_definition():

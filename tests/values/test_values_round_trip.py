@@ -223,6 +223,14 @@ def test_lists_of_one_type_take_no_short_cut_past_a_tag(value: list[object]) -> 
     assert same(round_trip(tuple(value)), tuple(value))
 
 
+@pytest.mark.parametrize("wrap", [lambda number: number, lambda number: [number], lambda number: (number,)])
+def test_only_integers_beyond_64_bits_are_tagged(wrap: Any) -> None:
+    for number in (-(2**63), 2**63 - 1):
+        assert "$int" not in encode({"p": wrap(number)}).text
+    assert '{"$int":"-0x8000000000000001"}' in encode({"p": wrap(-(2**63) - 1)}).text
+    assert '{"$int":"0x8000000000000000"}' in encode({"p": wrap(2**63)}).text
+
+
 def test_restoring_runs_neither_initialisers_nor_validators() -> None:
     point = Point(1)
     object.__setattr__(point, "length", 7.0)

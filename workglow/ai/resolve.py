@@ -15,7 +15,7 @@ __all__ = ["EMBEDDING_PROVIDERS", "resolve_embedding_model"]
 EMBEDDING_PROVIDERS: Final[dict[str, EmbeddingProvider | tuple[str, str]]] = {
     "local": ("workglow.providers.static", "StaticProvider"),
 }
-"""Who runs the models whose names begin so: a provider, or the module and class of one that is imported on first use."""
+"""Who runs the models whose names begin so: a provider, or module and class of one that is imported on first use."""
 
 
 def resolve_embedding_model(name: str) -> EmbeddingModel:

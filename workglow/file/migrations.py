@@ -109,7 +109,8 @@ def expected_schema() -> dict[str, str]:
     db = apsw.Connection(":memory:")
     try:
         for migration in migrations():
-            apply(db, migration, 0, "")
+            for statement in statements(migration.script):
+                db.execute(statement)
         return schema_of(db)
     finally:
         db.close()

@@ -90,8 +90,10 @@ def port_schema(task: Task, port: str, *, of_outputs: bool) -> Any:
     A collecting port takes one item from each edge.  A name that open ports allow has the schema `True`.
     """
     ports = task.outputs if of_outputs else task.inputs
+    if port == ALL_PORTS and of_outputs:
+        return ports.schema if ports or not ports.open else True  # what comes is not known before it comes
     if port == ALL_PORTS:
-        return ports.schema if of_outputs else _without_literals(task)
+        return _without_literals(task)
     if port == ERROR_PORT and of_outputs:
         return {"type": "object", "properties": {name: {"type": "string"} for name in ERROR_FIELDS}}
     if port in ports:

@@ -30,7 +30,7 @@ def run_blocking(begin: Callable[[], Coroutine[object, object, Result]]) -> Resu
     def work() -> None:
         try:
             outcome.append(_run(begin))
-        except BaseException as error:  # noqa: BLE001  # raised again in the caller's thread
+        except BaseException as error:  # raised again in the caller's thread
             failure.append(error)
 
     thread = threading.Thread(target=work, name="workglow-run", daemon=True)

@@ -1,7 +1,7 @@
 """The output cache, as the runner uses it: the key is what the task is and what goes in.
 
-Control flow and side effects are never cached.  A task that has no key, because its settings or inputs are of a kind that
-cannot be fingerprinted, runs as if there were no cache, and so does one whose cached output is damaged.
+Control flow and side effects are never cached.  A task that has no key, because its settings or inputs are of a kind
+that cannot be fingerprinted, runs as if there were no cache, and so does one whose cached output is damaged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a task's exception becomes the error that the caller catches, the row that is stored, and what `[error]` carries."""
+"""How a task's exception becomes the error that is raised, the row that is stored, and what `[error]` carries."""
 
 from __future__ import annotations
 

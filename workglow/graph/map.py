@@ -2,8 +2,8 @@
 
 The policy.  A port is iterated when the caller names it in `iterate`, else not when named in `broadcast`, else when the
 body's own port says so (`x-ui-iteration`), else when it is given a list, and the body's port either takes no list or is
-given a list of lists.  Iterated lists go in step (zip) and must be equally long; every other value goes to each item whole.
-At most `concurrency` items are open at a time, in order of their position; results keep the order of the items.
+given a list of lists.  Iterated lists go in step (zip) and must be equally long; every other value goes to each item
+whole. At most `concurrency` items are open at a time, in order of their position; results keep the order of the items.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class Recovery:
         runner = self._runner
         task = run.task
         policy = self._interrupted or task.on_interrupt
-        unknown = f"Task '{run.path}' was in flight when its process ended, so whether its side effect happened is not known."
+        unknown = f"Task '{run.path}' was in flight when its process ended: whether its effect happened is not known."
         if task.side_effects and policy == "ask":
             raise InterruptedTaskError(
                 f"{unknown}  Look, then resume with interrupted='retry' to run it again (same idempotency key) "

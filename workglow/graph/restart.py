@@ -1,8 +1,8 @@
 """Which rows of a run still stand when some of its tasks are to run again.
 
-The policy.  A task that runs again takes everything behind it along.  The compound tasks around it are opened again, with
-what is behind them; their other iterations stand.  What never finished runs again too.  All that stands is kept as rows,
-and a task whose predecessors all stand is ready.
+The policy.  A task that runs again takes everything behind it along.  The compound tasks around it are opened again,
+with what is behind them; their other iterations stand.  What never finished runs again too.  All that stands is kept
+as rows, and a task whose predecessors all stand is ready.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Restart:
 
 
 def plan_restart(graph: TaskGraph, rows: Mapping[str, TaskRow], again: Iterable[str]) -> Restart:
-    """Plan to run the tasks at these paths again, with all that depends on them; UnknownTaskError for a path of none."""
+    """Plan to run the tasks at these paths again, with all that depends on them; raises UnknownTaskError."""
     plan = _Plan(graph, rows)
     for path in again:
         plan.run_again(path)

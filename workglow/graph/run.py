@@ -63,13 +63,13 @@ class TaskResult:
 class Run:
     """One execution of a graph.
 
-    `id` is unique in every file and sorts by time.  `status` is pending, running, waiting, completed, failed or aborted.
-    `outputs` are the graph's; `tasks` maps each path to its TaskResult; `usage` adds up what the tasks took.
+    `id` is unique in every file and sorts by time.  `status` is pending, running, waiting, completed, failed or
+    aborted. `outputs` are the graph's; `tasks` maps each path to its TaskResult; `usage` adds up what the tasks took.
     """
 
     def __init__(
         self,
-        id: str,  # noqa: A002  # the word of the public interface
+        id: str,  # the word of the public interface
         status: str,
         tasks: Mapping[str, TaskResult],
         outputs: Mapping[str, object] | Callable[[], Mapping[str, object]],

@@ -1,13 +1,14 @@
 """The runner: executes what the schedule commands, and hands each tick's transitions to the journal as one transaction.
 
 The policy.  One loop on one thread.  A tick begins what is ready, commits, runs in place what can be run in place, and
-goes on with what that made ready; when nothing is left to do in place it commits and waits for a task that runs elsewhere.
-So with a journal the end of a task and the start of its successors are one transaction, and a task starts only once that
-transaction is committed: what it reads is in the file.  Without a journal the same loop runs without the commits.
+goes on with what that made ready; when nothing is left to do in place it commits and waits for a task that runs
+elsewhere. So with a journal the end of a task and the start of its successors are one transaction, and a task starts
+only once that transaction is committed: what it reads is in the file.  Without a journal the same loop runs without
+the commits.
 
 A plain function runs in a worker thread, or in place when it was declared `inline`.  A coroutine that can suspend is an
-asyncio task; one that provably cannot is stepped in place.  A result counts only while its task run still waits for that
-very handle: what a timed-out or aborted function returns later is discarded.
+asyncio task; one that provably cannot is stepped in place.  A result counts only while its task run still waits for
+that very handle: what a timed-out or aborted function returns later is discarded.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 from workglow.errors import GraphTimeoutError, TaskAbortedError, TaskTimeoutError, WorkglowError
 from workglow.graph.caching import OutputCache
 from workglow.graph.compounds import Compounds
+from workglow.graph.dataflow import ERROR_PORT
 from workglow.graph.events import Event
 from workglow.graph.execution import Execution, Reports, milliseconds, step
 from workglow.graph.failure import as_failure, error_record, failure_outputs, is_worth_a_retry
@@ -333,8 +335,8 @@ class TaskGraphRunner:
         self._route_failure(run, failure)
 
     def _route_failure(self, run: TaskRun, failure: WorkglowError) -> None:
-        handled = run.status == "failed" and any(edge.source_port == "[error]" for edge in run.scope.graph.outgoing[run.id])
-        if handled:
+        routes = (edge.source_port == ERROR_PORT for edge in run.scope.graph.outgoing[run.id])
+        if run.status == "failed" and any(routes):
             run.outputs = failure_outputs(run)
             self.schedule.resolve(run)
             self.after_resolve()

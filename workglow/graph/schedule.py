@@ -1,18 +1,18 @@
 """Which task may start when: pure decisions over a graph's edges, without I/O and without a clock.
 
-The policy.  A task is ready when each edge into it is decided and at least one of them delivers; a task without edges is
-ready at once.  An edge delivers when its source completed (and did not switch the port off), or, for an `[error]` edge,
-when its source failed and the failure was routed.  When every edge into a task is decided and none delivers, the task is
-disabled, and so on down the line.  When one of them is broken (its source failed and the run goes on with independent
-branches), the task is aborted.
+The policy.  A task is ready when each edge into it is decided and at least one of them delivers; a task without edges
+is ready at once.  An edge delivers when its source completed (and did not switch the port off), or, for an `[error]`
+edge, when its source failed and the failure was routed.  When every edge into a task is decided and none delivers, the
+task is disabled, and so on down the line.  When one of them is broken (its source failed and the run goes on with
+independent branches), the task is aborted.
 
-The data.  A `Scope` is one execution of one graph: the run's own graph, or one iteration of a loop inside it.  It holds a
-`TaskRun` for each task that an edge has reached, with two counters: edges still undecided, and edges that deliver.  Each
-decision costs the edges of one task, so a run costs its edges.  A scope that is read back from a journal makes its task
-runs from stored rows when they are first asked for, so resuming costs the frontier, not the history.
+The data.  A `Scope` is one execution of one graph: the run's own graph, or one iteration of a loop inside it.  It
+holds a `TaskRun` for each task that an edge has reached, with two counters: edges still undecided, and edges that
+deliver. Each decision costs the edges of one task, so a run costs its edges.  A scope that is read back from a journal
+makes its task runs from stored rows when they are first asked for, so resuming costs the frontier, not the history.
 
-Events go in as `open`, `restore` and `resolve`; commands come out in queues: `ready`, `settled` (disabled or aborted without
-running) and `closed` (scopes in which nothing is left to do).
+Events go in as `open`, `restore` and `resolve`; commands come out in queues: `ready`, `settled` (disabled or aborted
+without running) and `closed` (scopes in which nothing is left to do).
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class _TaskRuns(dict[str, TaskRun]):
 
 
 class Scope:
-    """One execution of one graph.  `prefix` begins the paths of its tasks; `parent` is the compound task it belongs to."""
+    """One execution of one graph.  `prefix` begins the paths of its tasks; `parent` is the compound task around it."""
 
     __slots__ = ("delivered", "graph", "index", "open", "parent", "prefix", "runs", "stored")
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from workglow.errors import UnknownTaskError
-from workglow.graph.codec import task_to_json
 from workglow.graph.dataflow import Dataflow, as_transforms
 from workglow.graph.delivery import free_ports
 from workglow.graph.graph import TaskGraph

@@ -119,7 +119,6 @@ class GraphStructure:
         for edge in self.outgoing.pop(task_id):
             self.incoming[edge.target].remove(edge)
         del self.tasks[task_id]
-        self._numbers.clear()
         self._order.discard(task_id)
         self.outputs = {name: end for name, end in self.outputs.items() if end[0] != task_id}
         kept = {name: [end for end in ends if end[0] != task_id] for name, ends in self.inputs.items()}

@@ -48,7 +48,7 @@ class Threads:
             failure: BaseException | None = None
             try:
                 result = call()
-            except BaseException as error:  # noqa: BLE001  # whatever a user's function raises is its result
+            except BaseException as error:  # whatever a user's function raises is its result
                 failure = error
             try:
                 self._loop.call_soon_threadsafe(self._done, done, result, failure)

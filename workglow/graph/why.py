@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -84,13 +84,13 @@ def _event(event: EventRecord) -> str:
         case "retried":
             return f"{_time(event.at)}: attempt {data.get('attempt')} failed with {data.get('error')}; tried again."
         case "interrupted":
-            return f"{_time(event.at)}: attempt {data.get('attempt')} was cut off when its process ended; started again."
+            return f"{_time(event.at)}: attempt {data.get('attempt')} was cut off when its process ended."
         case _:
             return f"{_time(event.at)}: {event.kind}"
 
 
 def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _ordinal(number: int) -> str:

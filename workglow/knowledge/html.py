@@ -38,6 +38,13 @@ _LINES: Final = frozenset(["br", "tr"])
 _CELLS: Final = frozenset(["td", "th"])
 _HEADING: Final = re.compile(r"h([1-6])")
 _LONGEST_HEADING: Final = 300
+# What opens something, and what alone can close it.
+_OPENINGS: Final = (
+    (re.compile(r"<!--"), re.compile(r"-->")),
+    (re.compile(r"<!\[(?!(?:if|else|endif)\b)", re.IGNORECASE), re.compile(r"]\s*]\s*>")),
+    (re.compile(r"<!\["), re.compile(r"]\s*>")),
+    (re.compile(r"<"), re.compile(r">")),
+)
 # Encodings of pages; Python knows others, of which some are no encodings of texts and some take for ever.
 _OF_PAGES: Final = re.compile(r"utf-8|cp\d+|iso8859-\d+|koi8-[rtu]|shift_jis|euc_\w+|gb\w+|big5\w*|tis-620|iso2022_jp")
 _CORRECTED: Final = {"iso8859-1": "cp1252", "ascii": "cp1252", "utf-16": "utf-8"}  # by the HTML standard
@@ -50,7 +57,7 @@ def read_html(data: bytes, name: str, encoding: str | None) -> Document:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Beautiful Soup wonders aloud whether this is a file name, or XML
-            soup = BeautifulSoup(_without_open_end(text), "html.parser")
+            soup = BeautifulSoup(_without_open_ends(text), "html.parser")
     except (ParserRejectedMarkup, RecursionError) as error:
         raise DocumentError(f"{name} cannot be read as HTML: {error}.  Save it again from a browser.") from error
     page = _Page()
@@ -84,14 +91,18 @@ def _declared(data: bytes) -> list[str]:
     return [known] if _OF_PAGES.fullmatch(known) else []
 
 
-def _without_open_end(text: str) -> str:
-    """Make plain text of what opens after the last '>' and so is never closed.
+def _without_open_ends(text: str) -> str:
+    """Make plain text of what opens and is never closed.
 
     At each such place, the standard library's parser (before Python 3.11.14 and 3.13.6) reads the rest of the text
-    again: a megabyte of '<a' takes it an hour.
+    again: a megabyte of '<!--' takes it an hour.
     """
-    end = text.rfind(">") + 1
-    return text[:end] + text[end:].replace("<", "&lt;")
+    for opening, closing in _OPENINGS:
+        end = 0
+        for match in closing.finditer(text):
+            end = match.end()
+        text = text[:end] + opening.sub(lambda match: "&lt;" + match[0][1:], text[end:])
+    return text
 
 
 class _Page:

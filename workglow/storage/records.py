@@ -31,7 +31,8 @@ class TaskRow:
     `output`, `error`, `state` and `usage` are JSON text; times are milliseconds; `row_id` is 0 until it was written.
     """
 
-    # Defaults live on the class: a million-task run creates these objects in a hot loop, and most fields stay as they are.
+    # Defaults live on the class: a million-task run creates these objects in a hot loop, and most fields stay as they
+    # are.
     row_id: int = 0
     status: str = "pending"
     attempt: int = 0

@@ -31,8 +31,8 @@ _OPTIONS: dict[str, tuple[tuple[type, ...], str]] = {
 def check_option(owner: type, name: str, value: object) -> None:
     """Raise TaskConfigurationError when an option that every task has is of the wrong type."""
     if name == "timeout":
-        if type(value) not in (int, float) or not 0 < value < float("inf"):  # type: ignore[operator]
-            _refuse(owner, f"timeout has to be a number of seconds above 0, not {value!r}.")
+        if type(value) not in (int, float) or not 0 <= value < float("inf"):  # type: ignore[operator]
+            _refuse(owner, f"timeout has to be a number of seconds, with 0 for no limit, not {value!r}.")
         return
     types, wanted = _OPTIONS[name]
     if not isinstance(value, types):

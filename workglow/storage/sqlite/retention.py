@@ -1,8 +1,8 @@
 """Growth is bounded: which runs may go, and which values nothing refers to any more.
 
 The policy.  An unfinished run never goes.  What a cached output refers to stays for as long as the output: before a run
-goes, its cached outputs move to `task_output`.  Values are found by marking: every text that can hold a reference is read
-once, under the write lock, so that nobody can begin to refer to a value that is being removed.
+goes, its cached outputs move to `task_output`.  Values are found by marking: every text that can hold a reference is
+read once, under the write lock, so that nobody can begin to refer to a value that is being removed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def plan(file: File, *, keep_runs: int | None = None, older_than_ms: int | None 
     runs = _removable(db, file.clock.now(), keep_runs, older_than_ms)
     marks = ",".join("?" * len(runs))
     gone = db.execute(
-        f"SELECT coalesce(sum(length(output) + length(path) + 100), 0) FROM task_run WHERE run_id IN ({marks})",  # noqa: S608
+        f"SELECT coalesce(sum(length(output) + length(path) + 100), 0) FROM task_run WHERE run_id IN ({marks})",
         tuple(runs),
     ).get
     unreferenced = _unreferenced(db, exclude=frozenset(runs))
@@ -85,7 +85,9 @@ def _removable(
 ) -> dict[int, str]:
     if keep_runs is None and older_than_ms is None:
         return {}
-    finished = db.execute("SELECT id, uid, finished_at FROM run WHERE finished_at IS NOT NULL ORDER BY id DESC").fetchall()
+    finished = db.execute(
+        "SELECT id, uid, finished_at FROM run WHERE finished_at IS NOT NULL ORDER BY id DESC"
+    ).fetchall()
     if keep_runs is not None:
         finished = finished[keep_runs:]
     if older_than_ms is not None:

@@ -40,7 +40,8 @@ class SqliteValues:
         row = self._file.look_up("SELECT kind, encoding, data FROM value WHERE hash = ?", (hash,))
         if row is None:
             raise CorruptValueError(
-                f"The file refers to the value {hash.hex()}, but does not hold it.  Run `workglow doctor {self._file.path}`."
+                f"The file refers to the value {hash.hex()}, but does not hold it.  "
+                f"Run `workglow doctor {self._file.path}`."
             )
         return row
 
