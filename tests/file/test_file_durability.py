@@ -340,33 +340,59 @@ def test_writers_that_leave_no_gap_are_held_up_once_the_log_is_four_times_too_la
     """A writer that commits during every checkpoint would let the log grow for ever."""
     with File.open(path) as file:
         upkeep = upkeep_of(file)
-        modes: list[int] = []
+        held_up: list[bool] = []
 
-        class Busy:
-            """A connection whose plain checkpoint always has one more commit to move."""
+        class Crowded:
+            """A connection during whose checkpoints somebody always commits, when that is possible."""
 
             def __init__(self, db: apsw.Connection) -> None:
                 self.db = db
 
             def wal_checkpoint(self, *, mode: int) -> tuple[int, int]:
-                modes.append(mode)
-                logged, moved = self.db.wal_checkpoint(mode=mode)
+                result = self.db.wal_checkpoint(mode=mode)
                 if mode == apsw.SQLITE_CHECKPOINT_PASSIVE:
-                    add(file)
-                    logged += 1
-                return logged, moved
+                    held_up.append(file.db.in_transaction)
+                    if not file.db.in_transaction:
+                        add(file)
+                return result
 
             def close(self) -> None:
                 self.db.close()
 
         add(file, "x" * 5_000_000)
-        upkeep.checkpoint()
-        upkeep._db = Busy(upkeep._db)  # type: ignore[assignment, arg-type]
+        assert upkeep.checkpoint()
+        upkeep._db = Crowded(upkeep._db)  # type: ignore[assignment, arg-type]
         add(file, "x" * 6_000_000)
         assert not upkeep.checkpoint()
+        assert held_up == [False]
         add(file, "x" * 18_000_000)
         assert upkeep.checkpoint()
-        assert modes == [
-            apsw.SQLITE_CHECKPOINT_NOOP, apsw.SQLITE_CHECKPOINT_PASSIVE,
-            apsw.SQLITE_CHECKPOINT_NOOP, apsw.SQLITE_CHECKPOINT_PASSIVE, apsw.SQLITE_CHECKPOINT_FULL,
-        ]  # fmt: skip
+        assert held_up == [False, False, True]
+        add(file)
+        assert upkeep._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0] < 20
+
+
+@pytest.mark.usefixtures("still")
+def test_a_checkpoint_of_another_process_is_left_alone(path: Path, add: Add) -> None:
+    with File.open(path) as file:
+        upkeep = upkeep_of(file)
+
+        class Taken:
+            """A connection that finds another process at its checkpoint."""
+
+            def __init__(self, db: apsw.Connection) -> None:
+                self.db = db
+
+            def wal_checkpoint(self, *, mode: int) -> tuple[int, int]:
+                if mode == apsw.SQLITE_CHECKPOINT_PASSIVE:
+                    raise apsw.BusyError("injected")
+                return self.db.wal_checkpoint(mode=mode)
+
+            def close(self) -> None:
+                self.db.close()
+
+        add(file, "x" * 5_000_000)
+        assert upkeep.checkpoint()
+        upkeep._db = Taken(upkeep._db)  # type: ignore[assignment, arg-type]
+        add(file, "x" * 80_000_000)
+        assert not upkeep.checkpoint()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def test_all_four_formats_are_added_and_found(
         assert (best.title, best.place) == (title, place)
     assert len(base) == 4
     assert {one.status for one in base.add_folder(tmp_path)} == {"unchanged", "failed"}
+    assert "more than the 5 allowed" in base.add_folder(tmp_path, max_bytes=5)[0].reason
 
 
 def test_a_result_says_where_it_is(base: KnowledgeBase) -> None:
@@ -118,6 +120,7 @@ def test_searching_where_nothing_is_finds_nothing_and_writes_nothing(base: Knowl
     assert base.search("x") == []
     assert (base.documents(), len(base), base.remove("x")) == ([], 0, False)
     assert file.db.total_changes() == before
+    assert base  # empty, but there
 
 
 def test_the_very_word_comes_before_what_only_seems_near(base: KnowledgeBase, model: Any) -> None:
@@ -232,3 +235,14 @@ def test_the_default_model_finds_by_meaning_what_shares_no_word(file: File) -> N
         best = base.search(query)[0]
         assert (best.document, best.vector_rank, best.word_rank) in {(name, 1, None), (name, 1, 1)}
     assert open_knowledge_base(file).search("judge")[0].document == "law"
+
+
+def test_threads_may_share_a_base(base: KnowledgeBase) -> None:
+    def work(name: str) -> int:
+        for number in range(10):
+            base.add(Document(f"{name} {number}", "some words here " * 200))
+        return len(base.search("words", limit=50))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert min(pool.map(work, "abcd")) >= 10
+    assert len(base.documents()) == 40

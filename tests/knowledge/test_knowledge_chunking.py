@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,9 +26,19 @@ def words(text: str) -> int:
     return len(text.split())
 
 
-@given(text=TEXTS, size=st.integers(16, 60), overlap=st.integers(0, 8), markdown=st.booleans())
-def test_offsets_are_right_and_nothing_is_lost(text: str, size: int, overlap: int, markdown: bool) -> None:
-    document = Document("x", text, media_type="text/markdown" if markdown else "text/plain")
+@given(
+    text=TEXTS,
+    cuts=st.lists(st.tuples(st.integers(0, 400), st.sampled_from(["heading", "page"])), max_size=6),
+    size=st.integers(16, 60),
+    overlap=st.integers(0, 8),
+    media_type=st.sampled_from(["text/plain", "text/markdown"]),
+)
+def test_offsets_are_right_and_nothing_is_lost(
+    text: str, cuts: list[tuple[int, Any]], size: int, overlap: int, media_type: str
+) -> None:
+    places = sorted((at, kind) for at, kind in cuts if at <= len(text))
+    sections = tuple(Section(f"place {at}", at, end, kind) for (at, kind), (end, _) in list(pairwise(places))[::2])
+    document = Document("x", text, media_type=media_type, sections=sections)
     try:
         chunks = split_document(document, size=size, overlap=overlap)
     except DocumentError:
@@ -97,17 +108,6 @@ def test_the_same_text_twice_has_two_keys() -> None:
 def test_overlap_repeats_the_end_of_the_chunk_before() -> None:
     chunks = split_document(Document("x", "One two. Three four. Five six. Seven eight."), size=22, overlap=11)
     assert all(later.start < earlier.end for earlier, later in pairwise(chunks))
-
-
-def test_no_more_is_counted_than_it_takes_to_know_that_a_text_is_too_long() -> None:
-    counted: list[int] = []
-
-    def count(text: str) -> int:
-        counted.append(len(text))
-        return len(text)
-
-    split_document(Document("x", "Some words here. And some there.\n\n" * 500), size=100, count_tokens=count)
-    assert max(counted) <= 400
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "text/markdown"])

@@ -30,8 +30,7 @@ _WORDS: Final[tuple[tuple[tuple[type[apsw.Error], ...], type[FileError], str], .
     (
         (apsw.CorruptError, apsw.NotADBError),
         FileCorruptError,
-        "{path} is damaged ({error}).  `workglow doctor` says where; restore a backup, or keep what is sound with "
-        "`workglow recover`.",
+        "{path} is damaged ({error}).  `workglow doctor` says where; restore a backup or an older copy.",
     ),
     (
         (apsw.CantOpenError,),

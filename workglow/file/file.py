@@ -15,7 +15,7 @@ from workglow.file.opening import open_for_reading, open_for_writing, open_memor
 from workglow.file.place import absolute
 from workglow.file.pragmas import FULL, NORMAL, synchronous
 from workglow.file.presence import arrive, depart
-from workglow.file.session import begin_session, dead_sessions
+from workglow.file.session import begin_session, dead_sessions, end_session
 from workglow.file.transaction import Gate, Refusal, Transaction
 from workglow.file.upkeep import Upkeep
 from workglow.file.wakeup import Wakeup
@@ -169,6 +169,14 @@ class File:
     def dead_sessions(self, db: apsw.Connection) -> list[int]:
         """Return the sessions that cannot write any more, and what they own can be taken over."""
         return list(dead_sessions(db, self.clock.now()))
+
+    def end_dead_session(self, db: apsw.Connection, session_id: int) -> bool:
+        """Note in a transaction why a session that cannot write any more is over; False when it is alive."""
+        now = self.clock.now()
+        reason = dead_sessions(db, now).get(session_id)
+        if reason is not None:
+            end_session(db, session_id, reason, now)
+        return reason is not None
 
     def changed(self) -> bool:
         """Say whether another process has committed anything since the last call; the first call says no."""

@@ -34,6 +34,7 @@ __all__ = [
     "mark_closed",
     "mark_open",
     "misfit",
+    "move_log",
     "place_of",
     "read_marker",
     "seal",
@@ -86,8 +87,7 @@ def check_main(path: str, vfs: str = "") -> Marker | None:
         return alone
     raise HalfCopyError(
         f"{path} was copied while it was in use, without {os.path.basename(path)}-wal, and that file holds what was "
-        "written last.  Copy both files again, or make one complete file of the original with `workglow copy`.  If the "
-        "original is lost, `workglow recover` keeps what is here."
+        "written last.  Copy both files again, or make one complete file of the original with `workglow copy`."
     )
 
 
@@ -138,6 +138,15 @@ def mark_open(db: apsw.Connection, place: str) -> int:
 def start_cycle(db: apsw.Connection) -> int:
     """Note in a transaction that a checkpoint follows; returns its cycle."""
     return db.execute("UPDATE project SET cycle = cycle + 1 RETURNING cycle").get
+
+
+def move_log(db: apsw.Connection) -> tuple[int, int]:
+    """Checkpoint; returns how many pages the log holds and how many of them are in the main file now.
+
+    What was committed meanwhile is in the log only; the checkpoint's own figures would leave it out.
+    """
+    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    return db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
 
 
 def seal(db: apsw.Connection, cycle: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import apsw
 
-from workglow.file.marker import mark_closed, mark_open, place_of, read_marker, seal
+from workglow.file.marker import mark_closed, mark_open, move_log, place_of, read_marker, seal
 from workglow.file.pragmas import keep_log_on_close
 from workglow.file.session import begin_session, dead_sessions, end_session, open_sessions
 
@@ -62,7 +62,7 @@ def _move_log(db: apsw.Connection) -> bool:
     """
     for _ in range(100):
         try:
-            logged, moved = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            logged, moved = move_log(db)
         except apsw.BusyError:
             time.sleep(_PAUSE)
         except apsw.Error:

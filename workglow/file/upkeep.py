@@ -19,7 +19,7 @@ import apsw
 
 from workglow.errors import WorkglowError
 from workglow.file.connection import connect
-from workglow.file.marker import seal, start_cycle
+from workglow.file.marker import move_log, seal, start_cycle
 from workglow.file.place import log_path, sync_folder
 from workglow.file.session import begin_session, heartbeat
 
@@ -34,6 +34,7 @@ __all__ = ["Upkeep"]
 
 _INTERVAL: Final = 0.2  # seconds
 _LARGE: Final = 1000  # pages of 4 KiB
+_ROUNDS: Final = 3
 _HUGE: Final = 16 * _LARGE  # 64 MB: worth a warning
 _PAGE: Final = 4096
 
@@ -138,7 +139,7 @@ class Upkeep:
     def checkpoint(self, at_least: int = _LARGE) -> bool:
         """Move what the log holds into the main file when it is much; True when all of it was moved."""
         if self._db is None:
-            self._db = connect(self._gate.path, busy_timeout=0.05, vfs=self._vfs)
+            self._db = connect(self._gate.path, vfs=self._vfs)
             self._db.pragma("user_version")  # a connection that has read nothing does not know its log
         logged, moved = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
         if logged < self._tried:
@@ -147,24 +148,31 @@ class Upkeep:
             return False
         with self._transaction as db:
             cycle = start_cycle(db)
-        logged, moved = self._move(apsw.SQLITE_CHECKPOINT_PASSIVE)
-        if logged != moved and logged > 4 * _LARGE:
-            logged, moved = self._move(apsw.SQLITE_CHECKPOINT_FULL)
+        logged, moved = self._move(self._db)
         if logged != moved:
             self._tried = logged
-            self._warn(logged)
             return False
         with self._transaction as db:
             seal(db, cycle)
         self._tried = 0
         return True
 
-    def _move(self, mode: int) -> tuple[int, int]:
-        assert self._db is not None
+    def _move(self, db: apsw.Connection) -> tuple[int, int]:
+        """Return how many pages the log holds and how many of them are in the main file now."""
         try:
-            return self._db.wal_checkpoint(mode=mode)
-        except apsw.BusyError:  # a reader holds on to old pages, or another process is at it
-            return self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+            logged, moved = move_log(db)
+            rounds = _ROUNDS
+            while logged - moved > _LARGE and rounds:  # the less is left, the shorter the writers are held up below
+                logged, moved = move_log(db)
+                rounds -= 1
+            if logged != moved and logged > 4 * _LARGE:
+                with self._transaction:
+                    logged, moved = move_log(db)
+                if logged != moved:  # nobody wrote, so it is a reader
+                    self._warn(logged)
+        except apsw.BusyError:  # another process is at it
+            return db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        return logged, moved
 
     def _warn(self, pages: int) -> None:
         if pages < _HUGE or self._warned:

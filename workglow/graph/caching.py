@@ -31,7 +31,7 @@ def _identity(task: Task) -> bytes:
 
 
 def _is_control_flow(task: Task) -> bool:
-    return task.mode == "compound" or hasattr(task, "inactive_ports")
+    return task.mode == "compound" or task.switches_ports
 
 
 class OutputCache:

@@ -84,6 +84,7 @@ class ConditionalTask(Task):
     """
 
     type: ClassVar[str] = "ConditionalTask"
+    switches_ports: ClassVar[bool] = True
     title: ClassVar[str] = "Condition"
     description: ClassVar[str] = "Decides which of the tasks behind it run."
     category: ClassVar[str] = "Flow control"

@@ -20,7 +20,7 @@ from workglow.graph.run import Run
 from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope
 from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
-from workglow.storage.records import FINAL_RUN_STATUSES, TaskRow
+from workglow.storage.records import FINAL_RUN_STATUSES, EventRecord, TaskRow
 from workglow.tasks import task_registry
 from workglow.values import decode, encode
 
@@ -87,7 +87,7 @@ class Engine:
             versions=versions_of(graph),
             rows=[TaskRow(id) for id in graph.sources()],
         )
-        journal.commit((), block=True)
+        journal.commit((), block=True, status="pending")
         journal.release()
         return self.view(self.repositories.runs.get(journal.run.uid))
 
@@ -187,6 +187,7 @@ class Engine:
         runs = self.repositories.runs
         delivered = deliver(graph, inputs)
         plan = plan_restart(graph, {row.path: row for row in runs.rows(record)}, again)
+        versions = versions_of(graph)
         for row in plan.keep:
             if row.status == "completed":
                 row.source_id, row.cache_key = row.row_id, None
@@ -195,10 +196,13 @@ class Engine:
             graph_record(graph),
             encode(inputs, where="the run's inputs"),
             options=options.to_json(),
-            versions=versions_of(graph),
+            versions=versions,
             rows=(*plan.keep, *plan.add),
             forked_from=record,
         )
+        changed = sorted(type for type, version in record.versions.items() if versions.get(type) != version)
+        if changed:  # what completed stands all the same: a rerun after a correction is what this is for
+            journal.note(EventRecord(self.clock.now(), None, "code_changed_keep", {"tasks": changed}))
         journal.commit((), block=True)
         environment = self._environment(journal, options, listeners, alone)
         scope = Scope(graph, delivered, stored=journal.row)

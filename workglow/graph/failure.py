@@ -32,8 +32,6 @@ def as_failure(run: TaskRun, error: BaseException) -> WorkglowError:
 
 def failure_outputs(run: TaskRun) -> dict[str, object]:
     """What the `[error]` port carries: the message and the exception's class name."""
-    if run.failure is not None:
-        return {"error": str(run.failure), "errorType": type(run.failure).__name__}
     record = msgspec.json.decode(run.error or "{}")
     return {"error": record.get("message", ""), "errorType": record.get("type", "")}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 
 __all__ = ["did_you_mean", "snake_name"]
@@ -14,6 +15,7 @@ _BEFORE_CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
 _MOST_COMPARED = 2000
 
 
+@lru_cache(maxsize=512)
 def snake_name(type_name: str) -> str:
     """Turn a task type into the name that people write: `TextEmbeddingTask` → `text_embedding`, `clean` → `clean`."""
     stem = type_name.removesuffix("Task") or type_name

@@ -59,6 +59,7 @@ class TaskGraphRunner:
         self.status = "running"
         self._journal = environment.journal
         self._clock = environment.clock
+        self._run_id = environment.run_id
         self._now = environment.clock.now
         self._monotonic = environment.clock.monotonic
         self._listeners = environment.listeners
@@ -202,7 +203,7 @@ class TaskGraphRunner:
             self.touch(run)
             self._sync = self._sync or task.side_effects
         if self._listeners:
-            self.emit("task_started", run.path)
+            self._tell(Event("task_started", self._run_id, run.path, run.started_at))
         if task.mode == "compound":
             if task.timeout:
                 self._execution.arm(run, task.timeout)
@@ -253,7 +254,7 @@ class TaskGraphRunner:
             run.outputs = run.task.to_outputs(result)
             if self._journal is not None:
                 run.output, run.blobs = encode(run.outputs, where=f"task '{run.path}'")
-            if hasattr(run.task, "inactive_ports"):
+            if run.task.switches_ports:
                 run.switch_off(cast("ConditionalTask", run.task), run.outputs)
         except WorkglowError as error:
             self.fail(run, error)
@@ -274,7 +275,7 @@ class TaskGraphRunner:
         else:
             self.task_runs.append(run)
         if self._listeners:
-            self.emit(kind, run.path, run.outputs)
+            self._tell(Event(kind, self._run_id, run.path, run.finished_at, run.outputs))
         self.schedule.resolve(run)
         if self.schedule.closed or self.schedule.settled:
             self.after_resolve()
@@ -466,6 +467,8 @@ class TaskGraphRunner:
     def emit(self, kind: EventKind, path: str, data: object = None) -> None:
         """Tell the listeners.  One that raises stops the run: a listener's error is not the task's."""
         if self._listeners:
-            event = Event(kind, self.environment.run_id, path, self._now(), data)
-            for listener in self._listeners:
-                listener(event)
+            self._tell(Event(kind, self._run_id, path, self._now(), data))
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)

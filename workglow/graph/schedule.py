@@ -208,13 +208,12 @@ class Schedule:
         scope = run.scope
         runs = scope.runs
         outgoing = scope.graph.outgoing
-        ready = self.ready
-        fresh = self.fresh
-        run.broken = broken
-        stack = [run]
-        while stack:
-            source = stack.pop()
-            plain = source.status == "completed" and source.inactive is None
+        if broken:
+            run.broken = True
+        plain = run.status == "completed" and run.inactive is None
+        source: TaskRun | None = run
+        cascade: list[TaskRun] | None = None
+        while source is not None:
             for edge in outgoing[source.id]:
                 target = runs[edge.target]
                 target.remaining -= 1
@@ -225,13 +224,16 @@ class Schedule:
                 if target.remaining == 0:
                     scope.open += 1
                     if target.live and not target.broken:
-                        ready.append(target)
-                        fresh.append(target)
+                        self.ready.append(target)
+                        self.fresh.append(target)
                     else:
                         target.status = "aborted" if target.broken else "disabled"
                         self.settled.append(target)
-                        stack.append(target)
+                        cascade = cascade or []
+                        cascade.append(target)
             source.resolved = True
             scope.open -= 1
+            source = cascade.pop() if cascade else None
+            plain = False  # what is settled without running completes nothing
         if scope.open == 0:
             self.closed.append(scope)

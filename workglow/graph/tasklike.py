@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from workglow.tasks import Task, as_task
+from workglow.tasks import Task, TaskFunction, as_task
 
 if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
@@ -33,6 +33,9 @@ def make_task(source: TaskLike, id: str | None, values: Mapping[str, Any]) -> Ta
         unchanged = not values and (id is None or id == source.id)
         return source if unchanged else as_task(source, id=id, **values)
     if callable(source):
+        function: object = source
+        if isinstance(function, TaskFunction) and not values:  # the usual case, and the shortest way
+            return function.task_type(id=id)
         return as_task(source, id=id, **values)
     from workglow.graph.compound import GraphAsTask
     from workglow.graph.graph import TaskGraph

@@ -30,7 +30,6 @@ __all__ = ["Chunk", "split_document"]
 
 _SMALLEST: Final = 16
 _WINDOW: Final = 20_000  # characters split at once: where there are no bounds, the splitter's time grows quadratically
-_PER_TOKEN: Final = 4  # characters; only a first guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,7 @@ def split_document(
     for section, heading in _parts(document):
         head = f"{heading}\n" if heading and count(heading) < size // 2 else ""
         room = size - (count(head) if head else 0)
-        measure = None if count_tokens is None else _bounded(count_tokens, room)
-        splitter = _splitter(document.media_type, room, min(overlap, room // 2), measure)
+        splitter = _splitter(document.media_type, room, min(overlap, room // 2), count_tokens)
         for start, text in _cut(document.text, section, splitter):
             key = hashlib.sha256(text.encode()).hexdigest()[:32]
             seen[key] += 1
@@ -86,11 +84,15 @@ def split_document(
 
 def _parts(document: Document) -> Iterator[tuple[Section, str]]:
     """What chunks must not reach over, each with its heading path.  A sentence does reach over the end of a page."""
-    sections = [section for section in document.sections if section.kind == "heading"]
-    if not sections:
-        yield Section("", 0, len(document.text)), ""
-    for section in sections:
-        yield section, section.place
+    at = 0
+    for section in document.sections:
+        if section.kind == "heading":
+            if at < section.start:
+                yield Section("", at, section.start), ""
+            yield section, section.place
+            at = section.end
+    if at < len(document.text):
+        yield Section("", at, len(document.text)), ""
 
 
 def _pages(document: Document, start: int, end: int) -> str:
@@ -101,22 +103,10 @@ def _pages(document: Document, start: int, end: int) -> str:
 
 
 def _splitter(
-    media_type: str, room: int, overlap: int, measure: Callable[[str], int] | None
+    media_type: str, room: int, overlap: int, count_tokens: Callable[[str], int] | None
 ) -> TextSplitter | MarkdownSplitter:
     kind = MarkdownSplitter if media_type == "text/markdown" else TextSplitter
-    return kind(room, overlap) if measure is None else kind.from_callback(measure, room, overlap)
-
-
-def _bounded(count_tokens: Callable[[str], int], room: int) -> Callable[[str], int]:
-    """Count no further than it takes to know that a text is too long: the splitter asks about very long ones."""
-
-    def measure(text: str) -> int:
-        reach = room * _PER_TOKEN
-        while (tokens := count_tokens(text[:reach])) <= room and reach < len(text):
-            reach *= 2
-        return tokens
-
-    return measure
+    return kind(room, overlap) if count_tokens is None else kind.from_callback(count_tokens, room, overlap)
 
 
 def _cut(text: str, section: Section, splitter: TextSplitter | MarkdownSplitter) -> Iterator[tuple[int, str]]:

@@ -27,7 +27,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text with a name.  `sections` are in order and do not overlap; without any, the text is one piece.
+    """A text with a name.  `sections` are in order and do not overlap; what is in none of them is text all the same.
 
     `name` tells documents of one knowledge base apart: a document of the same name takes the place of the earlier one.
     Raises DocumentError for a text that no file could hold, and for sections that do not lie in the text.
@@ -62,8 +62,8 @@ def _refuse_half_characters(name: str, text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise DocumentError(
-            f"{name!r} holds half a character (a lone surrogate) at {error.start}, which no file can hold.  Mend it "
-            "with text.encode('utf-8', 'replace').decode()."
+            f"{name!r} holds half a character (a lone surrogate) at {error.start}, which no file can hold.  Rename "
+            "the document, or mend its text with text.encode('utf-8', 'replace').decode()."
         ) from None
     if "\0" in text:
         raise DocumentError(f"{name!r} holds a NUL character at {text.index(chr(0))}, so it is not a text.")

@@ -72,7 +72,7 @@ class KnowledgeBase:
     `model` may be a model or its name; None takes the one that the base was made with, for a new base
     'local:wordllama'.  Chunks have at most `chunk_size` of the model's tokens, of which `overlap` repeat.
 
-    Its methods block while files are read and models work, and are for one thread, as the file's connections are.
+    Its methods block while files are read and models work; in an event loop, call them with asyncio.to_thread.
     Raises KnowledgeError when the base holds vectors of another model.
     """
 
@@ -99,27 +99,20 @@ class KnowledgeBase:
         return f"KnowledgeBase({self.name!r}, model={self.model.name!r})"
 
     def __len__(self) -> int:
-        """The number of chunks."""
+        """Count the chunks."""
         return self._repository.count_chunks(self.name)
 
-    def add(
-        self,
-        source: str | os.PathLike[str] | Document,
-        *,
-        name: str | None = None,
-        media_type: str | None = None,
-        encoding: str | None = None,
-        max_bytes: int = LARGEST,
-    ) -> Added:
+    def __bool__(self) -> bool:
+        return True  # an empty base is still a base, so `base or …` does what it says
+
+    def add(self, source: str | os.PathLike[str] | Document) -> Added:
         """Add a file or a document, in place of an earlier one of the same name.
 
-        What has not changed is neither embedded nor written again.  The options are those of `load_document`, whose
-        errors are raised here; a document that cannot be stored leaves its earlier version as it was.
+        What has not changed is neither embedded nor written again.  A file is read by `load_document`: call that
+        yourself to give its encoding or another name.  Its errors are raised here; a document that cannot be read or
+        stored leaves its earlier version as it was.
         """
-        if isinstance(source, Document):
-            document = source
-        else:
-            document = load_document(source, name=name, media_type=media_type, encoding=encoding, max_bytes=max_bytes)
+        document = source if isinstance(source, Document) else load_document(source)
         chunks = self.split(document)
         record = describe(document, chunks)
         stored = self._repository.document(self.name, document.name)
@@ -184,7 +177,7 @@ class KnowledgeBase:
 
     def _tried(self, path: str, max_bytes: int) -> Added:
         try:
-            return self.add(path, max_bytes=max_bytes)
+            return self.add(load_document(path, max_bytes=max_bytes))
         except KnowledgeError as error:
             return Added(path, "failed", reason=str(error))
 

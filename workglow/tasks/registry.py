@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from workglow.errors import TaskConfigurationError, UnknownTaskTypeError
@@ -14,11 +15,26 @@ if TYPE_CHECKING:
 __all__ = ["TaskRegistry", "task_registry"]
 
 
-class TaskRegistry:
-    """Task classes by type name.  Only what is registered can be loaded from data."""
+_SHIPPED = {
+    "DebugLogTask": "workglow.library",
+    "LoadDocumentTask": "workglow.knowledge.tasks",
+    "SearchKnowledgeTask": "workglow.knowledge.tasks",
+    "SplitDocumentTask": "workglow.knowledge.tasks",
+    "StoreDocumentTask": "workglow.knowledge.tasks",
+    "TextEmbeddingTask": "workglow.knowledge.tasks",
+}
+"""Types that come with workglow, and the module that registers each when somebody first asks for one."""
 
-    def __init__(self, types: Iterable[type[Task]] = ()) -> None:
+
+class TaskRegistry:
+    """Task classes by type name.  Only what is registered can be loaded from data.
+
+    `shipped` names modules of workglow itself that register the types of these names when they are first wanted.
+    """
+
+    def __init__(self, types: Iterable[type[Task]] = (), *, shipped: Mapping[str, str] | None = None) -> None:
         self._types: dict[str, type[Task]] = {}
+        self._shipped = dict(shipped or {})
         for task_type in types:
             self.register(task_type)
 
@@ -39,11 +55,14 @@ class TaskRegistry:
 
     def unregister(self, name: str) -> bool:
         """Forget a type; False when it was not registered."""
-        return self._types.pop(name, None) is not None
+        return (self._types.pop(name, None) or self._shipped.pop(name, None)) is not None
 
     def get(self, name: str) -> type[Task]:
         """Return the class of that type name; UnknownTaskTypeError names the nearest ones when there is none."""
         task_type = self._types.get(name)
+        if task_type is None and name in self._shipped:
+            import_module(self._shipped[name])
+            task_type = self._types.get(name)
         if task_type is not None:
             return task_type
         near = difflib.get_close_matches(name, self._types, 3)
@@ -54,20 +73,20 @@ class TaskRegistry:
 
     def names(self) -> list[str]:
         """Return all type names, sorted."""
-        return sorted(self._types)
+        return sorted({*self._types, *self._shipped})
 
     def copy(self) -> TaskRegistry:
         """Return a registry with the same types that can be changed on its own."""
-        return TaskRegistry(self._types.values())
+        return TaskRegistry(self._types.values(), shipped=self._shipped)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._types
+        return name in self._types or name in self._shipped
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
     def __len__(self) -> int:
-        return len(self._types)
+        return len(self.names())
 
 
 def _same_place(known: type[Task], new: type[Task]) -> bool:
@@ -81,5 +100,5 @@ def _place(task_type: type[Task]) -> str:
     return f"{task_type.__module__}.{task_type.__qualname__}"
 
 
-task_registry = TaskRegistry()
+task_registry = TaskRegistry(shipped=_SHIPPED)
 """Where `@task` registers; a project may use another one."""

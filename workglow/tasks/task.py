@@ -44,6 +44,7 @@ class Task(Definition):
     inline: ClassVar[bool] = False
     on_interrupt: ClassVar[str] = "retry"
     entitlements: ClassVar[tuple[str, ...]] = ()
+    switches_ports: ClassVar[bool] = False  # has a method `inactive_ports`, as ConditionalTask does
     Input: ClassVar[type[BaseModel] | None] = None
     Output: ClassVar[type[BaseModel] | None] = None
 

@@ -11,7 +11,8 @@ to the index, in the same transaction.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, cast
+import threading
+from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
@@ -97,17 +98,16 @@ class SqliteKnowledge:
 
     def __init__(self, file: File) -> None:
         self._file = file
+        self._reading = threading.Lock()
         self._measuring: apsw.Connection | None = None
 
     def bases(self) -> list[BaseRecord]:
-        rows = self._file.reader.execute("SELECT name, model, dimensions, created_at FROM knowledge_base ORDER BY name")
-        return [BaseRecord(*row) for row in rows.fetchall()]
+        rows = self._rows("SELECT name, model, dimensions, created_at FROM knowledge_base ORDER BY name")
+        return [BaseRecord(*row) for row in rows]
 
     def base(self, name: str) -> BaseRecord | None:
-        row = self._file.reader.execute(
-            "SELECT name, model, dimensions, created_at FROM knowledge_base WHERE name = ?", (name,)
-        ).fetchone()
-        return None if row is None else BaseRecord(*row)
+        rows = self._rows("SELECT name, model, dimensions, created_at FROM knowledge_base WHERE name = ?", (name,))
+        return BaseRecord(*rows[0]) if rows else None
 
     def ensure_base(self, name: str, model: str, dimensions: int) -> BaseRecord:
         known = self.base(name)
@@ -137,15 +137,14 @@ class SqliteKnowledge:
         return True
 
     def documents(self, base: str) -> list[StoredDocument]:
-        rows = self._file.reader.execute(f"{_SELECT_DOCUMENTS} ORDER BY document.name", (base,))
-        return [_stored(row) for row in rows.fetchall()]
+        return [_stored(row) for row in self._rows(f"{_SELECT_DOCUMENTS} ORDER BY document.name", (base,))]
 
     def document(self, base: str, name: str) -> StoredDocument | None:
-        row = self._file.reader.execute(f"{_SELECT_DOCUMENTS} AND document.name = ?", (base, name)).fetchone()
-        return None if row is None else _stored(row)
+        rows = self._rows(f"{_SELECT_DOCUMENTS} AND document.name = ?", (base, name))
+        return _stored(rows[0]) if rows else None
 
     def chunks(self, base: str, name: str) -> list[tuple[ChunkRecord, NDArray[np.float32]]]:
-        rows = self._file.reader.execute(
+        rows = self._rows(
             """
             SELECT key, place, start_at, end_at, text, vector
               FROM chunk
@@ -155,10 +154,10 @@ class SqliteKnowledge:
              ORDER BY position
             """,
             (base, name),
-        ).fetchall()
+        )
         import numpy as np
 
-        return [(ChunkRecord(*row[:-1]), np.frombuffer(cast("bytes", row[-1]), "<f4")) for row in rows]
+        return [(ChunkRecord(*row[:-1]), np.frombuffer(row[-1], "<f4")) for row in rows]
 
     def upsert_document(
         self, base: BaseRecord, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: NDArray[np.float32]
@@ -204,7 +203,7 @@ class SqliteKnowledge:
         return True
 
     def count_chunks(self, base: str) -> int:
-        return self._file.reader.execute(
+        rows = self._rows(
             """
             SELECT count(*)
               FROM chunk
@@ -213,7 +212,8 @@ class SqliteKnowledge:
              WHERE knowledge_base.name = ?
             """,
             (base,),
-        ).get
+        )
+        return rows[0][0]
 
     def search(self, base: str, vector: NDArray[np.float32], words: Sequence[str], *, depth: int) -> list[FoundChunk]:
         sought = {
@@ -223,13 +223,18 @@ class SqliteKnowledge:
             "depth": depth,
         }
         try:
-            rows = self._measuring_reader().execute(_SEARCH, sought).fetchall()
+            with self._reading:
+                rows = self._measuring_reader().execute(_SEARCH, sought).fetchall()
         except apsw.SQLError as error:  # the statement never changes, so it is the vectors that sqlite-vec cannot read
             raise CorruptValueError(
                 f"The knowledge base {base!r} cannot be searched: {error}  Either the query has not the length of its "
                 f"vectors, or a stored one is damaged: run `workglow doctor {self._file.path}`."
             ) from error
         return [FoundChunk(row[0], row[1], ChunkRecord(*row[2:7]), row[7], row[8]) for row in rows]
+
+    def _rows(self, statement: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._reading:  # apsw refuses a connection that another thread is using, rather than wait for it
+            return self._file.reader.execute(statement, values).fetchall()
 
     def _measuring_reader(self) -> apsw.Connection:
         """Return the reader with sqlite-vec's functions.  No SQL can load an extension, before or after."""

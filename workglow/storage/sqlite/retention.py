@@ -131,8 +131,9 @@ def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
         for (text,) in db.execute(_TEXTS):
             yield from _REFERENCE.findall(text)
         return
-    for run_id, text in db.execute("SELECT run_id, output FROM task_run WHERE output LIKE '%\"$value\"%'"):
-        if run_id not in exclude:
+    kept = "SELECT run_id, cache_key IS NOT NULL, output FROM task_run WHERE output LIKE '%\"$value\"%'"
+    for run_id, cached, text in db.execute(kept):
+        if cached or run_id not in exclude:
             yield from _REFERENCE.findall(text)
     for run_id, input, output in db.execute("SELECT id, input, coalesce(output, '') FROM run"):
         if run_id not in exclude:

@@ -120,7 +120,7 @@ class SqliteRuns:
             current = _record(db.execute(_COLUMNS + " WHERE run.id = ?", (run.row_id,)).fetchone() or ())
             if current.finished_at is not None:
                 raise RunStateError(f"Run {current.uid} is already {current.status}; fork it to run it again.")
-            if current.session_id is not None and current.session_id not in self._file.dead_sessions(db):
+            if current.session_id is not None and not self._file.end_dead_session(db, current.session_id):
                 raise RunStateError(self._owned(db, current))
             current.epoch += 1
             current.session_id = self._session_id
