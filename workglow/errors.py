@@ -1,47 +1,47 @@
 """Every error that workglow raises on purpose.  The text says what happened and what to do next.
 
-    WorkglowError
-    ├── GraphError                     the graph itself is wrong
-    │   ├── CycleError
-    │   ├── DuplicateTaskError
-    │   ├── DuplicateDataflowError
-    │   ├── UnknownTaskError           a task id that is not in the graph
-    │   ├── UnknownPortError
-    │   ├── IncompatiblePortsError
-    │   ├── AutoConnectError
-    │   └── GraphFormatError           JSON that is not a graph
-    ├── TaskConfigurationError
-    │   ├── UnknownTaskTypeError       a type name that no registry knows
-    │   └── TaskSerializationError
-    ├── InvalidValueError              a value does not fit where it was given
-    │   ├── PortError                  one port refused a value; a task turns it into the next two
-    │   ├── TaskInputError
-    │   ├── TaskOutputError
-    │   ├── UnstorableValueError
-    │   └── CorruptValueError          what the file holds is not what was stored
-    ├── TaskFailedError
-    │   ├── TaskAbortedError
-    │   │   └── TaskTimeoutError
-    │   │       └── GraphTimeoutError
-    │   └── MaxIterationsError
-    ├── RunError
-    │   ├── UnknownRunError
-    │   ├── RunStateError              that cannot be done to a run in this state
-    │   ├── CodeChangedError
-    │   ├── InterruptedTaskError       a side effect whose outcome nobody knows
-    │   └── LeaseLostError             another process took the run over
-    ├── FileError
-    │   ├── NotAProjectError
-    │   ├── NewerFileError
-    │   ├── HalfCopyError
-    │   ├── FileLockedError
-    │   ├── FileFullError
-    │   ├── FileReadOnlyError
-    │   └── FileCorruptError
-    ├── KnowledgeError
-    │   ├── DocumentError
-    │   └── UnknownModelError
-    └── MissingExtraError              an optional library is not installed
+WorkglowError
+├── GraphError                     the graph itself is wrong
+│   ├── CycleError
+│   ├── DuplicateTaskError
+│   ├── DuplicateDataflowError
+│   ├── UnknownTaskError           a task id that is not in the graph
+│   ├── UnknownPortError
+│   ├── IncompatiblePortsError
+│   ├── AutoConnectError
+│   └── GraphFormatError           JSON that is not a graph
+├── TaskConfigurationError
+│   ├── UnknownTaskTypeError       a type name that no registry knows
+│   └── TaskSerializationError
+├── InvalidValueError              a value does not fit where it was given
+│   ├── PortError                  one port refused a value; a task turns it into the next two
+│   ├── TaskInputError
+│   ├── TaskOutputError
+│   ├── UnstorableValueError
+│   └── CorruptValueError          what the file holds is not what was stored
+├── TaskFailedError
+│   ├── TaskAbortedError
+│   │   └── TaskTimeoutError
+│   │       └── GraphTimeoutError
+│   └── MaxIterationsError
+├── RunError
+│   ├── UnknownRunError
+│   ├── RunStateError              that cannot be done to a run in this state
+│   ├── CodeChangedError
+│   ├── InterruptedTaskError       a side effect whose outcome nobody knows
+│   └── LeaseLostError             another process took the run over
+├── FileError
+│   ├── NotAProjectError
+│   ├── NewerFileError
+│   ├── HalfCopyError
+│   ├── FileLockedError
+│   ├── FileFullError
+│   ├── FileReadOnlyError
+│   └── FileCorruptError
+├── KnowledgeError
+│   ├── DocumentError
+│   └── UnknownModelError
+└── MissingExtraError              an optional library is not installed
 """
 
 from __future__ import annotations

@@ -243,9 +243,7 @@ class Project:
 
     def rerun_failed_sync(self, run: str, *, on_event: Listener | None = None) -> Run:
         """`rerun_failed`, blocking."""
-        return run_blocking(
-            lambda: self._engine.rerun_failed(run, listeners=_listeners(None, on_event), alone=True)
-        )
+        return run_blocking(lambda: self._engine.rerun_failed(run, listeners=_listeners(None, on_event), alone=True))
 
     # ------------------------------------------------------------------ looking
 

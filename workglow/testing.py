@@ -14,7 +14,7 @@ from workglow.ai.resolve import EMBEDDING_PROVIDERS
 from workglow.errors import KnowledgeError, TaskConfigurationError, UnknownModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from workglow.ai.provider import EmbeddingModel, Purpose, Vectors
     from workglow.storage.records import TaskRow
@@ -128,7 +128,7 @@ def install_crash_points(point: str | None = None) -> None:
 
         return wait()
 
-    SqliteJournal._write = crashing_write  # pyright: ignore[reportPrivateUsage]
+    SqliteJournal._write = crashing_write  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     SqliteJournal.commit = crashing_commit
 
 
@@ -201,7 +201,7 @@ class _ScriptedModel:
 
 
 @contextmanager
-def forbid_model_calls() -> Iterator[None]:
+def forbid_model_calls() -> Generator[None]:
     """Refuse every model but scripted ones, so that a test suite cannot reach a real one by accident."""
     before = dict(EMBEDDING_PROVIDERS)
     for prefix in before:

@@ -33,7 +33,9 @@ def main() -> None:
         parser.error(f"there is no {', '.join(unknown)}; choose from {', '.join(WORKS)}")
     found = []
     if not arguments.json:
-        print(f"{'work':5} {'case':28} {'ours':>10} {'unit':10} {'against':24} {'theirs':>10} {'ratio':>7} {'target':>7}")
+        print(
+            f"{'work':5} {'case':28} {'ours':>10} {'unit':10} {'against':24} {'theirs':>10} {'ratio':>7} {'target':>7}"
+        )
     for work in arguments.works or WORKS:
         for row in WORKS[work](arguments.peers):
             found.append(row.to_json())

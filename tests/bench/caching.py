@@ -83,8 +83,19 @@ def rows(peers: bool) -> Iterator[Row]:
         scope = Scope(graph, {})
         numbers = letters.sample(range(SMALL), HITS)
         wanted = [keys[number] for number in numbers]
-        yield compare("W4", "hit 1 KB by key", find(wanted), "bare read", read(wanted), target=1.3, each=HITS, unit="µs")
-        yield compare("W4", "hit 1 KB by inputs", fingerprint_and_find, "bare read", read(wanted), target=2.5, each=HITS, unit="µs")
+        yield compare(
+            "W4", "hit 1 KB by key", find(wanted), "bare read", read(wanted), target=1.3, each=HITS, unit="µs"
+        )
+        yield compare(
+            "W4",
+            "hit 1 KB by inputs",
+            fingerprint_and_find,
+            "bare read",
+            read(wanted),
+            target=2.5,
+            each=HITS,
+            unit="µs",
+        )
         yield compare("W4", "hit 1 MB by key", find(large), "bare read", read(large), target=1.2, each=LARGE, unit="µs")
         bare.close()
         file.close()

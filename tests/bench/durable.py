@@ -98,17 +98,51 @@ def rows(peers: bool) -> Iterator[Row]:
                 return lambda: project.run_sync(graph, {"value": 0})
 
             line, fan = chain(SIZE), fan_out(SIZE)
-            yield compare("W2", "chain, process", ours(process, line), "fused limit", fused(normal), target=2.5, each=SIZE)
-            yield compare("W2", "fan-out, process", ours(process, fan), "group commit of 64", grouped(normal), target=2.5, each=SIZE)
-            yield compare("W2", "chain, auto", ours(auto, line), "ours, process", ours(process, line), target=1.3, each=SIZE)
-            yield compare("W2", "fan-out, auto", ours(auto, fan), "ours, process", ours(process, fan), target=1.3, each=SIZE)
-            yield compare("W2", "chain, power", ours(power, line), "fused limit, FULL", fused(full), target=1.3, each=SIZE, rounds=5)
+            yield compare(
+                "W2", "chain, process", ours(process, line), "fused limit", fused(normal), target=2.5, each=SIZE
+            )
+            yield compare(
+                "W2",
+                "fan-out, process",
+                ours(process, fan),
+                "group commit of 64",
+                grouped(normal),
+                target=2.5,
+                each=SIZE,
+            )
+            yield compare(
+                "W2", "chain, auto", ours(auto, line), "ours, process", ours(process, line), target=1.3, each=SIZE
+            )
+            yield compare(
+                "W2", "fan-out, auto", ours(auto, fan), "ours, process", ours(process, fan), target=1.3, each=SIZE
+            )
+            yield compare(
+                "W2",
+                "chain, power",
+                ours(power, line),
+                "fused limit, FULL",
+                fused(full),
+                target=1.3,
+                each=SIZE,
+                rounds=5,
+            )
             if peers:
                 from peers import dbos_chain, langgraph_chain
 
                 mine = ours(process, line)
-                yield compare("W2", "chain, process", mine, "DBOS", dbos_chain(folder, SIZE), target=1 / 30, each=SIZE, rounds=3)
-                yield compare("W2", "chain, process", mine, "LangGraph SqliteSaver", langgraph_chain(folder, SIZE), target=1 / 12, each=SIZE, rounds=3)
+                yield compare(
+                    "W2", "chain, process", mine, "DBOS", dbos_chain(folder, SIZE), target=1 / 30, each=SIZE, rounds=3
+                )
+                yield compare(
+                    "W2",
+                    "chain, process",
+                    mine,
+                    "LangGraph SqliteSaver",
+                    langgraph_chain(folder, SIZE),
+                    target=1 / 12,
+                    each=SIZE,
+                    rounds=3,
+                )
         normal.close()
         full.close()
         yield from sizes(folder)

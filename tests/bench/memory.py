@@ -69,11 +69,13 @@ def rows(peers: bool) -> Iterator[Row]:
         graph = to_graph(edges) if single is None else to_graph(edges, single)
         return lambda: loop.run_until_complete(run_in_memory(graph, {"value": 0}, on_event=hook))
 
-    shapes = {"chain": chain(SIZE), "fan-out": fan_out(SIZE), "32×32 grid": grid(32)}
+    shapes = {"chain": chain(SIZE), "fan-out": fan_out(SIZE), "grid of 32 by 32": grid(32)}
     for name, edges in shapes.items():
         yield compare("W1", name, ours(edges), "bare ready queue", bare_queue(edges), target=4, each=len(edges))
     edges = chain(SIZE)
-    yield compare("W1", "chain, inline", ours(edges, inline_one), "bare ready queue", bare_queue(edges), target=4, each=SIZE)
+    yield compare(
+        "W1", "chain, inline", ours(edges, inline_one), "bare ready queue", bare_queue(edges), target=4, each=SIZE
+    )
     if peers:
         from peers import hamilton
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -42,10 +43,8 @@ def counted(value: int) -> int:
 def half_done(path: Path, edges: Edges, finished: int) -> str:
     with wg.open(path, durability="process") as project:
         Moment.left = finished
-        try:
+        with contextlib.suppress(Stop):
             project.run_sync(to_graph(edges, counted), {"value": 0})
-        except Stop:
-            pass
         return project.runs()[-1].id
 
 

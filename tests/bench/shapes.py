@@ -35,9 +35,7 @@ def fan_out(size: int) -> Edges:
 
 
 def grid(side: int) -> Edges:
-    return [
-        [number - side] * (number >= side) + [number - 1] * (number % side > 0) for number in range(side * side)
-    ]
+    return [[number - side] * (number >= side) + [number - 1] * (number % side > 0) for number in range(side * side)]
 
 
 def to_graph(edges: Edges, single: object = add_one) -> TaskGraph:

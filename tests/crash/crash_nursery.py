@@ -40,7 +40,7 @@ class Nursery:
         self.ledger = Path()
 
     def fork(self, project: Path, *, point: str = "", ahead: int = 0, broken: str = "", sleepy: int = -1) -> int:
-        """Start a driver, perhaps with a crash point, a clock `ahead` by seconds, a `broken` guard, or a stop in a task."""
+        """Start a driver, perhaps with a crash point, a clock `ahead`, a `broken` guard, or a stop in a task."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{project}\t{self.ledger}\t{point}\t{ahead}\t{broken}\t{sleepy}\n")

@@ -190,7 +190,7 @@ def break_on_purpose(what: str) -> None:
 
 def serve() -> None:
     """Fork a driver for each line that comes in: a process that has imported everything starts in milliseconds."""
-    global LEDGER, SLEEPY
+    global LEDGER, SLEEPY  # noqa: PLW0603  # the task bodies of a forked driver read them
     build(), build_small()
     for line in sys.stdin:
         path, LEDGER, point, seconds, broken, sleepy = line.rstrip("\n").split("\t")

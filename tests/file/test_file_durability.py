@@ -16,6 +16,7 @@ from workglow.errors import FileError
 from workglow.file import Durability, File, doctor
 from workglow.file.marker import read_marker
 from workglow.file.migrations import migrations
+from workglow.file.presence import _move_log
 from workglow.file.upkeep import Upkeep
 from workglow.testing import FakeClock
 
@@ -227,6 +228,30 @@ def test_the_background_syncs_once_for_many_commits_and_not_without_one(path: Pa
 
 
 @pytest.mark.usefixtures("still")
+def test_a_commit_while_the_thread_looks_is_not_forgotten(path: Path, clock: FakeClock) -> None:
+    class Late(Upkeep):
+        """Somebody commits just after the thread has looked whether anybody did."""
+
+        committed = False
+
+        @property
+        def active(self) -> bool:
+            seen, self.committed = self.committed, True
+            return seen
+
+        @active.setter
+        def active(self, value: bool) -> None:
+            self.committed = value
+
+    with File.open(path, clock=clock) as file:
+        assert file.session is not None
+        upkeep = Late(file._gate, file._plain, clock, file.session, sync=True)  # type: ignore[arg-type]
+        upkeep.tick()
+        assert upkeep.committed
+        upkeep.stop()
+
+
+@pytest.mark.usefixtures("still")
 def test_a_disk_that_cannot_sync_is_told_at_the_next_barrier(path: Path, clock: FakeClock, add: Add) -> None:
     def broken(descriptor: int) -> None:
         raise OSError(5, "Input/output error")
@@ -336,14 +361,42 @@ def test_a_full_disk_only_puts_the_checkpoint_off(path: Path, disk: Any, add: Ad
 
 
 @pytest.mark.usefixtures("still")
-def test_writers_that_leave_no_gap_are_held_up_once_the_log_is_four_times_too_large(path: Path, add: Add) -> None:
+def test_writers_that_leave_no_gap_are_held_up_once_the_log_is_four_times_too_large(
+    path: Path, disk: Any, add: Add
+) -> None:
     """A writer that commits during every checkpoint would let the log grow for ever."""
+    with File.open(path, vfs=disk.name) as file:
+        upkeep = upkeep_of(file)
+
+        def commit_meanwhile(operation: str, name: str) -> None:
+            if operation == "write" and name == str(path) and not file.db.in_transaction:
+                disk.fail = lambda operation, name: None
+                add(file)
+
+        def attempt(size: int) -> tuple[bool, int]:
+            add(file, "x" * size)
+            disk.fail = commit_meanwhile
+            done = upkeep.checkpoint()
+            disk.fail = lambda operation, name: None
+            add(file)
+            assert upkeep._db is not None
+            return done, upkeep._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0]
+
+        done, pages = attempt(6_000_000)
+        assert not done
+        assert pages > 1400
+        done, pages = attempt(18_000_000)
+        assert done
+        assert pages < 20
+
+
+@pytest.mark.usefixtures("still")
+def test_a_log_that_a_writer_began_anew_was_moved(path: Path, add: Add) -> None:
     with File.open(path) as file:
         upkeep = upkeep_of(file)
-        held_up: list[bool] = []
 
         class Crowded:
-            """A connection during whose checkpoints somebody always commits, when that is possible."""
+            """A connection after whose checkpoints somebody commits at once."""
 
             def __init__(self, db: apsw.Connection) -> None:
                 self.db = db
@@ -351,9 +404,7 @@ def test_writers_that_leave_no_gap_are_held_up_once_the_log_is_four_times_too_la
             def wal_checkpoint(self, *, mode: int) -> tuple[int, int]:
                 result = self.db.wal_checkpoint(mode=mode)
                 if mode == apsw.SQLITE_CHECKPOINT_PASSIVE:
-                    held_up.append(file.db.in_transaction)
-                    if not file.db.in_transaction:
-                        add(file)
+                    add(file)
                 return result
 
             def close(self) -> None:
@@ -363,13 +414,10 @@ def test_writers_that_leave_no_gap_are_held_up_once_the_log_is_four_times_too_la
         assert upkeep.checkpoint()
         upkeep._db = Crowded(upkeep._db)  # type: ignore[assignment, arg-type]
         add(file, "x" * 6_000_000)
-        assert not upkeep.checkpoint()
-        assert held_up == [False]
-        add(file, "x" * 18_000_000)
         assert upkeep.checkpoint()
-        assert held_up == [False, False, True]
-        add(file)
-        assert upkeep._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0] < 20
+        marker = read_marker(file.db)
+        assert marker is not None
+        assert marker.sealed == marker.cycle
 
 
 @pytest.mark.usefixtures("still")
@@ -396,3 +444,19 @@ def test_a_checkpoint_of_another_process_is_left_alone(path: Path, add: Add) -> 
         upkeep._db = Taken(upkeep._db)  # type: ignore[assignment, arg-type]
         add(file, "x" * 80_000_000)
         assert not upkeep.checkpoint()
+
+
+def test_opening_waits_for_the_checkpoint_of_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[object] = [apsw.BusyError("injected"), apsw.BusyError("injected"), (7, 7), (7, 7)]
+    pauses: list[float] = []
+
+    class Shared:
+        def wal_checkpoint(self, *, mode: int) -> object:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    monkeypatch.setattr("workglow.file.presence.time.sleep", pauses.append)
+    assert _move_log(Shared())  # type: ignore[arg-type]
+    assert len(pauses) == 2

@@ -49,7 +49,9 @@ def test_sql_is_only_in_storage_and_file() -> None:
         for path in MODULES
         if path.relative_to(ROOT / "workglow").parts[0] not in homes
         for node in ast.walk(parse(path))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and SQL.search(node.value)
         and not _is_docstring(node, path)
     ]
     assert strays == []

@@ -249,6 +249,9 @@ def test_a_document_refuses_what_no_file_could_hold() -> None:
         Document("", "text")
     with pytest.raises(DocumentError, match="half a character"):
         Document("x", "a\ud800")
+    for metadata in ({"a": object()}, {"a": float("nan")}):
+        with pytest.raises(DocumentError, match="'x': its metadata cannot be written as JSON"):
+            Document("x", "a", metadata=metadata)
     with pytest.raises(DocumentError, match="NUL"):
         Document("x", "a\0")
     with pytest.raises(DocumentError, match="'B' from 1 to 3 overlaps"):

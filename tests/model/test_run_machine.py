@@ -66,7 +66,9 @@ class Model:
             return "completed"
         if number in self.failed:
             return "failed"
-        incoming = [(s, False) for s, t in self.edges if t == number] + [(s, True) for s, t in self.handlers if t == number]
+        incoming = [(s, False) for s, t in self.edges if t == number] + [
+            (s, True) for s, t in self.handlers if t == number
+        ]
         fates = [(self.fate(source), routed) for source, routed in incoming]
         if any(fate in ("waiting", "enabled") for fate, _ in fates):
             return "waiting"

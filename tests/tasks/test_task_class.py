@@ -177,7 +177,7 @@ def test_configuration_is_checked_when_the_task_is_made() -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("timeout", 0), ("timeout", "5"), ("timeout", True), ("timeout", float("nan")), ("timeout", float("inf")),
+        ("timeout", -1), ("timeout", "5"), ("timeout", True), ("timeout", float("nan")), ("timeout", float("inf")),
         ("retry", 3), ("cache", "yes"), ("title", 1), ("extras", [1]), ("defaults", [1]), ("id", 7),
     ],
 )  # fmt: skip

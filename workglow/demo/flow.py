@@ -21,7 +21,7 @@ _CONCURRENCY = 2
 """Documents in work at a time: reading, cutting and embedding keep one core busy, so more would only wait."""
 
 
-@task(output="paths", cache=False)
+@task(name="demo_documents", output="paths", cache=False)
 def documents(sources: list[str], most: int) -> list[str]:
     """List the documents in folders and files, `most` of them at most."""
     found: list[str] = []
@@ -34,26 +34,26 @@ def documents(sources: list[str], most: int) -> list[str]:
     return found[:most]
 
 
-@task(output="document", cache=False)
+@task(name="demo_load", output="document", cache=False)
 def load(path: str, sources: list[str]) -> Document:
     """Read a document; its name is its path below the folder."""
     folder = next((source for source in sources if path.startswith(os.path.join(source, ""))), os.path.dirname(path))
     return load_document(path, name=os.path.relpath(path, folder))
 
 
-@task(output="chunks")
+@task(name="demo_split", output="chunks")
 def split(document: Document, context: TaskContext) -> list[Chunk]:
     """Cut a document into passages that a person can read and the model can embed."""
     return _base(context).split(document)
 
 
-@task(output="vectors")
+@task(name="demo_embed", output="vectors")
 def embed(chunks: list[Chunk], context: TaskContext) -> np.ndarray:
     """Turn each passage into a vector, with a model in this process."""
     return embed_sync(_base(context).model, [chunk.embedded for chunk in chunks])
 
 
-@task(output="stored", side_effects=True)
+@task(name="demo_store", output="stored", side_effects=True)
 def store(document: Document, chunks: list[Chunk], vectors: np.ndarray, context: TaskContext) -> str:
     """Put a document with its passages and vectors into the project file."""
     return _base(context).store(document, chunks, vectors).name
@@ -68,15 +68,15 @@ def _base(context: TaskContext) -> Any:
 def ingestion() -> TaskGraph:
     """Return the graph: its inputs are `sources`, files and folders, and `most`, how many documents to take."""
     body = TaskGraph()
-    for step in (load, split, embed, store):
-        body.add_task(step)
+    for name, step in {"load": load, "split": split, "embed": embed, "store": store}.items():
+        body.add_task(step, id=name)
     body.add_dataflow("load", "document", "split", "document")
     body.add_dataflow("load", "document", "store", "document")
     body.add_dataflow("split", "chunks", "embed", "chunks")
     body.add_dataflow("split", "chunks", "store", "chunks")
     body.add_dataflow("embed", "vectors", "store", "vectors")
     graph = TaskGraph()
-    graph.add_task(documents)
+    graph.add_task(documents, id="documents")
     each = MapTask(
         body, id="each", max_iterations="unbounded", iterate=("path",), broadcast=("sources",), concurrency=_CONCURRENCY
     )

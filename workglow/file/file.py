@@ -72,7 +72,8 @@ class File:
         self._wakeup = Wakeup(self._version, clock)
         self._upkeep: Upkeep | None = None
         self._session: Session | None = None
-        self._reader: apsw.Connection | None = db if self.memory or read_only else None
+        self._own_reader = threading.local()  # apsw refuses two threads in one connection at the same moment
+        self._readers: list[apsw.Connection] = []
         self._guard = threading.Lock()
         self._closed = False
         self._noticed = 0  # the last `data_version` of the write connection: commits of its own do not change it
@@ -119,14 +120,18 @@ class File:
 
     @property
     def reader(self) -> apsw.Connection:
-        """A connection that only reads; for `:memory:` the one connection there is."""
-        if self._reader is None:
+        """A connection that only reads, of the calling thread's own; for `:memory:` the one connection there is."""
+        if self.memory or self.read_only:
+            return self.db
+        if self._closed:
+            raise self._closed_error()
+        reader: apsw.Connection | None = getattr(self._own_reader, "connection", None)
+        if reader is None:
             with self._guard:
-                if self._closed:
-                    raise self._closed_error()
-                if self._reader is None:
-                    self._reader = connect(self.path, write=False, busy_timeout=self._busy_timeout, vfs=self._vfs)
-        return self._reader
+                reader = connect(self.path, write=False, busy_timeout=self._busy_timeout, vfs=self._vfs)
+                self._readers.append(reader)
+            self._own_reader.connection = reader
+        return reader
 
     def transaction(self, *, sync: bool = False, wait: bool = True) -> AbstractContextManager[apsw.Connection]:
         """Write: `with file.transaction() as db:` is committed at the end of the block, or undone when it raises.
@@ -210,8 +215,8 @@ class File:
                 self._depart()
         finally:
             self._refuse_writing(self._closed_error)
-            if self._reader is not None and self._reader is not self.db:
-                self._reader.close(True)
+            for reader in self._readers:
+                reader.close(True)
             if self.read_only:
                 close_reader(self.db, self.path)
             else:

@@ -148,8 +148,9 @@ class Upkeep:
             return False
         with self._transaction as db:
             cycle = start_cycle(db)
+        before = logged
         logged, moved = self._move(self._db)
-        if logged != moved:
+        if logged != moved and logged >= before:  # a shorter log is a new one: all of the last one was moved
             self._tried = logged
             return False
         with self._transaction as db:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, cast
 
 from workglow.clock import SystemClock
 from workglow.errors import CodeChangedError, RunStateError, WorkglowError
@@ -48,7 +48,7 @@ class Engine:
 
     repositories: Repositories
     registry: TaskRegistry = task_registry
-    clock: Clock = SystemClock()
+    clock: Clock = field(default_factory=SystemClock)
     project: object = None
 
     def __post_init__(self) -> None:
@@ -125,9 +125,7 @@ class Engine:
             rows = {row.path: row for row in runs.rows(record)}
             again = [path for path in rows if _type_at(graph, path) in changed]
             plan = plan_restart(graph, rows, again)
-            return runs.take_over(
-                record, versions=current, keep=plan.keep, add=plan.add, reason="code_changed_rerun"
-            )
+            return runs.take_over(record, versions=current, keep=plan.keep, add=plan.add, reason="code_changed_rerun")
         raise CodeChangedError(
             f"The code of {', '.join(changed)} has changed since run {record.uid} began.  Resume with "
             "on_change='keep' to let what is finished stand and go on with the new code, or with on_change='rerun' "
@@ -159,7 +157,7 @@ class Engine:
         chosen = options or RunOptions.from_json(record.options)
         if options is None and from_task is not None:
             chosen = replace(chosen, cache="refresh")  # the same inputs again must not give the same outputs unasked
-        return await self._run_again(record, graph, new, again, chosen, listeners, alone)
+        return await self._run_again(record, graph, new, again, options=chosen, listeners=listeners, alone=alone)
 
     async def rerun_failed(
         self, uid: str, *, listeners: tuple[Callable[[Event], object], ...] = (), alone: bool = False
@@ -172,7 +170,9 @@ class Engine:
             raise RunStateError(f"Run {record.uid} is not finished: resume it.")
         inputs = decode(record.input, self.repositories.values.load)
         options = RunOptions.from_json(record.options)
-        return await self._run_again(record, self._graph(record), inputs, (), options, listeners, alone)
+        return await self._run_again(
+            record, self._graph(record), inputs, (), options=options, listeners=listeners, alone=alone
+        )
 
     async def _run_again(
         self,
@@ -180,6 +180,7 @@ class Engine:
         graph: TaskGraph,
         inputs: Mapping[str, object],
         again: Iterable[str],
+        *,
         options: RunOptions,
         listeners: tuple[Callable[[Event], object], ...],
         alone: bool,
@@ -258,7 +259,7 @@ class Engine:
 def _type_at(graph: TaskGraph, path: str) -> str:
     *above, id = path.split("/")
     for step in above:
-        graph = graph.tasks[step.partition("[")[0]].subgraph  # pyright: ignore
+        graph = cast("GraphAsTask", graph.tasks[step.partition("[")[0]]).subgraph
     return graph.tasks[id].type
 
 

@@ -42,7 +42,7 @@ def gather(run: TaskRun, task: Task, outputs_of: Callable[[TaskRun], dict[str, o
         port = edge.source_port
         if port in outputs:
             value = outputs[port]
-        elif port == ALL_PORTS or port == ERROR_PORT:
+        elif port in (ALL_PORTS, ERROR_PORT):
             value = outputs
         else:
             continue  # an optional output that was not given leaves the target's default in force

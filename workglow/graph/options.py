@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from workglow.errors import TaskConfigurationError
 
@@ -51,7 +51,7 @@ class RunOptions:
     def from_json(cls, stored: Mapping[str, object]) -> RunOptions:
         """Read options back; names that this version does not know are left out."""
         known = {field.name for field in fields(cls)}
-        return cls(**cast("dict[str, bool]", {name: value for name, value in stored.items() if name in known}))
+        return cls(**cast("dict[str, Any]", {name: value for name, value in stored.items() if name in known}))
 
 
 _DEFAULTS = RunOptions()

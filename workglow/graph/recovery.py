@@ -7,7 +7,7 @@ transaction.  So the open rows are the whole frontier.  What is finished is read
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from workglow.errors import InterruptedTaskError, RunStateError
 from workglow.graph.inputs import gather
@@ -15,6 +15,7 @@ from workglow.graph.schedule import Scope, TaskRun
 from workglow.storage.records import EventRecord
 
 if TYPE_CHECKING:
+    from workglow.graph.compound import Controller
     from workglow.graph.runner import TaskGraphRunner
     from workglow.storage.protocols import Journal
     from workglow.storage.records import TaskRow
@@ -98,7 +99,7 @@ class Recovery:
             self._restore_compound(parent)
         index = int(match["index"] or 0)
         scope = self._runner.compounds.scope(parent, index, stored=self._journal.row)
-        parent.controller.reopened(index)
+        cast("Controller", parent.controller).reopened(index)
         self._hold(scope)
         return scope
 

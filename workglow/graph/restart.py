@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from workglow.errors import RunStateError, UnknownTaskError
 from workglow.graph.dataflow import ERROR_PORT
@@ -19,6 +19,7 @@ from workglow.storage.records import TaskRow
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from workglow.graph.compound import GraphAsTask
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.graph import TaskGraph
 
@@ -112,7 +113,7 @@ class _Plan:
             task = graph.tasks.get(match["id"]) if match else None
             if task is None or not hasattr(task, "subgraph"):
                 raise UnknownTaskError(f"The run's graph has no place '{prefix}'.  `workglow show` lists the paths.")
-            graph = task.subgraph  # pyright: ignore
+            graph = cast("GraphAsTask", task).subgraph
         return graph
 
     def result(self) -> Restart:

@@ -20,7 +20,5 @@ def scope_results(scope: Scope, outputs_of: Callable[[TaskRun], dict[str, object
     """Collect a finished scope's outputs; what was disabled or aborted gives none."""
     graph = scope.graph if isinstance(scope.graph, TaskGraph) else cast("StoredGraph", scope.graph).whole()
     runs = scope.runs
-    finished = {
-        id: outputs_of(runs[id]) for id in result_plan(graph).tasks if runs[id].status == "completed"
-    }
+    finished = {id: outputs_of(runs[id]) for id in result_plan(graph).tasks if runs[id].status == "completed"}
     return merge_results(graph, finished)

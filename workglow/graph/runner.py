@@ -214,7 +214,7 @@ class TaskGraphRunner:
     def _execute(self, run: TaskRun) -> None:
         task = run.task
         mode = task.mode
-        if mode == "inline" or mode == "step":
+        if mode in ("inline", "step"):
             try:
                 if task.needs_context or task.timeout:
                     result = self._execution.in_place(run)

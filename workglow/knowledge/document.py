@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,7 +31,8 @@ class Document:
     """A text with a name.  `sections` are in order and do not overlap; what is in none of them is text all the same.
 
     `name` tells documents of one knowledge base apart: a document of the same name takes the place of the earlier one.
-    Raises DocumentError for a text that no file could hold, and for sections that do not lie in the text.
+    `metadata` is whatever else should be kept, as JSON.
+    Raises DocumentError for what no file could hold, and for sections that do not lie in the text.
     """
 
     name: str
@@ -47,6 +49,10 @@ class Document:
             object.__setattr__(self, "title", self.name)
         for value in (self.name, self.title, self.text):
             _refuse_half_characters(self.name, value)
+        try:
+            json.dumps(self.metadata, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise DocumentError(f"{self.name!r}: its metadata cannot be written as JSON: {error}.") from None
         at = 0
         for section in self.sections:
             if not at <= section.start <= section.end <= len(self.text):

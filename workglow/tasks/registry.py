@@ -61,8 +61,9 @@ class TaskRegistry:
         """Return the class of that type name; UnknownTaskTypeError names the nearest ones when there is none."""
         task_type = self._types.get(name)
         if task_type is None and name in self._shipped:
-            import_module(self._shipped[name])
-            task_type = self._types.get(name)
+            module = import_module(self._shipped[name])
+            task_type = self._types.get(name) or task_registry._types.get(name) or getattr(module, name)
+            self._types[name] = task_type
         if task_type is not None:
             return task_type
         near = difflib.get_close_matches(name, self._types, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from workglow.errors import UnknownTaskError
 from workglow.storage.records import DataflowRecord, GraphRecord, GraphTaskRecord
@@ -82,7 +82,8 @@ class SqliteGraphs:
         return self._file.reader.execute("SELECT graph_id FROM graph_name WHERE name = ?", (name,)).get
 
     def names(self) -> dict[str, int]:
-        return dict(self._file.reader.execute("SELECT name, graph_id FROM graph_name ORDER BY name").fetchall())
+        rows = self._file.reader.execute("SELECT name, graph_id FROM graph_name ORDER BY name")
+        return {cast("str", name): cast("int", graph_id) for name, graph_id in rows}
 
     def task(self, graph_id: int, task_id: str) -> GraphTaskRecord | None:
         row = self._file.reader.execute(
@@ -109,18 +110,6 @@ class SqliteGraphs:
             (graph_id, task_id),
         )
         return [DataflowRecord(*row) for row in rows]
-
-    def leaves(self, graph_id: int) -> Sequence[str]:
-        rows = self._file.reader.execute(
-            """
-            SELECT task_id FROM graph_task AS task
-             WHERE graph_id = ?1
-               AND NOT EXISTS (SELECT 1 FROM dataflow WHERE graph_id = ?1 AND source_id = task.task_id)
-             ORDER BY position
-            """,
-            (graph_id,),
-        )
-        return [row[0] for row in rows]
 
     def extra(self, graph_id: int) -> str:
         return self._file.reader.execute("SELECT extra FROM graph WHERE id = ?", (graph_id,)).get or "{}"

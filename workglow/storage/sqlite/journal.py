@@ -43,6 +43,10 @@ _COLUMNS = """
 SELECT id, path, status, attempt, started_at, finished_at, wake_at, output, error, state, usage, cache_key, source_id
   FROM task_run
 """
+_FIELDS = (
+    "row_id", "path", "status", "attempt", "started_at", "finished_at", "wake_at",
+    "output", "error", "state", "usage", "cache_key", "source_id",
+)  # fmt: skip
 # The plus sign keeps SQLite from searching by path: the keys from open_from on are the shorter way.
 _OPEN = _COLUMNS + " WHERE +run_id = ? AND finished_at IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?"
 _READ_AHEAD = 256
@@ -102,24 +106,10 @@ def update_row(db: apsw.Connection, row: TaskRow) -> None:
     )
 
 
-def read_row(values: Sequence[object]) -> TaskRow:
+def read_row(values: Sequence[apsw.SQLiteValue]) -> TaskRow:
     """Make a task row of what `select_rows` selects."""
     row = TaskRow("")
-    (
-        row.row_id,
-        row.path,
-        row.status,
-        row.attempt,
-        row.started_at,
-        row.finished_at,
-        row.wake_at,
-        row.output,
-        row.error,
-        row.state,
-        row.usage,
-        row.cache_key,
-        row.source_id,
-    ) = values  # pyright: ignore[reportAttributeAccessIssue]
+    row.__dict__.update(zip(_FIELDS, values, strict=True))
     return row
 
 
@@ -227,14 +217,8 @@ class SqliteJournal:
                 if row.blobs:
                     insert_values(db, row.blobs)
                 if not row.row_id:
-                    if row.finished_at is None and row.state is None and row.wake_at is None:
-                        execute(_START, (run.row_id, row.path, row.status, row.attempt, row.started_at))
-                        row.row_id = db.last_insert_rowid()
-                    else:
-                        insert_row(db, run.row_id, row)
+                    self._insert(db, execute, row)
                     inserted.append(row)
-                    if not row.holds_others:
-                        self._open[row.row_id] = None
                 elif row.status == "completed" and row.error is None and row.state is None and row.usage is None:
                     execute(_COMPLETE, (row.finished_at, row.output, row.cache_key, row.row_id))
                 else:
@@ -253,6 +237,15 @@ class SqliteJournal:
                 self._open.pop(row.row_id, None)
                 row.row_id = 0
             raise
+
+    def _insert(self, db: apsw.Connection, execute: Callable[..., apsw.Cursor], row: TaskRow) -> None:
+        if row.finished_at is None and row.state is None and row.wake_at is None:
+            execute(_START, (self.run.row_id, row.path, row.status, row.attempt, row.started_at))
+            row.row_id = db.last_insert_rowid()
+        else:
+            insert_row(db, self.run.row_id, row)
+        if not row.holds_others:
+            self._open[row.row_id] = None
 
     def _raise_open_from(self, db: apsw.Connection) -> None:
         self._inserted = 0

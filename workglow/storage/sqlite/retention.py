@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +80,7 @@ def collect(file: File, chosen: RetentionPlan, *, keep_cache: bool = True) -> in
     return before - _size(file)
 
 
-def _removable(
-    db: apsw.Connection, now: int, keep_runs: int | None, older_than_ms: int | None
-) -> dict[int, str]:
+def _removable(db: apsw.Connection, now: int, keep_runs: int | None, older_than_ms: int | None) -> dict[int, str]:
     if keep_runs is None and older_than_ms is None:
         return {}
     finished = db.execute(
@@ -91,8 +89,8 @@ def _removable(
     if keep_runs is not None:
         finished = finished[keep_runs:]
     if older_than_ms is not None:
-        finished = [row for row in finished if row[2] < now - older_than_ms]
-    return {row[0]: row[1] for row in finished}
+        finished = [row for row in finished if cast("int", row[2]) < now - older_than_ms]
+    return {cast("int", row[0]): cast("str", row[1]) for row in finished}
 
 
 def _remove_run(db: apsw.Connection, run_id: int, now: int, *, keep_cache: bool) -> None:
@@ -143,6 +141,4 @@ def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
 
 
 def _size(file: File) -> int:
-    return file.reader.execute(
-        "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
-    ).get
+    return file.reader.execute("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()").get

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -165,11 +165,10 @@ class SqliteRuns:
         return select_row(self._file.reader, run.row_id, path)
 
     def count(self, run: RunRecord) -> dict[str, int]:
-        return dict(
-            self._file.reader.execute(
-                "SELECT status, count(*) FROM task_run WHERE run_id = ? GROUP BY status ORDER BY status", (run.row_id,)
-            ).fetchall()
+        rows = self._file.reader.execute(
+            "SELECT status, count(*) FROM task_run WHERE run_id = ? GROUP BY status ORDER BY status", (run.row_id,)
         )
+        return {cast("str", status): cast("int", count) for status, count in rows}
 
     def events(self, run: RunRecord) -> list[EventRecord]:
         rows = self._file.reader.execute(

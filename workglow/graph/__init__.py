@@ -1,0 +1,1 @@
+"""Graphs: their structure, their forms, and running them."""
