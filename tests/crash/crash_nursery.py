@@ -88,6 +88,7 @@ def kill(pid: int) -> None:
 def completed(project: Path) -> set[tuple[str, str]]:
     """Run and path of every task run that the file says is completed, read by another connection."""
     db = apsw.Connection(str(project), flags=apsw.SQLITE_OPEN_READONLY)
+    db.set_busy_timeout(10_000)  # whoever opens a file after a kill recovers its log first
     try:
         rows = db.execute(
             "SELECT uid, path FROM task_run JOIN run ON run.id = run_id WHERE task_run.status = 'completed'"

@@ -55,6 +55,7 @@ def crash_and_finish(project: Path, nursery: Nursery, point: str, broken: str = 
 
 def status(project: Path) -> str:
     db = apsw.Connection(str(project), flags=apsw.SQLITE_OPEN_READONLY)
+    db.set_busy_timeout(10_000)  # whoever opens a file after a kill recovers its log first
     try:
         return db.execute("SELECT status FROM run").get
     finally:

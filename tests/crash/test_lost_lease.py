@@ -18,6 +18,7 @@ LEASE = 30  # seconds
 def rows(project: Path) -> list[tuple[object, ...]]:
     """Everything that the fence protects."""
     db = apsw.Connection(str(project), flags=apsw.SQLITE_OPEN_READONLY)
+    db.set_busy_timeout(10_000)  # whoever opens a file after a kill recovers its log first
     try:
         return [
             *db.execute("SELECT id, path, status, attempt, started_at, finished_at, output FROM task_run ORDER BY id"),

@@ -68,8 +68,8 @@ def slow(value: int, context: TaskContext) -> int:
 def test_what_became_ready_is_written_with_what_it_waited_for(tmp_path: Path) -> None:
     seen.clear()
     graph = TaskGraph()
-    graph.add_task(slow, id="slow", value=1)
-    graph.add_task(slow, id="looks_later", value=1)
+    for id in ("alone", "slow", "looks_later"):  # the first batch has one task, the second has two
+        graph.add_task(slow, id=id, value=1)
     graph.add_task(first, id="behind_slow")
     graph.add_dataflow("slow", "value", "behind_slow", "value")
     with wg.open(tmp_path / "a.wg", clock=FakeClock()) as project:

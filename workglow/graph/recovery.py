@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recovery"]
 
-_PAGE = 64
+_PAGE = 16
 _LAST = re.compile(r"(?P<parent>.*?)(?:\[(?P<index>\d+)\])?/$")
 
 

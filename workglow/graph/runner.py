@@ -72,6 +72,7 @@ class TaskGraphRunner:
         self._sleeping: dict[TaskRun, None] = {}  # failed, and waiting for another try
         self._changed: list[TaskRun] = []
         self._sync = False
+        self._batch = 1  # doubles with each tick, so that the first task does not wait for the preparation of many
         self._begun: list[TaskRun] = []  # committed as running, and about to be executed
         self._stop: WorkglowError | None = None
         self._root_closed = False
@@ -109,7 +110,7 @@ class TaskGraphRunner:
         ready = self.schedule.ready
         turn_ends = self._monotonic() + _SLICE
         while self._stop is None and self._reports.error is None:
-            while self._recovery is not None and len(ready) < _BATCH:
+            while self._recovery is not None and len(ready) < self._batch:
                 if self._recovery.load_more():
                     self._recovery = None
             if durable:
@@ -139,7 +140,8 @@ class TaskGraphRunner:
 
     def _begin_batch(self) -> list[TaskRun]:
         ready = self.schedule.ready
-        room = min(_BATCH, self._limit - len(self._in_flight))
+        room = min(self._batch, self._limit - len(self._in_flight))
+        self._batch = min(2 * self._batch, _BATCH)
         begun: list[TaskRun] = []
         while ready and len(begun) < room:
             run = ready.popleft()
@@ -203,7 +205,9 @@ class TaskGraphRunner:
             self.touch(run)
             self._sync = self._sync or task.side_effects
         if self._listeners:
-            self._tell(Event("task_started", self._run_id, run.path, run.started_at))
+            event = Event("task_started", self._run_id, run.path, run.started_at)
+            for listener in self._listeners:
+                listener(event)
         if task.mode == "compound":
             if task.timeout:
                 self._execution.arm(run, task.timeout)
@@ -275,7 +279,9 @@ class TaskGraphRunner:
         else:
             self.task_runs.append(run)
         if self._listeners:
-            self._tell(Event(kind, self._run_id, run.path, run.finished_at, run.outputs))
+            event = Event(kind, self._run_id, run.path, run.finished_at, run.outputs)
+            for listener in self._listeners:
+                listener(event)
         self.schedule.resolve(run)
         if self.schedule.closed or self.schedule.settled:
             self.after_resolve()
@@ -467,8 +473,6 @@ class TaskGraphRunner:
     def emit(self, kind: EventKind, path: str, data: object = None) -> None:
         """Tell the listeners.  One that raises stops the run: a listener's error is not the task's."""
         if self._listeners:
-            self._tell(Event(kind, self._run_id, path, self._now(), data))
-
-    def _tell(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener(event)
+            event = Event(kind, self._run_id, path, self._now(), data)
+            for listener in self._listeners:
+                listener(event)

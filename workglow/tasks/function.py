@@ -34,6 +34,7 @@ class FunctionTask(Task):
     _known: ClassVar[dict[str, Any]] = {}
     _signature: ClassVar[Signature]
     _returns: ClassVar[tuple[Ports, str | None]]
+    _single: ClassVar[tuple[str, frozenset[type]]]
     _called_plainly: ClassVar[bool]
 
     def call(self, inputs: dict[str, Any], context: TaskContext | None) -> Any:
@@ -46,8 +47,10 @@ class FunctionTask(Task):
         return self.function(*[named.pop(name) for name in signature.positional], **named)
 
     def to_outputs(self, result: Any) -> dict[str, Any]:
-        name = self._returns[1]
-        if name is not None:
+        name, fitting = self._single
+        if type(result) in fitting:  # the way that nearly every result goes; anything else is looked at closely
+            return {name: result}
+        if name:
             return self._checked_outputs({name: result})
         values = {} if result is None else values_of(result)
         if values is None:
@@ -66,6 +69,11 @@ class FunctionTask(Task):
     @classmethod
     def _derive__returns(cls) -> tuple[Ports, str | None]:
         return output_ports(cls._signature.returned, cls.output, stream=cls._derive_mode() == "stream")
+
+    @classmethod
+    def _derive__single(cls) -> tuple[str, frozenset[type]]:
+        ports, name = cls._returns
+        return (name or "", ports.fitting(name) if name else frozenset())
 
     @classmethod
     def _derive__called_plainly(cls) -> bool:
@@ -182,6 +190,7 @@ def _task_type(function: Any, name: str, options: dict[str, Any]) -> type[Functi
         "_known": names_around(function),
         "_signature": Derived(),
         "_returns": Derived(),
+        "_single": Derived(),
         "_called_plainly": Derived(),
     }
     task_type = type(name, (FunctionTask,), namespace)

@@ -157,6 +157,10 @@ class Ports(Mapping[str, Port]):
             return values
         return self._filled(values)
 
+    def fitting(self, name: str) -> frozenset[type]:
+        """Return the types whose values fit a port without a closer look; none when every value needs one."""
+        return frozenset(self._accepted[name] or ())
+
     def check_given(self, values: Mapping[str, object]) -> dict[str, object]:
         """Check only what is given; ports without a value are left out."""
         return {name: self._checked(name, value) for name, value in values.items()}

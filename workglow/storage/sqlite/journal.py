@@ -35,8 +35,9 @@ UPDATE task_run
        output = ?, error = ?, state = ?, usage = ?, cache_key = ?, source_id = ?
  WHERE id = ?
 """
-# The two transitions that nearly every task makes write only what they change.
+# The transitions that nearly every task makes write only what they change.
 _START = "INSERT INTO task_run (run_id, path, status, attempt, started_at) VALUES (?, ?, ?, ?, ?)"
+_GO = "UPDATE task_run SET status = 'running', attempt = ?, started_at = ?, wake_at = NULL WHERE id = ?"
 _COMPLETE = "UPDATE task_run SET status = 'completed', finished_at = ?, output = ?, cache_key = ? WHERE id = ?"
 _FENCE = "SELECT 1 FROM run WHERE id = ? AND session_id IS ? AND epoch = ?"
 _COLUMNS = """
@@ -49,6 +50,7 @@ _FIELDS = (
 )  # fmt: skip
 # The plus sign keeps SQLite from searching by path: the keys from open_from on are the shorter way.
 _OPEN = _COLUMNS + " WHERE +run_id = ? AND finished_at IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?"
+_FIRST_PAGE = 16  # the first task should not wait for the reading of many
 _READ_AHEAD = 256
 
 
@@ -221,6 +223,8 @@ class SqliteJournal:
                     inserted.append(row)
                 elif row.status == "completed" and row.error is None and row.state is None and row.usage is None:
                     execute(_COMPLETE, (row.finished_at, row.output, row.cache_key, row.row_id))
+                elif row.status == "running" and row.state is None:
+                    execute(_GO, (row.attempt, row.started_at, row.row_id))
                 else:
                     update_row(db, row)
                 if row.finished_at is not None:
@@ -286,15 +290,17 @@ class SqliteJournal:
         # Rows that this process adds while it reads are not news to it.
         bound = read("SELECT max(id) FROM task_run").get or 0
         last = read("SELECT open_from - 1 FROM run WHERE id = ?", (self.run.row_id,)).get
+        size = _FIRST_PAGE
         while True:
-            page = read(_OPEN, (self.run.row_id, last, bound, _READ_AHEAD)).fetchall()
+            page = read(_OPEN, (self.run.row_id, last, bound, size)).fetchall()
             for values in page:
                 row = read_row(values)
                 self._open[row.row_id] = None
                 yield row
-            if len(page) < _READ_AHEAD:
+            if len(page) < size:
                 break
             last = page[-1][0]
+            size = _READ_AHEAD
         self._unseen = False
 
     def release(self) -> None:

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["SqliteOutputs", "StoredOutput"]
 
 
+_FIND = """
+SELECT output, id FROM task_run    WHERE cache_key = ?1
+UNION ALL
+SELECT output, 0  FROM task_output WHERE cache_key = ?1
+LIMIT 1
+"""
+
+
 class StoredOutput(NamedTuple):
     """A cached output, its text, and the task run it came from (0: none)."""
 
@@ -31,12 +39,9 @@ class SqliteOutputs:
         self._load = SqliteValues(file).load
 
     def find(self, key: bytes) -> StoredOutput | None:
-        look_up = self._file.look_up
-        row = look_up("SELECT output, id FROM task_run WHERE cache_key = ? LIMIT 1", (key,))
+        row = self._file.look_up(_FIND, (key,))
         if row is None:
-            row = look_up("SELECT output, 0 FROM task_output WHERE cache_key = ?", (key,))
-            if row is None:
-                return None
+            return None
         return StoredOutput(decode(row[0], self._load), row[0], row[1])
 
     def save(self, key: bytes, type: str, outputs: Mapping[str, object], *, created_at: int | None = None) -> None:
