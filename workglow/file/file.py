@@ -154,7 +154,7 @@ class File:
             rows = self.reader.execute(query, values).fetchall()
         else:
             try:  # read to its end, for an open statement would keep the next transaction from seeing new commits
-                rows = self.db.execute(query, values).fetchall()
+                rows = self._gate.execute(query, values).fetchall()
             finally:
                 lock.release()
         return rows[0] if rows else None

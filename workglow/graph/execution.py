@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workglow.graph.events import EventKind
     from workglow.graph.schedule import TaskRun
 
-__all__ = ["Execution", "Reports", "milliseconds", "step"]
+__all__ = ["Execution", "Reports", "milliseconds", "suspended"]
 
 _THREADS = 32
 _GRACE = 0.2
@@ -114,7 +114,13 @@ class Execution:
         try:
             result = task.call(cast("dict[str, object]", run.inputs), context)
             if task.mode == "step":
-                result = step(run, result)
+                coroutine = cast("Coroutine[object, None, object]", result)
+                try:
+                    coroutine.send(None)
+                except StopIteration as stop:
+                    result = stop.value
+                else:
+                    raise suspended(run, coroutine)
         finally:
             if context is not None:
                 context.dispose()
@@ -229,14 +235,10 @@ class Execution:
             self._threads.close()
 
 
-def step(run: TaskRun, coroutine: object) -> object:
-    """Run a coroutine that cannot suspend to its end."""
-    try:
-        cast("Coroutine[object, None, object]", coroutine).send(None)
-    except StopIteration as stop:
-        return stop.value
-    cast("Coroutine[object, None, object]", coroutine).close()
-    raise TaskConfigurationError(f"Task '{run.path}' suspended although it contains no await.")
+def suspended(run: TaskRun, coroutine: Coroutine[object, None, object]) -> TaskConfigurationError:
+    """The error of a coroutine that waits although it contains no `await`; it is closed."""
+    coroutine.close()
+    return TaskConfigurationError(f"Task '{run.path}' suspended although it contains no await.")
 
 
 def milliseconds(seconds: float) -> str:

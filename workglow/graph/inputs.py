@@ -23,7 +23,7 @@ __all__ = ["gather"]
 def gather(run: TaskRun, task: Task, outputs_of: Callable[[TaskRun], dict[str, object]]) -> dict[str, object]:
     """Collect the inputs of a task run; `outputs_of` reads back what a finished task gave before this process began."""
     scope = run.scope
-    values: dict[str, object] = {**task.defaults}
+    values: dict[str, object] = {**task.defaults} if task.has_defaults else {}
     delivered = scope.delivered.get(run.id)
     if delivered:
         values.update(delivered)

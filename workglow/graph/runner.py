@@ -21,7 +21,7 @@ from workglow.graph.caching import OutputCache
 from workglow.graph.compounds import Compounds
 from workglow.graph.dataflow import ERROR_PORT
 from workglow.graph.events import Event
-from workglow.graph.execution import Execution, Reports, milliseconds, step
+from workglow.graph.execution import Execution, Reports, milliseconds, suspended
 from workglow.graph.failure import as_failure, error_record, failure_outputs, is_worth_a_retry
 from workglow.graph.inputs import gather
 from workglow.graph.results import scope_results
@@ -30,6 +30,8 @@ from workglow.storage.records import EventRecord
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from workglow.graph.conditional import ConditionalTask
     from workglow.graph.environment import Environment
     from workglow.graph.events import EventKind
@@ -115,13 +117,14 @@ class TaskGraphRunner:
                     self._recovery = None
             if durable:
                 self._begun = self._begin_batch()
-                if self._changed:
-                    await self._commit()
+                if self._changed and (waiting := self._commit()) is not None:
+                    await waiting
                 for run in self._begun:
                     if run.status == "running" and self._stop is None:
                         self._execute(run)
                         if self._monotonic() > turn_ends:
-                            await self._commit()
+                            if (waiting := self._commit()) is not None:
+                                await waiting
                             turn_ends = await self._yield()
             else:
                 self._run_in_memory(turn_ends)
@@ -130,7 +133,8 @@ class TaskGraphRunner:
             if ready and len(self._in_flight) < self._limit:
                 continue
             if durable and self._changed:
-                await self._commit()
+                if (waiting := self._commit()) is not None:
+                    await waiting
             elif self._root_closed:
                 return
             elif self._stop is None and self._reports.error is None:
@@ -163,7 +167,8 @@ class TaskGraphRunner:
         await asyncio.sleep(0)
         return self._monotonic() + _SLICE
 
-    async def _commit(self) -> None:
+    def _commit(self) -> Awaitable[None] | None:
+        """Write what changed; None when that is done, otherwise await what comes back."""
         for run in self.schedule.fresh:  # without a row beside the end of what it waited for, it would be forgotten
             if run.status == "pending":
                 self.touch(run)
@@ -173,9 +178,7 @@ class TaskGraphRunner:
         for run in changed:
             run.dirty = False
         assert self._journal is not None
-        waiting = self._journal.commit(changed, sync=sync, block=self.environment.alone and not self._in_flight)
-        if waiting is not None:
-            await waiting
+        return self._journal.commit(changed, sync=sync, block=self.environment.alone and not self._in_flight)
 
     def touch(self, run: TaskRun) -> None:
         """Write the task run's row with the next commit."""
@@ -225,7 +228,12 @@ class TaskGraphRunner:
                 else:
                     result = task.call(cast("dict[str, object]", run.inputs), None)
                     if mode == "step":
-                        result = step(run, result)
+                        try:
+                            result.send(None)
+                        except StopIteration as stop:
+                            result = stop.value
+                        else:
+                            raise suspended(run, result)
             except Exception as error:
                 self.fail(run, error)
                 return
@@ -282,8 +290,7 @@ class TaskGraphRunner:
             event = Event(kind, self._run_id, run.path, run.finished_at, run.outputs)
             for listener in self._listeners:
                 listener(event)
-        self.schedule.resolve(run)
-        if self.schedule.closed or self.schedule.settled:
+        if self.schedule.resolve(run):
             self.after_resolve()
 
     def complete_compound(self, run: TaskRun, outputs: dict[str, object]) -> None:

@@ -203,8 +203,8 @@ class Schedule:
         """Count a task run that a journal says is open; whoever restores it decides whether it is ready."""
         run.scope.open += 1
 
-    def resolve(self, run: TaskRun, *, broken: bool = False) -> None:
-        """A task run has reached its final status: tell the tasks behind it."""
+    def resolve(self, run: TaskRun, *, broken: bool = False) -> bool:
+        """A task run is final: tell the tasks behind it.  True when anything was `settled` or `closed` by that."""
         scope = run.scope
         runs = scope.runs
         outgoing = scope.graph.outgoing
@@ -237,3 +237,5 @@ class Schedule:
             plain = False  # what is settled without running completes nothing
         if scope.open == 0:
             self.closed.append(scope)
+            return True
+        return bool(self.settled)

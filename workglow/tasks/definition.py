@@ -39,6 +39,7 @@ class Definition:
     config: Mapping[str, Any] = _EMPTY
     extras: Mapping[str, Any] = _EMPTY
 
+    has_defaults: bool = False
     _defaults: Mapping[str, Any] = _EMPTY
     _copies_defaults = False
 
@@ -124,6 +125,7 @@ class Definition:
         except PortError as error:
             raise TaskInputError(f"{self._who}: default {error}") from None
         self.__dict__["_defaults"] = MappingProxyType(checked)
+        self.__dict__["has_defaults"] = bool(checked)
         self.__dict__["_copies_defaults"] = any(
             is_mutable(value) and not _is_frozen(value) for value in checked.values()
         )

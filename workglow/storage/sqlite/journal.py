@@ -38,7 +38,10 @@ UPDATE task_run
 # The transitions that nearly every task makes write only what they change.
 _START = "INSERT INTO task_run (run_id, path, status, attempt, started_at) VALUES (?, ?, ?, ?, ?)"
 _GO = "UPDATE task_run SET status = 'running', attempt = ?, started_at = ?, wake_at = NULL WHERE id = ?"
-_COMPLETE = "UPDATE task_run SET status = 'completed', finished_at = ?, output = ?, cache_key = ? WHERE id = ?"
+_COMPLETE = "UPDATE task_run SET status = 'completed', finished_at = ?, output = ? WHERE id = ?"
+_COMPLETE_FOR_REUSE = (
+    "UPDATE task_run SET status = 'completed', finished_at = ?, output = ?, cache_key = ? WHERE id = ?"
+)
 _FENCE = "SELECT 1 FROM run WHERE id = ? AND session_id IS ? AND epoch = ?"
 _COLUMNS = """
 SELECT id, path, status, attempt, started_at, finished_at, wake_at, output, error, state, usage, cache_key, source_id
@@ -222,7 +225,10 @@ class SqliteJournal:
                     self._insert(db, execute, row)
                     inserted.append(row)
                 elif row.status == "completed" and row.error is None and row.state is None and row.usage is None:
-                    execute(_COMPLETE, (row.finished_at, row.output, row.cache_key, row.row_id))
+                    if row.cache_key is None:
+                        execute(_COMPLETE, (row.finished_at, row.output, row.row_id))
+                    else:
+                        execute(_COMPLETE_FOR_REUSE, (row.finished_at, row.output, row.cache_key, row.row_id))
                 elif row.status == "running" and row.state is None:
                     execute(_GO, (row.attempt, row.started_at, row.row_id))
                 else:
