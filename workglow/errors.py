@@ -25,6 +25,7 @@ WorkglowError
 │   │       └── GraphTimeoutError
 │   └── MaxIterationsError
 ├── RunError
+│   ├── UnknownGraphError          the file has no graph of that name
 │   ├── UnknownRunError
 │   ├── RunStateError              that cannot be done to a run in this state
 │   ├── CodeChangedError
@@ -82,6 +83,7 @@ __all__ = [
     "TaskOutputError",
     "TaskSerializationError",
     "TaskTimeoutError",
+    "UnknownGraphError",
     "UnknownModelError",
     "UnknownPortError",
     "UnknownRunError",
@@ -206,6 +208,10 @@ class RunError(WorkglowError):
 
 class UnknownRunError(RunError):
     """The file has no run with that id."""
+
+
+class UnknownGraphError(RunError):
+    """The file has no graph of that name."""
 
 
 class RunStateError(RunError):

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from workglow.clock import SystemClock
-from workglow.errors import RunStateError
+from workglow.errors import RunStateError, UnknownGraphError
 from workglow.file import File
 from workglow.graph.blocking import run_blocking
 from workglow.graph.conversion import as_graph
 from workglow.graph.engine import Engine, OnChange
 from workglow.graph.graph import TaskGraph
 from workglow.graph.options import RunOptions
+from workglow.graph.stored import StoredGraph, graph_record
 from workglow.graph.why import explain
 from workglow.storage.sqlite import sqlite_repositories
 from workglow.tasks import task_registry
@@ -244,6 +245,24 @@ class Project:
     def rerun_failed_sync(self, run: str, *, on_event: Listener | None = None) -> Run:
         """`rerun_failed`, blocking."""
         return run_blocking(lambda: self._engine.rerun_failed(run, listeners=_listeners(None, on_event), alone=True))
+
+    # ------------------------------------------------------------------ graphs by name
+
+    def save_graph(self, name: str, graph: Any) -> None:
+        """Keep a graph in the file under a name; the name may be moved to another graph, runs keep theirs."""
+        self._repositories.graphs.save(graph_record(as_graph(graph)), name=name)
+
+    def graph(self, name: str) -> TaskGraph:
+        """The graph of that name; UnknownGraphError names the ones there are."""
+        key = self._repositories.graphs.find(name)
+        if key is None:
+            known = ", ".join(self.graphs()) or "none"
+            raise UnknownGraphError(f"{self.path} has no graph called {name!r}; there are: {known}.")
+        return StoredGraph(self._repositories.graphs, key, self.registry).whole()
+
+    def graphs(self) -> list[str]:
+        """The names of the graphs that were saved."""
+        return list(self._repositories.graphs.names())
 
     # ------------------------------------------------------------------ looking
 

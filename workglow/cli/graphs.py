@@ -72,14 +72,7 @@ def _is_project(file: str) -> bool:
 
 
 def _stored(project: Project, name: str) -> TaskGraph:
-    from workglow.graph.stored import StoredGraph
-    from workglow.storage.sqlite import sqlite_repositories
-
-    graphs = sqlite_repositories(project.file).graphs
-    graph_id = graphs.find(name)
-    if graph_id is not None:
-        return StoredGraph(graphs, graph_id, project.registry).whole()
-    return project.graph_of(pick(project, name).id)
+    return project.graph(name) if name in project.graphs() else project.graph_of(pick(project, name).id)
 
 
 def _show(screen: Screen, graph: TaskGraph) -> None:

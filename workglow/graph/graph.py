@@ -9,7 +9,13 @@ from workglow.graph.schemas import graph_input_schema, graph_output_schema
 from workglow.graph.structure import GraphStructure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workglow.graph.events import Event
+    from workglow.graph.run import Run
     from workglow.tasks import TaskRegistry
+
+    Listener = Callable[[Event], object]
 
 __all__ = ["TaskGraph"]
 
@@ -25,6 +31,24 @@ class TaskGraph(GraphStructure):
 
     def __repr__(self) -> str:
         return f"TaskGraph({len(self.tasks)} tasks, {sum(map(len, self.outgoing.values()))} dataflows)"
+
+    async def run(
+        self, inputs: Mapping[str, object] | None = None, *, on_event: Listener | None = None, **options: Any
+    ) -> Run:
+        """Run the graph in memory.  `options` are those of RunOptions; `on_event` is called with each event."""
+        from workglow.graph.launch import run_in_memory
+        from workglow.graph.options import RunOptions
+
+        return await run_in_memory(self, inputs, options=RunOptions(**options), on_event=on_event)
+
+    def run_sync(
+        self, inputs: Mapping[str, object] | None = None, *, on_event: Listener | None = None, **options: Any
+    ) -> Run:
+        """`run`, blocking; works inside a running event loop too."""
+        from workglow.graph.launch import run_in_memory_sync
+        from workglow.graph.options import RunOptions
+
+        return run_in_memory_sync(self, inputs, options=RunOptions(**options), on_event=on_event)
 
     def input_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of what a run takes; not to be changed."""

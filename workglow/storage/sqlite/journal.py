@@ -143,13 +143,21 @@ def select_rows(db: apsw.Connection, run_id: int) -> Iterable[TaskRow]:
 class SqliteJournal:
     """Writes one run for the session that owns it."""
 
-    def __init__(self, file: File, run: RunRecord, begin: Callable[[apsw.Connection], int] | None = None) -> None:
+    def __init__(
+        self,
+        file: File,
+        run: RunRecord,
+        begin: Callable[[apsw.Connection], int] | None = None,
+        *,
+        unseen: bool = True,
+    ) -> None:
+        """`begin` stores the run itself, in the first commit; `unseen` rows of it are there that nobody read yet."""
         self._file = file
         self.run = run
-        self._begin = begin  # stores the run itself, in the first commit
+        self._begin = begin
+        self._unseen = unseen
         self._events: list[EventRecord] = []
         self._open: dict[int, None] = {}  # keys of open rows, oldest first
-        self._unseen = begin is None  # rows of an earlier process may be open too
         self._inserted = 0
         self._execute: Callable[..., apsw.Cursor] | None = None
 

@@ -104,7 +104,7 @@ class SqliteRuns:
                 insert_row(db, run_id, row)
             return run_id
 
-        return SqliteJournal(self._file, run, store)
+        return SqliteJournal(self._file, run, store, unseen=bool(rows))
 
     def take_over(
         self,

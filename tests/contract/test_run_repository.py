@@ -1,0 +1,212 @@
+"""What counts as keeping runs, graphs, values and outputs: one suite for every place that keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from workglow.errors import CorruptValueError, LeaseLostError, RunStateError, UnknownRunError, UnknownTaskError
+from workglow.file import File
+from workglow.storage.records import DataflowRecord, EventRecord, GraphRecord, GraphTaskRecord, TaskRow
+from workglow.storage.repositories import Repositories
+from workglow.storage.sqlite import sqlite_repositories
+from workglow.testing import FakeClock
+from workglow.values import encode
+
+GRAPH = GraphRecord(
+    "a" * 64,
+    [GraphTaskRecord("first", '{"type":"one"}'), GraphTaskRecord("second", '{"type":"two"}')],
+    [DataflowRecord("first", "value", "second", "value", '[{"id":"pick"}]')],
+    '{"format":"workglow/1"}',
+)
+INPUT = encode({"text": "x" * 5000, "number": 1})
+
+
+@pytest.fixture(params=["memory", "file"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Repositories, FakeClock]]:
+    clock = FakeClock()
+    file = File.open(":memory:" if request.param == "memory" else tmp_path / "a.wg", clock=clock)
+    yield sqlite_repositories(file), clock
+    file.close()
+
+
+@pytest.fixture
+def kept(place: tuple[Repositories, FakeClock]) -> Repositories:
+    return place[0]
+
+
+def row(path: str, **fields: object) -> TaskRow:
+    made = TaskRow(path)
+    made.__dict__.update(fields)
+    return made
+
+
+def commit(journal: object, rows: list[TaskRow], **options: object) -> None:
+    waiting = journal.commit(rows, block=True, **options)  # type: ignore[attr-defined]
+    assert waiting is None
+
+
+def begin(kept: Repositories) -> object:
+    return kept.runs.begin(GRAPH, INPUT, options={"concurrency": 2}, versions={"one": "1"}, rows=[row("first")])
+
+
+def test_a_run_exists_from_its_first_commit_on(kept: Repositories) -> None:
+    journal = begin(kept)
+    assert kept.runs.all() == []
+    commit(journal, [])
+    (run,) = kept.runs.all()
+    assert (run.status, run.options, run.versions, run.forked_from) == (
+        "running",
+        {"concurrency": 2},
+        {"one": "1"},
+        None,
+    )
+    assert run.input == INPUT.text
+    assert kept.values.load(INPUT.blobs[0].hash)[0] == "text"
+    assert [found.path for found in kept.runs.rows(run)] == ["first"]
+    assert kept.runs.get(run.uid[:20]) == run
+
+
+def test_rows_come_back_as_they_were_written(kept: Repositories) -> None:
+    journal = begin(kept)
+    written = row(
+        "map[3]/second", status="completed", attempt=2, started_at=5, finished_at=9, output='{"value":1}',
+        error='{"type":"E"}', state='{"opened":4}', usage='{"seconds":1}', cache_key=b"k", wake_at=None,
+    )  # fmt: skip
+    commit(journal, [written])
+    (run,) = kept.runs.all()
+    found = kept.runs.row(run, "map[3]/second")
+    assert found is not None
+    assert {name: getattr(written, name) for name in found.__dict__} == found.__dict__
+    assert kept.runs.row(run, "nowhere") is None
+    assert kept.runs.count(run) == {"completed": 1, "pending": 1}
+
+
+def test_what_is_open_is_told_oldest_first_and_without_what_is_finished(kept: Repositories) -> None:
+    journal = begin(kept)
+    many = [row(f"t{number}", status="running", attempt=1, started_at=1) for number in range(700)]
+    commit(journal, many)
+    for done in many[:600]:
+        done.status, done.finished_at, done.output = "completed", 2, "{}"
+    commit(journal, many[:600])
+    commit(journal, [row("late", status="pending")])
+    journal.release()  # type: ignore[attr-defined]
+    (run,) = kept.runs.all()
+    again = kept.runs.take_over(run)
+    assert [found.path for found in again.open_rows()] == ["first", *(f"t{n}" for n in range(600, 700)), "late"]
+
+
+def test_an_old_epoch_writes_nothing(kept: Repositories) -> None:
+    old = begin(kept)
+    commit(old, [])
+    old.release()  # type: ignore[attr-defined]
+    (run,) = kept.runs.all()
+    new = kept.runs.take_over(run)
+    assert new.run.epoch == run.epoch + 1
+    with pytest.raises(LeaseLostError):
+        commit(old, [row("second", status="running", attempt=1, started_at=1)])
+    assert kept.runs.row(run, "second") is None
+    commit(new, [row("second", status="running", attempt=1, started_at=1)])
+    assert kept.runs.row(run, "second") is not None
+
+
+def test_a_run_that_somebody_drives_is_not_given_away(kept: Repositories) -> None:
+    commit(begin(kept), [])
+    (run,) = kept.runs.all()
+    with pytest.raises(RunStateError, match="is being run by process"):
+        kept.runs.take_over(run)
+    assert not kept.runs.is_abandoned(run)
+
+
+def test_a_finished_run_has_no_owner_and_no_open_rows(kept: Repositories) -> None:
+    journal = begin(kept)
+    commit(journal, [], status="failed", error='{"message":"no"}')
+    (run,) = kept.runs.all()
+    assert (run.status, run.session_id, run.error) == ("failed", None, '{"message":"no"}')
+    assert [found.status for found in kept.runs.rows(run)] == ["aborted"]
+    assert kept.runs.all(open_only=True) == []
+    with pytest.raises(RunStateError, match="already failed"):
+        kept.runs.take_over(run)
+
+
+def test_events_are_committed_with_the_rows(kept: Repositories) -> None:
+    journal = begin(kept)
+    event = EventRecord(7, "first", "retried", {"attempt": 1})
+    journal.note(event)  # type: ignore[attr-defined]
+    assert kept.runs.all() == []
+    commit(journal, [])
+    assert kept.runs.events(kept.runs.all()[0]) == [event]
+
+
+def test_a_commit_may_also_be_awaited(kept: Repositories) -> None:
+    async def go() -> None:
+        waiting = begin(kept).commit([], sync=True)  # type: ignore[attr-defined]
+        if waiting is not None:
+            await waiting
+
+    asyncio.run(go())
+    assert len(kept.runs.all()) == 1
+
+
+def test_taking_over_can_replace_rows(kept: Repositories) -> None:
+    journal = begin(kept)
+    stays, goes = row("stays", status="completed", finished_at=1, output="{}"), row("goes")
+    commit(journal, [stays, goes])
+    journal.release()  # type: ignore[attr-defined]
+    (run,) = kept.runs.all()
+    kept.runs.take_over(run, versions={"one": "2"}, keep=[stays], add=[row("new")], reason="code_changed_rerun")
+    assert [found.path for found in kept.runs.rows(run)] == ["stays", "new"]
+    assert kept.runs.all()[0].versions == {"one": "2"}
+    assert kept.runs.events(run)[-1].kind == "code_changed_rerun"
+
+
+def test_unknown_runs_are_named(kept: Repositories) -> None:
+    for wrong in ("nothing", ""):
+        with pytest.raises(UnknownRunError, match="workglow runs"):
+            kept.runs.get(wrong)
+
+
+def test_graphs_are_kept_once_and_read_in_parts(kept: Repositories) -> None:
+    first, second = kept.graphs.save(GRAPH, name="mine"), kept.graphs.save(GRAPH)
+    assert first == second == kept.graphs.find("mine")
+    assert kept.graphs.names() == {"mine": first}
+    assert kept.graphs.load(first) == GRAPH
+    assert kept.graphs.task(first, "second") == GRAPH.tasks[1]
+    assert kept.graphs.task(first, "third") is None
+    assert list(kept.graphs.incoming(first, "second")) == list(GRAPH.dataflows)
+    assert list(kept.graphs.outgoing(first, "first")) == list(GRAPH.dataflows)
+    assert kept.graphs.extra(first) == GRAPH.extra
+    with pytest.raises(UnknownTaskError):
+        kept.graphs.load(99)
+
+
+def test_values_are_kept_once(kept: Repositories) -> None:
+    kept.values.save(INPUT.blobs)
+    kept.values.save(INPUT.blobs)
+    kind, encoding, data = kept.values.load(INPUT.blobs[0].hash)
+    assert (kind, encoding, data) == ("text", INPUT.blobs[0].encoding, INPUT.blobs[0].data)
+    with pytest.raises(CorruptValueError, match="does not hold it"):
+        kept.values.load(b"\0" * 32)
+
+
+def test_outputs_are_found_whether_a_run_or_somebody_else_left_them(place: tuple[Repositories, FakeClock]) -> None:
+    kept, clock = place
+    kept.outputs.save(b"saved", "one", {"value": [1, 2]})
+    made = row("second", status="completed", attempt=1, finished_at=clock.now(), output='{"value":3}', cache_key=b"ran")
+    commit(begin(kept), [made])
+    saved, ran = kept.outputs.find(b"saved"), kept.outputs.find(b"ran")
+    assert saved is not None
+    assert ran is not None
+    assert (saved.outputs, saved.source_id) == ({"value": [1, 2]}, 0)
+    assert (ran.outputs, ran.source_id) == ({"value": 3}, made.row_id)
+    assert kept.outputs.find(b"never") is None
+    assert kept.outputs.size() == 2
+    clock.advance(10)
+    kept.outputs.save(b"new", "one", {})
+    assert kept.outputs.clear_older_than(5000) == 2
+    assert kept.outputs.size() == 1
+    kept.outputs.clear()
+    assert kept.outputs.size() == 0
