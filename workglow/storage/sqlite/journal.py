@@ -149,9 +149,15 @@ class SqliteJournal:
         run: RunRecord,
         begin: Callable[[apsw.Connection], int] | None = None,
         *,
+        driven: set[str],
         unseen: bool = True,
     ) -> None:
-        """`begin` stores the run itself, in the first commit; `unseen` rows of it are there that nobody read yet."""
+        """`begin` stores the run itself, in the first commit; `unseen` rows of it are there that nobody read yet.
+
+        `driven` holds the ids of the runs that this process drives; this one is in it until it ends or is released.
+        """
+        driven.add(run.uid)
+        self._driven = driven
         self._file = file
         self.run = run
         self._begin = begin
@@ -279,6 +285,7 @@ class SqliteJournal:
         if output is not None:
             insert_values(db, output.blobs)
         if final:  # whatever was still open will not happen any more
+            self._driven.discard(self.run.uid)
             db.execute(
                 """
                 UPDATE task_run SET status = 'aborted', finished_at = ?1
@@ -319,6 +326,7 @@ class SqliteJournal:
 
     def release(self) -> None:
         run = self.run
+        self._driven.discard(run.uid)  # also when the disk is full, so that this process may resume it later
         if self._begin is not None:
             return  # the run was never stored
         with self._file.transaction() as db:

@@ -66,6 +66,7 @@ class SqliteRuns:
 
     def __init__(self, file: File) -> None:
         self._file = file
+        self._driven: set[str] = set()
 
     @property
     def _session_id(self) -> int | None:
@@ -104,7 +105,7 @@ class SqliteRuns:
                 insert_row(db, run_id, row)
             return run_id
 
-        return SqliteJournal(self._file, run, store, unseen=bool(rows))
+        return SqliteJournal(self._file, run, store, driven=self._driven, unseen=bool(rows))
 
     def take_over(
         self,
@@ -120,7 +121,7 @@ class SqliteRuns:
             current = _record(db.execute(_COLUMNS + " WHERE run.id = ?", (run.row_id,)).fetchone() or ())
             if current.finished_at is not None:
                 raise RunStateError(f"Run {current.uid} is already {current.status}; fork it to run it again.")
-            if current.session_id is not None and not self._file.end_dead_session(db, current.session_id):
+            if self._is_driven(db, current):
                 raise RunStateError(self._owned(db, current))
             current.epoch += 1
             current.session_id = self._session_id
@@ -138,7 +139,14 @@ class SqliteRuns:
             if keep is not None:
                 _replace_rows(db, current.row_id, keep, add)
             insert_events(db, current.row_id, [EventRecord(now, None, reason, {"epoch": current.epoch})])
-        return SqliteJournal(self._file, current)
+        return SqliteJournal(self._file, current, driven=self._driven)
+
+    def _is_driven(self, db: apsw.Connection, run: RunRecord) -> bool:
+        if run.session_id is None:
+            return False
+        if run.session_id == self._session_id:
+            return run.uid in self._driven
+        return not self._file.end_dead_session(db, run.session_id)
 
     @staticmethod
     def _owned(db: apsw.Connection, run: RunRecord) -> str:
