@@ -26,6 +26,7 @@ Call = Callable[..., Result]
 def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
     """Call a command in this process, from a folder of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # --tasks adds to it, for the length of a command's process
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")

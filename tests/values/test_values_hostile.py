@@ -6,9 +6,11 @@ import contextlib
 import dataclasses
 import enum
 import json
+import os
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -257,7 +259,7 @@ print("colorsys" in sys.modules)
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={"PYTHONPATH": ":".join(sys.path)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         check=True,
         capture_output=True,
         text=True,
@@ -274,7 +276,7 @@ print([name for name in ("numpy", "pydantic", "PIL", "zoneinfo", "asyncio") if n
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={"PYTHONPATH": ":".join(sys.path)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         check=True,
         capture_output=True,
         text=True,

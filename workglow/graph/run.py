@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     LoadValue = Callable[[bytes], tuple[str, str, bytes]]
 
 __all__ = ["Run", "TaskResult"]
+
+_MOST_SHOWN = 200
+"""Rows of a run's table in a notebook."""
 
 
 class TaskResult:
@@ -115,6 +119,22 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, {self.status})"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        import html
+
+        rows: list[str] = []
+        for path, task in islice(self.tasks.items(), _MOST_SHOWN):
+            seconds = "" if task.seconds is None else f"{task.seconds:.3f}"
+            cells = (path, task.status, str(task.attempt), seconds, "reused" if task.cached else task.error or "")
+            rows.append(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>")
+        left = len(self.tasks) - len(rows)
+        if left:
+            rows.append(f"<tr><td>… and {left} more</td></tr>")
+        head = "<tr><th>task</th><th>status</th><th>attempts</th><th>seconds</th><th></th></tr>"
+        caption = f"run {html.escape(self.id)}: {self.status}"
+        table = f"<table><caption>{caption}</caption><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+        return {"text/plain": repr(self), "text/html": table}
 
     @classmethod
     def of_memory(cls, status: str, runs: Iterable[TaskRun], outputs: Mapping[str, object], at: tuple[int, int]) -> Run:
