@@ -154,12 +154,13 @@ class TaskGraphRunner:
         return begun
 
     def _run_in_memory(self, turn_ends: float) -> None:
-        ready = self.schedule.ready
-        while ready and len(self._in_flight) < self._limit and self._stop is None:
+        ready, in_flight, limit = self.schedule.ready, self._in_flight, self._limit
+        begin, execute, monotonic = self._begin, self._execute, self._monotonic
+        while ready and len(in_flight) < limit and self._stop is None:
             run = ready.popleft()
-            if run.status == "pending" and self._begin(run):
-                self._execute(run)
-            if self._monotonic() > turn_ends:
+            if run.status == "pending" and begin(run):
+                execute(run)
+            if monotonic() > turn_ends:
                 break
         self.schedule.fresh.clear()
 
@@ -203,7 +204,8 @@ class TaskGraphRunner:
         run.status = "running"
         run.attempt += 1
         run.started_at = self._now()
-        run.wake_at = None
+        if run.wake_at is not None:
+            run.wake_at = None
         if self._journal is not None:
             self.touch(run)
             self._sync = self._sync or task.side_effects

@@ -57,26 +57,16 @@ _FIRST_PAGE = 16  # the first task should not wait for the reading of many
 _READ_AHEAD = 256
 
 
+def _changing(row: TaskRow) -> tuple[apsw.SQLiteValue, ...]:
+    return (
+        row.status, row.attempt, row.started_at, row.finished_at, row.wake_at,
+        row.output, row.error, row.state, row.usage, row.cache_key, row.source_id,
+    )  # fmt: skip
+
+
 def insert_row(db: apsw.Connection, run_id: int, row: TaskRow) -> None:
     """Add a task row inside the caller's transaction; the row learns its key."""
-    db.execute(
-        _INSERT,
-        (
-            run_id,
-            row.path,
-            row.status,
-            row.attempt,
-            row.started_at,
-            row.finished_at,
-            row.wake_at,
-            row.output,
-            row.error,
-            row.state,
-            row.usage,
-            row.cache_key,
-            row.source_id,
-        ),
-    )
+    db.execute(_INSERT, (run_id, row.path, *_changing(row)))
     row.row_id = db.last_insert_rowid()
 
 
@@ -92,23 +82,7 @@ def insert_events(db: apsw.Connection, run_id: int, events: Iterable[EventRecord
 
 def update_row(db: apsw.Connection, row: TaskRow) -> None:
     """Write a task row again, inside the caller's transaction."""
-    db.execute(
-        _UPDATE,
-        (
-            row.status,
-            row.attempt,
-            row.started_at,
-            row.finished_at,
-            row.wake_at,
-            row.output,
-            row.error,
-            row.state,
-            row.usage,
-            row.cache_key,
-            row.source_id,
-            row.row_id,
-        ),
-    )
+    db.execute(_UPDATE, (*_changing(row), row.row_id))
 
 
 def read_row(values: Sequence[apsw.SQLiteValue]) -> TaskRow:
