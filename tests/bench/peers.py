@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import types
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypedDict
@@ -14,15 +14,18 @@ __all__ = ["dbos_chain", "hamilton", "langgraph_chain"]
 
 def hamilton(edges: Edges) -> Callable[[], object]:
     """Hamilton's synchronous driver over one function for each task."""
-    from hamilton import driver
+    from hamilton import ad_hoc_utils, driver
 
     lines: list[str] = []
     for number, sources in enumerate(edges):
         parameters = ", ".join(f"t{source}: int" for source in sources)
         body = " + ".join([*(f"t{source}" for source in sources), "1"])
         lines.append(f"def t{number}({parameters}) -> int:\n    return {body} & 1023\n")
-    module = types.ModuleType("hamilton_shape")
-    exec("\n".join(lines), module.__dict__)  # Hamilton wants a module with a function for each node
+    nodes: dict[str, Any] = {}
+    exec("\n".join(lines), nodes)  # Hamilton wants a function for each node
+    functions = [nodes[f"t{number}"] for number in range(len(edges))]
+    module = ad_hoc_utils.create_temporary_module(*functions, module_name=f"hamilton_{len(sys.modules)}")
+    sys.setrecursionlimit(100_000)  # it walks a chain by recursion
     built = driver.Builder().with_modules(module).build()
     leaves = sorted({f"t{number}" for number in range(len(edges))} - {f"t{s}" for sources in edges for s in sources})
     return lambda: built.execute(leaves)
