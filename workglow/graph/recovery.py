@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Recovery"]
 
-_PAGE = 16
 _LAST = re.compile(r"(?P<parent>.*?)(?:\[(?P<index>\d+)\])?/$")
 
 
@@ -45,9 +44,9 @@ class Recovery:
         scope.open += 1
         self._scopes[scope.prefix] = scope
 
-    def load_more(self) -> bool:
-        """Read the next open rows; True when there are no more."""
-        for _ in range(_PAGE):
+    def load_more(self, count: int) -> bool:
+        """Read the next open rows, so many at most; True when there are no more."""
+        for _ in range(count):
             row = next(self._rows, None)
             if row is None:
                 self._release()
@@ -67,8 +66,10 @@ class Recovery:
     def _restore(self, row: TaskRow) -> None:
         prefix, _, id = row.path.rpartition("/")
         scope = self._scope(prefix + "/" if prefix else "")
-        run = scope.runs[id]
-        if run.controller is not None:
+        run = scope.runs.get(id)
+        if run is None:
+            run = scope.runs[id] = TaskRun(scope, id)
+        elif run.controller is not None:
             return  # something inside it brought it back already
         run.adopt(row)
         run.task = scope.graph.tasks[id]

@@ -113,7 +113,7 @@ class TaskGraphRunner:
         turn_ends = self._monotonic() + _SLICE
         while self._stop is None and self._reports.error is None:
             while self._recovery is not None and len(ready) < self._batch:
-                if self._recovery.load_more():
+                if self._recovery.load_more(self._batch - len(ready)):
                     self._recovery = None
             if durable:
                 self._begun = self._begin_batch()
@@ -132,6 +132,8 @@ class TaskGraphRunner:
                 turn_ends = await self._yield()
             if ready and len(self._in_flight) < self._limit:
                 continue
+            if self._recovery is not None and len(ready) < self._batch:
+                continue  # there is more to read back
             if durable and self._changed:
                 if (waiting := self._commit()) is not None:
                     await waiting
