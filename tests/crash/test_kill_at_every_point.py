@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import apsw
 import pytest
 from crash_nursery import (
+    HERE,
     Nursery,
     assert_nothing_finished_ran_again,
     assert_same_key_for_every_attempt,
@@ -82,3 +87,29 @@ def test_without_the_transaction_this_would_be_noticed(tmp_path: Path, nursery: 
         except (AssertionError, wg.WorkglowError, KeyError):
             caught += 1
     assert caught
+
+
+_BEGIN = """
+import sys
+import crash_tasks, workglow as wg
+from workglow.testing import install_crash_points
+crash_tasks.LEDGER = sys.argv[2]
+install_crash_points(sys.argv[3])
+with wg.open(sys.argv[1]) as project:
+    project.run_sync(crash_tasks.build_small(), {"count": 12})
+"""
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_kill_at_the_beginning_leaves_a_whole_run_or_none(tmp_path: Path, nursery: Nursery, moment: str) -> None:
+    project = tmp_path / "project.wg"
+    killed = subprocess.run(
+        [sys.executable, "-c", _BEGIN, str(project), str(nursery.ledger), f"begin.{moment}:1"],
+        env={**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parents[1]}"},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    wait(nursery.fork(project))
+    with wg.open(project) as opened:
+        assert [run.status for run in opened.runs()] == (["completed"] if moment == "after" else [])
+    assert doctor(project).ok

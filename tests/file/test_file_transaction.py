@@ -167,7 +167,7 @@ def test_a_lock_that_is_held_for_too_long_is_an_error(path: Path, other: Callabl
 
 
 def test_eight_processes_write_to_one_file_and_none_sees_a_lock(path: Path, other: Callable[..., Any]) -> None:
-    processes = [other(WRITE, path, 3) for _ in range(8)]
+    processes = [other(WRITE, path, 10) for _ in range(8)]  # seconds
     for process in processes:
         assert process.line() == "ready"
     for process in processes:

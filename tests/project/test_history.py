@@ -217,6 +217,17 @@ def test_events_stream_while_the_run_goes_on(project: wg.Project) -> None:
     assert ("task_completed", "each[0]/history_one") in events
 
 
+def test_a_workflow_tells_its_listeners_in_every_run(project: wg.Project) -> None:
+    workflow = Workflow().then(one, id="only")
+    told: list[str] = []
+    workflow.events.on("task_completed", lambda event: told.append(event.path))
+    end = workflow.events.subscribe(lambda event: told.append(event.kind))
+    workflow.run_sync({"value": 1})
+    end()
+    project.run_sync(workflow, {"value": 1})
+    assert told == ["run_started", "task_started", "only", "task_completed", "run_finished", "only"]
+
+
 def test_a_run_that_was_only_begun_waits_for_whoever_resumes_it(project: wg.Project) -> None:
     run = project.begin(flow(), {"value": [1, 2]})
     assert run.status == "pending"

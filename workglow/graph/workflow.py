@@ -12,7 +12,7 @@ from workglow.graph.naming import did_you_mean, snake_name
 from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
-    from workglow.graph.events import Event
+    from workglow.graph.events import Event, Events
     from workglow.graph.run import Run
     from workglow.tasks import TaskRegistry
 
@@ -36,6 +36,11 @@ class Workflow(GraphBuilder):
         from workglow.graph.diagram import mime_bundle
 
         return mime_bundle(self._graph)
+
+    @property
+    def events(self) -> Events:
+        """Listeners for the events of every run of this workflow: `workflow.events.on("task_completed", print)`."""
+        return self._graph.events
 
     # ------------------------------------------------------------------ running and other forms
 
