@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -25,27 +27,18 @@ EventKind = Literal[
 ]
 
 
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One thing that happened: its kind, the run, the task's path ('' for the run itself), the time in milliseconds.
 
     `data` depends on the kind: the fraction and message of a progress, the port and text of a chunk, the error of a
     failure, the status of a finished run, the outputs of a completed task.
     """
 
-    __slots__ = ("at", "data", "kind", "path", "run")
-
-    def __init__(self, kind: EventKind, run: str, path: str, at: int, data: object = None) -> None:
-        self.kind: EventKind = kind
-        self.run = run
-        self.path = path
-        self.at = at
-        self.data = data
-
-    def __repr__(self) -> str:
-        return f"Event({self.kind!r}, path={self.path!r}, data={self.data!r})"
-
-
-Listener = "Callable[[Event], object]"
+    kind: EventKind
+    run: str
+    path: str
+    at: int
+    data: Any = None
 
 
 class Events:
