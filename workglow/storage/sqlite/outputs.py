@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from workglow.storage.sqlite.values import SqliteValues, insert_values
 from workglow.values import decode, encode
@@ -23,7 +25,7 @@ LIMIT 1
 """
 
 
-class StoredOutput(NamedTuple):
+class StoredOutput(msgspec.Struct, frozen=True):
     """A cached output, its text, and the task run it came from (0: none)."""
 
     outputs: dict[str, object]
@@ -36,13 +38,15 @@ class SqliteOutputs:
 
     def __init__(self, file: File) -> None:
         self._file = file
+        self._look_up = file.look_up
         self._load = SqliteValues(file).load
 
     def find(self, key: bytes) -> StoredOutput | None:
-        row = self._file.look_up(_FIND, (key,))
+        row = self._look_up(_FIND, (key,))
         if row is None:
             return None
-        return StoredOutput(decode(row[0], self._load), row[0], row[1])
+        text, source_id = row
+        return StoredOutput(decode(text, self._load), text, source_id)
 
     def save(self, key: bytes, type: str, outputs: Mapping[str, object], *, created_at: int | None = None) -> None:
         encoded = encode(outputs, where=f"task type '{type}'")
