@@ -106,13 +106,15 @@ def install_crash_points(point: str | None = None) -> None:
         if is_here(moment, kinds):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def crashing_write(self: SqliteJournal, db: Any, rows: Sequence[TaskRow], status: str | None, *rest: Any) -> None:
+    def crashing_write(
+        self: SqliteJournal, db: Any, rows: Sequence[TaskRow], status: str | None, *rest: Any, **more: Any
+    ) -> None:
         kinds = _kinds(self, rows, status)
         at("before", kinds)
         if is_here("halfway", kinds):
-            write(self, db, rows[: (len(rows) + 1) // 2], None, *rest)
+            write(self, db, rows[: (len(rows) + 1) // 2], None, *rest, **more)
             os.kill(os.getpid(), signal.SIGKILL)
-        write(self, db, rows, status, *rest)
+        write(self, db, rows, status, *rest, **more)
         at("inside", kinds)
 
     def crashing_commit(self: SqliteJournal, rows: Sequence[TaskRow], **options: Any) -> Any:

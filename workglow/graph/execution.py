@@ -26,8 +26,6 @@ _THREADS = 32
 _GRACE = 0.2
 """Seconds that cancelled coroutines get to clean up before a run ends without them."""
 
-Done = "Callable[[TaskRun, object, BaseException | None], None]"
-
 
 class Reports:
     """Tells the listeners what running tasks report: their progress, and the pieces of their streams.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Threads"]
 
-_Job = "tuple[Callable[[], object], Callable[[object, BaseException | None], None]]"
-
 
 class Threads:
     """At most `limit` threads, started as they are needed; `close` lets them end when they are free."""

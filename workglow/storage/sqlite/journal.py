@@ -162,6 +162,7 @@ class SqliteJournal:
                 if block:
                     raise
             else:
+                self._events.clear()
                 self._committed(rows)
                 return None
         return self._commit_elsewhere(rows, sync, status, output, error)
@@ -175,14 +176,17 @@ class SqliteJournal:
     ) -> None:
         import asyncio
 
-        work = self._file.submit(lambda db: self._write(db, rows, status, output, error), sync=sync)
-        await asyncio.wrap_future(work)
+        events, self._events = self._events, []  # what is noted meanwhile belongs to the next commit
+        work = self._file.submit(lambda db: self._write(db, rows, status, output, error, events=events), sync=sync)
+        try:
+            await asyncio.wrap_future(work)
+        except BaseException:
+            self._events[:0] = events
+            raise
         self._committed(rows)
 
     def _committed(self, rows: Sequence[TaskRow]) -> None:
         self._begin = None
-        if self._events:
-            self._events.clear()
         for row in rows:
             if row.blobs:
                 row.blobs = ()
@@ -194,8 +198,11 @@ class SqliteJournal:
         status: str | None,
         output: Encoded | None,
         error: str | None,
+        *,
+        events: Sequence[EventRecord] | None = None,
     ) -> None:
         run = self.run
+        events = self._events if events is None else events
         execute = self._execute = self._execute or db.cursor().execute  # one cursor serves all; making one costs 0.5 µs
         if self._begin is not None:
             run.row_id = self._begin(db)
@@ -226,8 +233,8 @@ class SqliteJournal:
             self._inserted += len(inserted)
             if self._inserted >= _READ_AHEAD and not self._unseen:
                 self._raise_open_from(db)
-            if self._events:
-                insert_events(db, run.row_id, self._events)
+            if events:
+                insert_events(db, run.row_id, events)
             if status is not None:
                 self._set_status(db, status, output, error)
         except BaseException:
