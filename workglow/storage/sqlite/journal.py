@@ -6,6 +6,7 @@ can change the answer before COMMIT, so one question fences every row of the tra
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -176,13 +177,17 @@ class SqliteJournal:
     ) -> None:
         import asyncio
 
-        events, self._events = self._events, []  # what is noted meanwhile belongs to the next commit
-        work = self._file.submit(lambda db: self._write(db, rows, status, output, error, events=events), sync=sync)
+        # What is noted or changed while the other thread writes, by a time-out say, belongs to the next commit.
+        events, self._events = self._events, []
+        written = [copy(row) for row in rows]
+        work = self._file.submit(lambda db: self._write(db, written, status, output, error, events=events), sync=sync)
         try:
             await asyncio.wrap_future(work)
         except BaseException:
             self._events[:0] = events
             raise
+        for row, stored in zip(rows, written, strict=True):
+            row.row_id = stored.row_id
         self._committed(rows)
 
     def _committed(self, rows: Sequence[TaskRow]) -> None:
