@@ -36,7 +36,7 @@ class Compounds:
         try:
             run.controller = task.controller(run.inputs or {}, None)
         except WorkglowError as error:
-            self._runner.fail_compound(run, error)
+            self._runner.failures.fail_compound(run, error)
             return
         self.advance(run)
 
@@ -50,7 +50,7 @@ class Compounds:
             try:
                 scope = self.scope(run, index, stored=None)
             except WorkglowError as error:
-                runner.fail_compound(run, error)
+                runner.failures.fail_compound(run, error)
                 return
             runner.schedule.open(scope)
         if opened and runner.environment.journal is not None:
@@ -100,11 +100,9 @@ class Compounds:
             self._runner.emit("task_progress", run.path, progress)
         self.advance(run)
 
-    def failed(self, scope: Scope, failure: WorkglowError) -> None:
-        """A task in a scope failed, and nothing in the scope handles it."""
-        assert scope.parent is not None
-        if scope.parent.status == "running":
-            self._runner.fail_compound(scope.parent, failure)
+    def forget(self, run: TaskRun) -> None:
+        """A task run is over, or was none of a compound task."""
+        self.open_runs.pop(run, None)
 
     def _recall(self, run: TaskRun, index: int) -> dict[str, object]:
         journal = self._runner.environment.journal

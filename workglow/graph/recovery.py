@@ -76,7 +76,7 @@ class Recovery:
         self._runner.schedule.restore(run)
         parent = scope.parent
         if parent is not None and parent.status != "running":
-            self._runner.abort_run(run)
+            self._runner.failures.abort(run)
         elif run.status == "running" and run.task.mode == "compound":
             self._restore_compound(run)
         elif run.status == "running":
@@ -121,7 +121,7 @@ class Recovery:
         now = runner.environment.clock.now()
         self._journal.note(EventRecord(now, run.path, "interrupted", {"attempt": run.attempt}))
         if task.side_effects and policy == "fail":
-            runner.fail(run, InterruptedTaskError(unknown))
+            runner.failures.fail(run, InterruptedTaskError(unknown))
             return
         run.status = "pending"
         runner.schedule.ready.append(run)

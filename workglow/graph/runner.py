@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, cast
 from workglow.errors import GraphTimeoutError, TaskAbortedError, TaskTimeoutError, WorkglowError
 from workglow.graph.caching import OutputCache
 from workglow.graph.compounds import Compounds
-from workglow.graph.dataflow import ERROR_PORT
 from workglow.graph.events import Event
 from workglow.graph.execution import Execution, Reports, milliseconds, suspended
-from workglow.graph.failure import as_failure, error_record, failure_outputs, is_worth_a_retry
+from workglow.graph.failure import error_record, failure_outputs
+from workglow.graph.failures import Failures
 from workglow.graph.inputs import gather
 from workglow.graph.results import scope_results
 from workglow.graph.schedule import Schedule, Scope, TaskRun
-from workglow.storage.records import EventRecord
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
@@ -56,7 +55,6 @@ class TaskGraphRunner:
         self.options = environment.options
         self.schedule = Schedule()
         self.task_runs: list[TaskRun] = []  # of a run in memory, for whoever looks at it afterwards
-        self.failures: list[TaskRun] = []
         self.outputs: dict[str, object] = {}
         self.status = "running"
         self._journal = environment.journal
@@ -69,6 +67,7 @@ class TaskGraphRunner:
         self._cache = OutputCache(environment)
         self._caches = self._cache.enabled
         self.compounds = Compounds(self)
+        self.failures = Failures(self)
         self._recovery: Recovery | None = None
         self._in_flight: dict[TaskRun, None] = {}
         self._sleeping: dict[TaskRun, None] = {}  # failed, and waiting for another try
@@ -201,7 +200,7 @@ class TaskGraphRunner:
                 return False
         except WorkglowError as error:
             run.started_at = self._now()
-            self.fail(run, error)
+            self.failures.fail(run, error)
             return False
         run.status = "running"
         run.attempt += 1
@@ -239,7 +238,7 @@ class TaskGraphRunner:
                         else:
                             raise suspended(run, result)
             except Exception as error:
-                self.fail(run, error)
+                self.failures.fail(run, error)
                 return
             self._finish(run, result)
             return
@@ -257,11 +256,11 @@ class TaskGraphRunner:
         if error is None:
             self._finish(run, result)
         elif run.controller is not None:
-            self.fail_compound(run, cast("WorkglowError", error))
+            self.failures.fail_compound(run, cast("WorkglowError", error))
         elif isinstance(error, asyncio.CancelledError):
-            self.fail(run, TaskAbortedError(f"Task '{run.path}' was cancelled by its own code."))
+            self.failures.fail(run, TaskAbortedError(f"Task '{run.path}' was cancelled by its own code."))
         elif isinstance(error, Exception):
-            self.fail(run, error)
+            self.failures.fail(run, error)
         else:  # SystemExit and KeyboardInterrupt are not the task's to swallow
             raise error
 
@@ -273,7 +272,7 @@ class TaskGraphRunner:
             if run.task.switches_ports:
                 run.switch_off(cast("ConditionalTask", run.task), run.outputs)
         except WorkglowError as error:
-            self.fail(run, error)
+            self.failures.fail(run, error)
             return
         if run.key is not None:
             self._cache.store(run)
@@ -299,13 +298,13 @@ class TaskGraphRunner:
 
     def complete_compound(self, run: TaskRun, outputs: dict[str, object]) -> None:
         """A compound task has its outputs."""
-        self.compounds.open_runs.pop(run, None)
+        self.compounds.forget(run)
         self._execution.forget(run)
         if self._journal is not None:
             try:
                 run.output, run.blobs = encode(outputs, where=f"task '{run.path}'")
             except WorkglowError as error:
-                self.fail(run, error)
+                self.failures.fail(run, error)
                 return
         run.outputs = outputs
         self._complete(run, "task_completed")
@@ -329,90 +328,28 @@ class TaskGraphRunner:
             else:
                 self.compounds.closed(scope)
 
-    # ------------------------------------------------------------------ failure
-
-    def fail(self, run: TaskRun, error: BaseException) -> None:
-        """A task raised, timed out or could not begin: try again, route it to a handler, or end what holds it."""
-        task = run.task
-        if task.retry is not None and run.controller is None and is_worth_a_retry(error, task.retry, run.attempt):
-            self._retry(run, error)
-            return
-        failure = as_failure(run, error)
-        aborted = isinstance(failure, TaskAbortedError) and not isinstance(failure, TaskTimeoutError)
-        run.status = "aborted" if aborted else "failed"
+    def ended(self, run: TaskRun, *, sync: bool = False) -> None:
+        """Keep the end of a task run that gave no outputs."""
         run.finished_at = self._now()
-        run.failure = failure
-        run.error = error_record(error)
         if self._journal is None:
             self.task_runs.append(run)
         else:
             self.touch(run)
-            self._sync = self._sync or task.side_effects
-        if self._listeners:
-            self.emit("task_aborted" if aborted else "task_failed", run.path, failure)
-        self._route_failure(run, failure)
+            self._sync = self._sync or sync
 
-    def _route_failure(self, run: TaskRun, failure: WorkglowError) -> None:
-        routes = (edge.source_port == ERROR_PORT for edge in run.scope.graph.outgoing[run.id])
-        if run.status == "failed" and any(routes):
-            run.outputs = failure_outputs(run)
-            self.schedule.resolve(run)
-            self.after_resolve()
-        elif self.options.continue_on_error and run.status == "failed":
-            self.failures.append(run)
-            self.schedule.resolve(run, broken=True)
-            self.after_resolve()
-        elif run.scope.parent is None:
-            self.failures.append(run)
-            self.stop(failure)
-        else:
-            self.compounds.failed(run.scope, failure)
+    # ------------------------------------------------------------------ waiting and stopping
 
-    def fail_compound(self, run: TaskRun, failure: WorkglowError) -> None:
-        """A compound task ends with the failure of what is inside it; the rest inside is aborted."""
-        self.compounds.open_runs.pop(run, None)
-        self._execution.forget(run)
-        for inner in self._unfinished():
-            if inner.is_inside(run):
-                self.abort_run(inner)
-        self.fail(run, failure)
-
-    def _unfinished(self) -> tuple[TaskRun, ...]:
+    def unfinished(self) -> tuple[TaskRun, ...]:
+        """Return every task run that is ready, in flight or waiting."""
         schedule, compounds = self.schedule, self.compounds
         return (*self._in_flight, *self._sleeping, *self._begun, *schedule.ready, *compounds.open_runs)
 
-    def abort_run(self, run: TaskRun) -> None:
-        """End one task run that nobody needs any more."""
-        if run.status not in ("pending", "running"):
-            return
-        self._execution.cancel(run, "The run no longer needs this task.")
+    def cancel(self, run: TaskRun, reason: str) -> None:
+        """Stop what executes a task run, and expect nothing of it any more."""
+        self._execution.cancel(run, reason)
         self._in_flight.pop(run, None)
         self._sleeping.pop(run, None)
-        self.compounds.open_runs.pop(run, None)
-        run.status = "aborted"
-        run.finished_at = self._now()
-        if self._journal is not None:
-            self.touch(run)
-        else:
-            self.task_runs.append(run)
-        if self._listeners:
-            self.emit("task_aborted", run.path, TaskAbortedError(f"Task '{run.path}' was stopped with its run."))
-
-    def _retry(self, run: TaskRun, error: BaseException) -> None:
-        retry = run.task.retry
-        assert retry is not None
-        wait = retry.wait(run.attempt)
-        run.status = "pending"
-        run.wake_at = self._now() + round(wait * 1000) if wait else None
-        if self._journal is not None:
-            data = {"attempt": run.attempt, "error": f"{type(error).__name__}: {error}", "wait": wait}
-            self._journal.note(EventRecord(self._now(), run.path, "retried", data))
-            self.touch(run)
-        self.emit("task_retried", run.path, error)
-        if wait:
-            self.sleep(run, wait)
-        else:
-            self.schedule.ready.append(run)
+        self.compounds.forget(run)
 
     def sleep(self, run: TaskRun, seconds: float) -> None:
         """Make a pending task run ready after a while."""
@@ -446,14 +383,15 @@ class TaskGraphRunner:
         failure = self._stop
         if failure is None:
             self.outputs = scope_results(root, self.outputs_of)
-            self.status = "failed" if self.failures else "completed"
+            self.status = "failed" if self.failures.unhandled else "completed"
         else:
-            for run in self._unfinished():
-                self.abort_run(run)
+            for run in self.unfinished():
+                self.failures.abort(run)
             aborted = isinstance(failure, TaskAbortedError) and not isinstance(failure, TaskTimeoutError)
             self.status = "aborted" if aborted else "failed"
         if self._journal is not None:
-            first = failure or (self.failures[0].failure if self.failures else None)
+            unhandled = self.failures.unhandled
+            first = failure or (unhandled[0].failure if unhandled else None)
             waiting = self._journal.commit(
                 self._changed,
                 sync=True,
