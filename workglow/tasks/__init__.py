@@ -2,6 +2,7 @@
 
 from workglow.tasks.context import TaskContext
 from workglow.tasks.conversion import as_task
+from workglow.tasks.entitlements import Entitlement
 from workglow.tasks.function import FunctionTask, TaskFunction, task
 from workglow.tasks.ports import COLLECT, MISSING, Collect, Port, Ports
 from workglow.tasks.registry import TaskRegistry, task_registry
@@ -13,6 +14,7 @@ __all__ = [
     "MISSING",
     "CancelSignal",
     "Collect",
+    "Entitlement",
     "FunctionTask",
     "Port",
     "Ports",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -10,6 +10,7 @@ from workglow.errors import PortError, TaskConfigurationError, TaskInputError, T
 from workglow.tasks.configuration import check_class
 from workglow.tasks.definition import Definition
 from workglow.tasks.derived import Derived, renew
+from workglow.tasks.entitlements import Entitlement
 from workglow.tasks.fields import is_structure, make, values_of
 from workglow.tasks.fit import faults_of
 from workglow.tasks.method import Method, method_of
@@ -105,6 +106,10 @@ class Task(Definition):
             reason = faults_of(cast("Any", error)) if hasattr(error, "errors") else str(error)
             raise TaskInputError(f"{self._who}: {reason}") from error
         return method.function(self, given, context) if method.takes_context else method.function(self, given)
+
+    def required_entitlements(self, inputs: Mapping[str, object] | None = None) -> tuple[Entitlement, ...]:
+        """What it must be allowed to do: with its inputs, when they are known, else in general."""
+        return tuple(Entitlement(id) for id in self.entitlements)
 
     def check_inputs(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values with defaults of the ports filled in; TaskInputError names task, port and reason."""
