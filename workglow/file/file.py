@@ -143,20 +143,23 @@ class File:
             return self._synced if sync else self._plain
         return self._quick_synced if sync else self._quick
 
-    def look_up(self, query: str, values: tuple[apsw.SQLiteValue, ...]) -> tuple[Any, ...] | None:
-        """Return the first row of a query, or None; as quick as SQLite can be between this process's own commits.
+    def read(self, query: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that has few; as quick as SQLite can be between this process's own commits.
 
-        The write connection still holds the pages that it has just written, where `reader` has to fetch them again; it
-        answers unless somebody is writing.
+        The write connection knows the schema and still holds the pages that it has just written, where `reader` has to
+        fetch them again; it answers unless somebody is writing.
         """
         lock = self._gate.lock
         if self._closed or not lock.acquire(False):
-            rows = self.reader.execute(query, values).fetchall()
-        else:
-            try:  # read to its end, for an open statement would keep the next transaction from seeing new commits
-                rows = self._gate.execute(query, values).fetchall()
-            finally:
-                lock.release()
+            return self.reader.execute(query, values).fetchall()
+        try:  # read to its end, for an open statement would keep the next transaction from seeing new commits
+            return self._gate.execute(query, values).fetchall()
+        finally:
+            lock.release()
+
+    def look_up(self, query: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> tuple[Any, ...] | None:
+        """Return the first row of a query, or None: see `read`."""
+        rows = self.read(query, values)
         return rows[0] if rows else None
 
     def submit(self, work: Callable[[apsw.Connection], T], *, sync: bool = False) -> Future[T]:

@@ -60,11 +60,11 @@ class OutputCache:
                 return False
             run.key = hashlib.sha256(identity + canonical(run.inputs)).digest()
             found = self._cache.find(run.key) if self._reads else None
+            if found is None:
+                return False
+            run.outputs = found.outputs  # read at once: a damaged one is to count as none
         except (UnstorableValueError, CorruptValueError):
             return False
-        if found is None:
-            return False
-        run.outputs = found.outputs
         if self._encodes:
             run.output = found.text
             run.source_id = found.source_id or None

@@ -86,13 +86,13 @@ class SqliteGraphs:
         return {cast("str", name): cast("int", graph_id) for name, graph_id in rows}
 
     def task(self, graph_id: int, task_id: str) -> GraphTaskRecord | None:
-        row = self._file.reader.execute(
+        row = self._file.look_up(
             "SELECT task_id, definition FROM graph_task WHERE graph_id = ? AND task_id = ?", (graph_id, task_id)
-        ).fetchone()
+        )
         return None if row is None else GraphTaskRecord(*row)
 
     def incoming(self, graph_id: int, task_id: str) -> Sequence[DataflowRecord]:
-        rows = self._file.reader.execute(
+        rows = self._file.read(
             """
             SELECT source_id, source_port, target_id, target_port, transforms
               FROM dataflow WHERE graph_id = ? AND target_id = ? ORDER BY position
@@ -102,7 +102,7 @@ class SqliteGraphs:
         return [DataflowRecord(*row) for row in rows]
 
     def outgoing(self, graph_id: int, task_id: str) -> Sequence[DataflowRecord]:
-        rows = self._file.reader.execute(
+        rows = self._file.read(
             """
             SELECT source_id, source_port, target_id, target_port, transforms
               FROM dataflow WHERE graph_id = ? AND source_id = ? ORDER BY position
@@ -112,4 +112,5 @@ class SqliteGraphs:
         return [DataflowRecord(*row) for row in rows]
 
     def extra(self, graph_id: int) -> str:
-        return self._file.reader.execute("SELECT extra FROM graph WHERE id = ?", (graph_id,)).get or "{}"
+        row = self._file.look_up("SELECT extra FROM graph WHERE id = ?", (graph_id,))
+        return "{}" if row is None else row[0]

@@ -293,13 +293,15 @@ class SqliteJournal:
         return None if values is None else read_row(values)
 
     def open_rows(self) -> Iterable[TaskRow]:
-        read = self._file.reader.execute
+        read = self._file.read
         # Rows that this process adds while it reads are not news to it.
-        bound = read("SELECT max(id) FROM task_run").get or 0
-        last = read("SELECT open_from - 1 FROM run WHERE id = ?", (self.run.row_id,)).get
+        bound, last = read(
+            "SELECT (SELECT coalesce(max(id), 0) FROM task_run), open_from - 1 FROM run WHERE id = ?",
+            (self.run.row_id,),
+        )[0]
         size = _FIRST_PAGE
         while True:
-            page = read(_OPEN, (self.run.row_id, last, bound, size)).fetchall()
+            page = read(_OPEN, (self.run.row_id, last, bound, size))
             for values in page:
                 row = read_row(values)
                 self._open[row.row_id] = None

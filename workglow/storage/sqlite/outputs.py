@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from workglow.storage.sqlite.values import SqliteValues, insert_values
 from workglow.values import decode, encode
 
@@ -13,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workglow.file import File
+    from workglow.values.decoder import Load
 
 __all__ = ["SqliteOutputs", "StoredOutput"]
 
@@ -25,12 +24,26 @@ LIMIT 1
 """
 
 
-class StoredOutput(msgspec.Struct, frozen=True):
-    """A cached output, its text, and the task run it came from (0: none)."""
+class StoredOutput:
+    """A cached output: its text, and the task run it came from (0: none).
 
-    outputs: dict[str, object]
-    text: str
-    source_id: int
+    `outputs` reads the values when they are first asked for: who passes the text on never pays for them.  Raises
+    CorruptValueError when the text, or a value that it refers to, is damaged.
+    """
+
+    __slots__ = ("_load", "_outputs", "source_id", "text")
+
+    def __init__(self, text: str, source_id: int, load: Load) -> None:
+        self.text = text
+        self.source_id = source_id
+        self._load = load
+        self._outputs: dict[str, object] | None = None
+
+    @property
+    def outputs(self) -> dict[str, object]:
+        if self._outputs is None:
+            self._outputs = decode(self.text, self._load)
+        return self._outputs
 
 
 class SqliteOutputs:
@@ -45,8 +58,7 @@ class SqliteOutputs:
         row = self._look_up(_FIND, (key,))
         if row is None:
             return None
-        text, source_id = row
-        return StoredOutput(decode(text, self._load), text, source_id)
+        return StoredOutput(*row, self._load)
 
     def save(self, key: bytes, type: str, outputs: Mapping[str, object], *, created_at: int | None = None) -> None:
         encoded = encode(outputs, where=f"task type '{type}'")
