@@ -19,6 +19,9 @@ __all__ = ["scope_results"]
 def scope_results(scope: Scope, outputs_of: Callable[[TaskRun], dict[str, object]]) -> dict[str, object]:
     """Collect a finished scope's outputs; what was disabled or aborted gives none."""
     graph = scope.graph if isinstance(scope.graph, TaskGraph) else cast("StoredGraph", scope.graph).whole()
-    runs = scope.runs
-    finished = {id: outputs_of(runs[id]) for id in result_plan(graph).tasks if runs[id].status == "completed"}
+    finished: dict[str, dict[str, object]] = {}
+    for run in map(scope.runs.__getitem__, result_plan(graph).tasks):
+        if run.status == "completed":
+            outputs = run.outputs
+            finished[run.id] = outputs_of(run) if outputs is None else outputs
     return merge_results(graph, finished)

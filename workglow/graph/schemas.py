@@ -10,6 +10,7 @@ GRAPH_RESULT_ARRAY gives one port `results`, a list of `{"id", "type", "data"}`.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -95,10 +96,10 @@ def merge_results(graph: TaskGraph, results: Mapping[str, Mapping[str, object]])
         for _, outputs in given:
             merged.update(outputs)
         return merged
-    lists: dict[str, list[object]] = {}
+    lists: defaultdict[str, list[object]] = defaultdict(list)
     for _, outputs in given:
         for port, value in outputs.items():
-            lists.setdefault(port, []).append(value)
+            lists[port].append(value)
     merged.update(lists)
     return merged
 
