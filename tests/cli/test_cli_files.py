@@ -1,4 +1,4 @@
-"""`copy`, `info`, `doctor` and `gc`."""
+"""`copy`, `info`, `doctor`, `recover` and `gc`."""
 
 from __future__ import annotations
 
@@ -84,3 +84,19 @@ def test_gc_removes_what_it_said(call: Call, notes: str) -> None:
 def test_gc_by_age_leaves_what_is_younger(call: Call, notes: str) -> None:
     assert "nothing to remove" in call("gc", notes, "--older-than", "1").stdout
     assert json.loads(call("gc", notes, "--older-than", "0", "--json").stdout)["done"] is False
+
+
+def test_recover_makes_a_file_of_what_is_sound_and_says_what_is_not(call: Call, notes: str) -> None:
+    result = call("recover", notes, "whole.wg")
+    assert result.stdout == f"whole.wg holds everything that was in {notes}.\n"
+    data = bytearray(Path(notes).read_bytes())
+    place = data.rindex(b'{"text"')
+    data[place] = 0xFF
+    Path(notes).write_bytes(data)
+    assert call("doctor", notes).exit_code == 1
+    result = call("recover", notes, "new.wg")
+    assert result.exit_code == 0
+    assert "what could be read and verified" in result.stdout
+    assert json.loads(call("recover", notes, "other.wg", "--json").stdout)["complete"] is False
+    assert call("doctor", "new.wg").exit_code == 0
+    assert call("recover", notes, "new.wg").exit_code == 1

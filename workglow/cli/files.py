@@ -1,4 +1,4 @@
-"""`workglow copy`, `info`, `doctor` and `gc`: looking after a project file."""
+"""`workglow copy`, `info`, `doctor`, `recover` and `gc`: looking after a project file."""
 
 from __future__ import annotations
 
@@ -120,6 +120,38 @@ def doctor(
         )
     if not report.ok:
         raise typer.Exit(1)
+
+
+@app.command()
+def recover(
+    file: ProjectFile,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="The new file.", show_default=False)],
+    json: AsJson = False,
+) -> None:
+    """Make a new project file of what can still be read of a damaged one.
+
+    Only what verifies is kept; a run that lost something ends as failed and can be run again.  FILE is not changed.
+    """
+    from workglow.storage.sqlite.recovery import recover as make
+
+    recovery = make(file, target)
+    screen = Screen()
+    if json:
+        screen.json({**asdict(recovery), "complete": recovery.complete})
+        return
+    lost = {name: kept for name, kept in recovery.tables.items() if kept.left_out or kept.gaps}
+    rows: list[list[Cell]] = [
+        [name, f"{kept.rows:,}", f"{kept.left_out:,}", f"{kept.gaps:,}"] for name, kept in lost.items()
+    ]
+    if rows:
+        screen.table(("DAMAGED TABLE", "ROWS KEPT", "LEFT OUT", "STRETCHES UNREADABLE"), rows, right=(1, 2, 3))
+        screen.line("")
+    for note in recovery.notes:
+        screen.line(("note    ", "yellow"), note)
+    for uid in recovery.closed:
+        screen.line(("lost    ", "yellow"), f"run {uid} lost parts; `workglow rerun {target} {uid}` reuses the rest")
+    told = "everything that was in" if recovery.complete else "what could be read and verified of"
+    screen.line((f"{target} holds {told} {file}.", "green" if recovery.complete else "bold"))
 
 
 @app.command()

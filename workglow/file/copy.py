@@ -16,7 +16,7 @@ from workglow.file.migrations import migrations
 from workglow.file.place import absolute, check_place, log_path, sync_folder
 from workglow.file.pragmas import FULL, synchronous
 
-__all__ = ["copy", "write_copy"]
+__all__ = ["copy", "place_new", "write_copy"]
 
 _BUSY: Final = 30.0  # seconds
 
@@ -60,7 +60,7 @@ def write_copy(source: str, target: str, *, vfs: str = "", overwrite: bool = Fal
         if overwrite:
             os.replace(partial, target)
         else:
-            _place_new(partial, target)
+            place_new(partial, target)
         sync_folder(target)
     except apsw.Error as error:
         raise explain(error, source) or error from error
@@ -98,7 +98,8 @@ def _disown(path: str, vfs: str) -> None:
         db.close()
 
 
-def _place_new(partial: str, target: str) -> None:
+def place_new(partial: str, target: str) -> None:
+    """Give a finished file its name, unless another file has it by now."""
     try:
         os.link(partial, target)  # fails when somebody was quicker; a rename would replace what they made
     except FileExistsError:

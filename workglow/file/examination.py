@@ -26,7 +26,7 @@ __all__ = ["Check", "Report", "doctor", "invariants"]
 _SHOWN: Final = 5  # findings of one check that the report shows
 _NAME: Final = re.compile(r"^-- ([a-z_]+): (.+)\n", re.MULTILINE)
 
-_RESTORE: Final = "Restore a backup or an older copy; a run that is lost with the damage has to be started again."
+_RESTORE: Final = "Restore a backup, or make a new file of what is sound: `workglow recover FILE NEW-FILE`."
 _REPORT: Final = "workglow itself never does this: please report it, with this text."
 _FOREIGN: Final = "Another program changed the file's tables.  Do not use the file unless you know who did it and why."
 
