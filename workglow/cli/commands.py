@@ -32,7 +32,7 @@ COMMANDS = {
     "copy": ("files", "Copy a project file, also while runs are going on."),
     "info": ("files", "Say what a project file holds and how large it is."),
     "doctor": ("files", "Check a project file, and say what to do."),
-    "recover": ("files", "Make a new project file of what can be read of a damaged one."),
+    "recover": ("files", "Make a new project file of what can still be read of a damaged one."),
     "gc": ("files", "Make a project file smaller: remove old runs and unused values."),
 }
 """Name → module in this package, and what `workglow --help` says.  The order is the order in the help."""

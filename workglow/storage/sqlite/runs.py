@@ -154,9 +154,8 @@ class SqliteRuns:
         return f"Run {run.uid} is being run by process {pid} on {host}.  Stop that process first, or wait for it."
 
     def get(self, uid: str) -> RunRecord:
-        rows = self._file.read(
-            _COLUMNS + " WHERE substr(run.uid, 1, ?) = ? ORDER BY run.id DESC LIMIT 2", (len(uid), uid)
-        )
+        beyond = uid + "\U0010ffff"  # no text that begins with uid is greater, so the index on uid finds them
+        rows = self._file.read(_COLUMNS + " WHERE run.uid >= ? AND run.uid < ? LIMIT 2", (uid, beyond))
         if len(rows) != 1 or not uid:
             known = f"{len(rows)} or more runs begin" if rows else "no run begins"
             raise UnknownRunError(f"In {self._file.path}, {known} with '{uid}'.  `workglow runs` lists them.")
