@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from workglow.clock import Clock
     from workglow.graph.events import Event
+    from workglow.graph.preview import Preview
     from workglow.graph.run import Run
     from workglow.knowledge import KnowledgeBase, SearchResult
     from workglow.tasks import TaskRegistry
@@ -281,6 +282,16 @@ class Project:
     def why(self, run: str, task: str) -> str:
         """Say in plain words why a task ran, was reused, waits or never started."""
         return explain(self._engine, run, task)
+
+    def preview(self, run: str, changes: Mapping[str, object] | None = None) -> Preview:
+        """Preview the graph of a run: what completed shows its outputs, until what it reads is changed.
+
+        `changes` are other graph inputs; further ones go to the preview's `set`.  Nothing is run and nothing is kept.
+        """
+        preview = self._engine.preview(run)
+        if changes:
+            preview.set(changes)
+        return preview
 
     # ------------------------------------------------------------------ knowledge
 

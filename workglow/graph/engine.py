@@ -14,6 +14,8 @@ from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
 from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.options import RunOptions
+from workglow.graph.preview import Preview
+from workglow.graph.preview_surroundings import Surroundings
 from workglow.graph.recovery import Recovery
 from workglow.graph.restart import plan_restart
 from workglow.graph.run import Run
@@ -247,6 +249,19 @@ class Engine:
     def view(self, record: RunRecord) -> Run:
         """Return a stored run as its user sees it."""
         return Run.of_record(record, self.repositories.runs, self.repositories.values.load)
+
+    def preview(self, uid: str) -> Preview:
+        """Preview the graph of a stored run; what completed in the run shows its outputs."""
+        record, runs, load = self.repositories.runs.get(uid), self.repositories.runs, self.repositories.values.load
+        around = Surroundings(
+            self.registry,
+            self.clock,
+            project=self.project,
+            row=lambda path: runs.row(record, path),
+            recall=lambda row: {} if row.output is None else decode(row.output, load),
+            versions=record.versions,
+        )
+        return Preview(self._graph(record), decode(record.input, load), surroundings=around)
 
     def graph_of(self, uid: str) -> TaskGraph:
         """Return the graph that a run is pinned to."""

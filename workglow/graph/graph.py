@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workglow.graph.events import Event
+    from workglow.graph.preview import Preview
     from workglow.graph.run import Run
     from workglow.tasks import TaskRegistry
 
@@ -49,6 +50,15 @@ class TaskGraph(GraphStructure):
         from workglow.graph.options import RunOptions
 
         return run_in_memory_sync(self, inputs, options=RunOptions(**options), on_event=on_event)
+
+    def preview(self, inputs: Mapping[str, object] | None = None, *, max_tasks: int | None = None) -> Preview:
+        """Say at once what the graph would give, without running it, and keep saying it while it is edited.
+
+        Raises TaskInputError for an input that no task takes; what goes wrong in a task is in the preview's `errors`.
+        """
+        from workglow.graph.preview import Preview
+
+        return Preview(self, inputs, max_tasks=max_tasks)
 
     def input_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of what a run takes; not to be changed."""

@@ -37,7 +37,6 @@ class GraphStructure:
         self.outputs: dict[str, tuple[str, str]] = {}
         self.merge: Merge = merge
         self.events = Events()
-        self.events = Events()
         self._order = TopologicalOrder()
         self._admission = Admission()
         self._numbers: dict[str, int] = {}

@@ -13,6 +13,7 @@ from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
     from workglow.graph.events import Event, Events
+    from workglow.graph.preview import Preview
     from workglow.graph.run import Run
     from workglow.tasks import TaskRegistry
 
@@ -67,6 +68,16 @@ class Workflow(GraphBuilder):
         return run_in_memory_sync(
             self._graph, inputs, options=RunOptions(**options), on_event=on_event, registry=self._registry
         )
+
+    def preview(self, inputs: Mapping[str, object] | None = None, *, max_tasks: int | None = None) -> Preview:
+        """Say at once what the workflow would give, without running it; see `TaskGraph.preview`."""
+        from workglow.clock import SystemClock
+        from workglow.graph.preview import Preview
+        from workglow.graph.preview_surroundings import Surroundings
+
+        self._check_finished()
+        around = Surroundings(self._registry, SystemClock())
+        return Preview(self._graph, inputs, surroundings=around, max_tasks=max_tasks)
 
     def to_json(self, *, with_boundary_nodes: bool = True) -> dict[str, Any]:
         """Return the graph as JSON, with its inputs and outputs drawn as tasks; see `TaskGraph.to_json`."""

@@ -1,0 +1,322 @@
+"""One graph while it is previewed: what each of its tasks shows, and which of them have to be asked again.
+
+The policy.  A task is asked when it is new, when what the graph hands to it changed, or when an edge brings something
+else than before; tasks are asked in the order of their dependencies, so each at most once for a change.  An answer
+equal to the one before goes no further.
+
+A task *waits* when it cannot be said what an edge brings: its source has no preview, waits itself, or failed.  That is
+no error.  What hangs on `[error]` alone is off, for a preview takes every task to succeed.  A group shows its graph, a
+loop nothing: it would have to run.
+
+A task that completed in a stored run shows what it gave there, unasked, for as long as the task, its literals and
+everything that enters it are what they were in that run.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Generator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from workglow.errors import PortError, TaskOutputError, WorkglowError
+from workglow.graph.compound import GraphAsTask
+from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT, Dataflow
+from workglow.graph.delivery import deliver, delivery_plan
+from workglow.graph.failure import as_failure
+from workglow.graph.inputs import gather
+from workglow.graph.preview_surroundings import Baseline, Surroundings
+from workglow.graph.sameness import same
+from workglow.graph.schedule import Scope, TaskRun, delivers, inactive_ports
+from workglow.graph.schemas import GRAPH_RESULT_ARRAY, merge_results, result_plan
+from workglow.tasks import MISSING, Task, TaskContext
+from workglow.tasks.fields import values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from workglow.graph.graph import TaskGraph
+    from workglow.storage.records import TaskRow
+
+__all__ = ["Asking", "PreviewRun", "PreviewScope", "PreviewState"]
+
+PreviewState = Literal["previewed", "completed", "unknown", "disabled", "failed"]
+Asking = Generator["Awaitable[object]", Any, None]
+"""Work that hands out what has to be awaited, and is sent what came of it."""
+
+
+class PreviewRun(TaskRun):
+    """What one task shows.  `status` is "completed" when it is known what it gives, by a preview or by the run."""
+
+    shows: PreviewState = "unknown"
+    reason: str = ""
+    error_raised: WorkglowError | None = None
+    entering: tuple[Dataflow, ...] = ()
+    leaving: frozenset[str] = frozenset()
+    inner: PreviewScope | None = None
+    unchanged: bool = False  # everything that enters it is what entered it in the stored run
+
+    def become(self, shows: PreviewState, reason: str = "", outputs: dict[str, object] | None = None) -> None:
+        """Show something else from now on."""
+        self.shows, self.reason, self.outputs, self.error_raised, self.inactive = shows, reason, outputs, None, None
+        self.status = "disabled" if shows == "disabled" else "pending" if outputs is None else "completed"
+
+
+class PreviewScope:
+    """The tasks of one graph, and what each shows.  `prefix` begins their paths."""
+
+    def __init__(self, surroundings: Surroundings, graph: TaskGraph, prefix: str = "") -> None:
+        self.surroundings = surroundings
+        self.graph = graph
+        self.runs: dict[str, PreviewRun] = {}
+        self._scope = Scope(graph, {}, prefix=prefix)
+        self._scope.runs = cast("dict[str, TaskRun]", self.runs)
+        self._rank: dict[str, int] = {}
+        self._order: list[str] = []
+        self._pending: list[int] = []
+        self._marked: set[str] = set()
+
+    # ------------------------------------------------------------------ what changed
+
+    def take(self, graph: TaskGraph, inputs: Mapping[str, object]) -> None:
+        """Look what is new in the graph, and mark it; TaskInputError for an input that no task takes."""
+        delivered = self._handed_out(graph, inputs)
+        self.graph = self._scope.graph = graph
+        self._scope.delivered = delivered if not self.runs else self._scope.delivered
+        self._order = graph.order()
+        self._rank = {id: rank for rank, id in enumerate(self._order)}
+        for id in self.runs.keys() - graph.tasks.keys():
+            del self.runs[id]
+        self._marked.intersection_update(graph.tasks)
+        for id, task in graph.tasks.items():
+            self._look_at(id, task)
+        self._pending = [self._rank[id] for id in self._marked]
+        heapify(self._pending)
+        self.feed(inputs, delivered)
+        if self.surroundings.is_stored:
+            entering = {id: run.entering for id, run in self.runs.items()}
+            self.surroundings.baselines.setdefault(self._scope.prefix, Baseline(dict(graph.tasks), entering, delivered))
+
+    def _look_at(self, id: str, task: Task) -> None:
+        entering = tuple(self.graph.incoming[id])
+        leaving = frozenset(edge.source_port for edge in self.graph.outgoing[id])
+        run = self.runs.get(id)
+        if run is None:
+            run = self.runs[id] = PreviewRun(self._scope, id)
+        elif run.task is task and run.entering == entering and (not task.switches_ports or run.leaving == leaving):
+            run.leaving = leaving
+            return
+        run.task, run.entering, run.leaving = task, entering, leaving
+        self._marked.add(id)
+
+    def feed(self, inputs: Mapping[str, object], delivered: dict[str, dict[str, object]] | None = None) -> None:
+        """Hand other inputs to the tasks, and mark those that get something else."""
+        before = self._scope.delivered
+        after = self._handed_out(self.graph, inputs) if delivered is None else delivered
+        for id in before.keys() | after.keys():
+            if id in self.runs and not same(before.get(id), after.get(id)):
+                self._mark(id)
+        self._scope.delivered = after
+
+    def _handed_out(self, graph: TaskGraph, inputs: Mapping[str, object]) -> dict[str, dict[str, object]]:
+        """Hand the inputs out as a run does, but let a task that misses one speak for itself."""
+        absent = {name: MISSING for name, _, _ in delivery_plan(graph).required if name not in inputs}
+        prefix = self._scope.prefix
+        delivered = deliver(graph, {**inputs, **absent}, where=f"'{prefix}'" if prefix else "")
+        if not absent:
+            return delivered
+        return {
+            id: {name: value for name, value in values.items() if value is not MISSING}
+            for id, values in delivered.items()
+        }
+
+    def _mark(self, id: str) -> None:
+        if id not in self._marked:
+            self._marked.add(id)
+            heappush(self._pending, self._rank[id])
+
+    # ------------------------------------------------------------------ asking
+
+    def settle(self, changed: list[PreviewRun]) -> Asking:
+        """Ask every marked task, and those that hang on what changes by it; `changed` gets those that show it."""
+        while self._pending:
+            run = self.runs[self._order[self._pending[0]]]
+            before = (run.status, run.shows, run.reason, run.inactive, run.unchanged)
+            error, outputs = run.error_raised, run.outputs
+            try:
+                yield from self._ask(run, changed)
+            except Exception as raised:
+                run.inner = None
+                run.become("failed")
+                run.error_raised = as_failure(run, raised)
+            after = (run.status, run.shows, run.reason, run.inactive, run.unchanged)
+            self._marked.discard(run.id)  # only now: what is interrupted is asked again
+            heappop(self._pending)
+            equal = before[:4] == after[:4] and str(error) == str(run.error_raised)
+            if not equal or not same(outputs, run.outputs):
+                changed.append(run)
+            for edge in self.graph.outgoing[run.id]:
+                if before != after or not same(_at(edge, outputs), _at(edge, run.outputs)):
+                    self._mark(edge.target)
+
+    def _ask(self, run: PreviewRun, changed: list[PreviewRun]) -> Asking:
+        task = run.task
+        run.unchanged = self.surroundings.is_stored and self._is_unchanged(run)
+        row = self.surroundings.completed(run.path) if run.unchanged else None
+        edges = run.entering
+        if row is not None and (not isinstance(task, GraphAsTask) or _handles_errors(edges)):
+            return self._show_stored(run, row)
+        run.live = sum(delivers(self.runs[edge.source], edge) for edge in edges if edge.source_port != ERROR_PORT)
+        if row is None:
+            waits = next((edge for edge in edges if self._is_open(edge)), None)
+            if waits is not None:
+                return self._wait(run, self._why(waits))
+            if edges and not run.live:
+                run.inner = None
+                return run.become("disabled", _why_off(edges))
+        values = gather(run, task, self._outputs_of)
+        unfed = _missing(task, values) if row is None else None
+        if unfed is not None and any(edge.target_port in (unfed, ALL_PORTS) for edge in edges):
+            return self._wait(run, f"no edge gives a preview of '{unfed}'.")
+        run.inputs = task.check_inputs(values)
+        if isinstance(task, GraphAsTask) and type(task).controller is GraphAsTask.controller:
+            yield from self._ask_inside(run, task, row, changed)
+        elif row is not None:
+            self._show_stored(run, row)
+        else:
+            answer = task.preview(run.inputs, self._context(run))
+            if inspect.isawaitable(answer):
+                answer = yield answer
+            self._show(run, answer)
+        return None
+
+    def _show(self, run: PreviewRun, answer: object) -> None:
+        task = run.task
+        if answer is None:
+            run.inner = None
+            return run.become("unknown", self._why_silent(run))
+        outputs = _checked(task, answer)
+        run.become("previewed", outputs=outputs)
+        if task.switches_ports:
+            run.switch_off(cast("Any", task), outputs)
+        return None
+
+    def _show_stored(self, run: PreviewRun, row: TaskRow) -> None:
+        run.become("completed", outputs=self.surroundings.outputs(run.path))
+        run.inactive = inactive_ports(row) or None
+
+    def _wait(self, run: PreviewRun, why: str) -> None:
+        run.inner = None
+        run.become("unknown", f"'{run.path}' waits: {why}")
+
+    def _ask_inside(self, run: PreviewRun, task: GraphAsTask, row: TaskRow | None, changed: list[PreviewRun]) -> Asking:
+        inputs = run.inputs or {}
+        inner = run.inner
+        if inner is None:
+            inner = run.inner = PreviewScope(self.surroundings, task.subgraph, run.path + "/")
+            inner.take(task.subgraph, inputs)
+        elif inner.graph is not task.subgraph:
+            inner.take(task.subgraph, inputs)
+        else:
+            inner.feed(inputs)
+        yield from inner.settle(changed)
+        run.unchanged = run.unchanged and all(one.unchanged for one in inner.runs.values())
+        if row is not None and run.unchanged:
+            return self._show_stored(run, row)
+        outputs, open_task = inner.results()
+        if open_task is None or (inner.graph.outputs and outputs):
+            return run.become("previewed", outputs=outputs)
+        return run.become("unknown", f"'{run.path}' waits: '{open_task.path}' {_lack(open_task)}")
+
+    def _context(self, run: PreviewRun) -> TaskContext:
+        around = self.surroundings
+        return TaskContext(path=run.path, clock=around.clock, registry=around.registry, project=around.project)
+
+    def results(self) -> tuple[dict[str, object], PreviewRun | None]:
+        """What the graph gives as far as it is known, and a task of which its outputs are not known."""
+        plan = result_plan(self.graph)
+        ends = [self.runs[id] for id in plan.tasks]
+        waiting = next((run for run in ends if run.status == "pending"), None)
+        if waiting is not None and (plan.gathered or self.graph.merge == GRAPH_RESULT_ARRAY):
+            return {}, waiting  # a list that lacks some of its members says something else
+        known = {run.id: run.outputs or {} for run in ends if run.status == "completed"}
+        return merge_results(self.graph, known), waiting
+
+    # ------------------------------------------------------------------ what enters a task
+
+    def _is_unchanged(self, run: PreviewRun) -> bool:
+        around, id = self.surroundings, run.id
+        base = around.baselines[self._scope.prefix]
+        if base.tasks.get(id) is not run.task or base.incoming[id] != run.entering:
+            return False
+        if around.versions.get(run.task.type, run.task.version) != run.task.version:
+            return False
+        if not same(base.delivered.get(id), self._scope.delivered.get(id)):
+            return False
+        return all(self._brings_thesame(edge) for edge in run.entering)
+
+    def _brings_thesame(self, edge: Dataflow) -> bool:
+        source = self.runs[edge.source]
+        if source.unchanged:
+            return True
+        if source.status != "completed" or self.surroundings.completed(source.path) is None:
+            return False
+        return same(_at(edge, source.outputs), _at(edge, self.surroundings.outputs(source.path)))
+
+    def _outputs_of(self, source: TaskRun) -> dict[str, object]:
+        return source.outputs or {}
+
+    def _is_open(self, edge: Dataflow) -> bool:
+        """Whether it cannot be said what the edge brings."""
+        source = self.runs[edge.source]
+        if edge.source_port == ERROR_PORT or source.status == "disabled":
+            return False
+        if source.status == "pending":
+            return True
+        port = source.task.outputs.get(edge.source_port)
+        return port is not None and port.required and edge.source_port not in (source.outputs or {})
+
+    def _why(self, edge: Dataflow) -> str:
+        source = self.runs[edge.source]
+        if source.status == "completed":
+            return f"the preview of '{source.path}' leaves '{edge.source_port}' open."
+        return f"'{source.path}' {_lack(source)}"
+
+    def _why_silent(self, run: PreviewRun) -> str:
+        task = run.task
+        if self.surroundings.completed(run.path) is not None:
+            return f"What '{run.path}' reads has changed since the run, and {task.type} gives no preview."
+        if isinstance(task, GraphAsTask):
+            return f"'{run.path}' is a {task.type}: it would have to run its graph."
+        return f"{task.type} gives no preview."
+
+
+def _handles_errors(edges: Sequence[Dataflow]) -> bool:
+    return any(edge.source_port == ERROR_PORT for edge in edges)  # a preview cannot say what they brought
+
+
+def _lack(source: PreviewRun) -> str:
+    return "failed." if source.shows == "failed" else "has no preview."
+
+
+def _why_off(edges: Sequence[Dataflow]) -> str:
+    failing = [edge.source for edge in edges if edge.source_port == ERROR_PORT]
+    return f"It runs only when '{failing[0]}' fails." if failing else "Its branch is not taken."
+
+
+def _missing(task: Task, values: Mapping[str, object]) -> str | None:
+    return next((name for name, port in task.inputs.items() if port.required and name not in values), None)
+
+
+def _checked(task: Task, answer: object) -> dict[str, object]:
+    values = values_of(answer)
+    if values is None:
+        raise TaskOutputError(f"The preview of task '{task.id}' is {answer!r:.60}; return a mapping of output ports.")
+    try:
+        return task.outputs.check_given(values)
+    except PortError as error:
+        raise TaskOutputError(f"The preview of task '{task.id}': output {error}") from None
+
+
+def _at(edge: Dataflow, outputs: Mapping[str, object] | None) -> object:
+    return outputs if outputs is None or edge.source_port == ALL_PORTS else outputs.get(edge.source_port, MISSING)
