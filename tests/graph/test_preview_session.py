@@ -361,7 +361,7 @@ def test_after_any_edits_it_shows_what_a_new_preview_shows(start: list[Any], ste
         try:
             edit(preview, step)
         except (GraphError, TaskInputError):
-            preview.set({name: MISSING for name in known})  # an input that nothing takes any more
+            preview.set(dict.fromkeys(known, MISSING))  # an input that nothing takes any more
             preview.refresh()
             continue
         asked = list(Mix.asked)

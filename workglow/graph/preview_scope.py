@@ -95,7 +95,8 @@ class PreviewScope:
         self.feed(inputs, delivered)
         if self.surroundings.is_stored:
             entering = {id: run.entering for id, run in self.runs.items()}
-            self.surroundings.baselines.setdefault(self._scope.prefix, Baseline(dict(graph.tasks), entering, delivered))
+            base = Baseline(dict(graph.tasks), entering, delivered, _ends(graph))
+            self.surroundings.baselines.setdefault(self._scope.prefix, base)
 
     def _look_at(self, id: str, task: Task) -> None:
         entering = tuple(self.graph.incoming[id])
@@ -220,7 +221,7 @@ class PreviewScope:
         else:
             inner.feed(inputs)
         yield from inner.settle(changed)
-        run.unchanged = run.unchanged and all(one.unchanged for one in inner.runs.values())
+        run.unchanged = run.unchanged and inner.is_unchanged()
         if row is not None and run.unchanged:
             return self._show_stored(run, row)
         outputs, open_task = inner.results()
@@ -244,10 +245,17 @@ class PreviewScope:
 
     # ------------------------------------------------------------------ what enters a task
 
+    def is_unchanged(self) -> bool:
+        """Whether the whole graph, and all that enters it, is what it was in the stored run."""
+        base = self.surroundings.baselines[self._scope.prefix]
+        if base.tasks.keys() != self.runs.keys() or not same(base.ends, _ends(self.graph)):
+            return False
+        return all(run.unchanged for run in self.runs.values())
+
     def _is_unchanged(self, run: PreviewRun) -> bool:
         around, id = self.surroundings, run.id
         base = around.baselines[self._scope.prefix]
-        if base.tasks.get(id) is not run.task or base.incoming[id] != run.entering:
+        if id not in base.tasks or not _does_the_same(base.tasks[id], run.task) or base.incoming[id] != run.entering:
             return False
         if around.versions.get(run.task.type, run.task.version) != run.task.version:
             return False
@@ -293,6 +301,22 @@ class PreviewScope:
 
 def _handles_errors(edges: Sequence[Dataflow]) -> bool:
     return any(edge.source_port == ERROR_PORT for edge in edges)  # a preview cannot say what they brought
+
+
+def _ends(graph: TaskGraph) -> tuple[object, ...]:
+    return graph.merge, dict(graph.outputs), list(graph.tasks)
+
+
+def _does_the_same(one: Task, other: Task) -> bool:
+    if one is other:
+        return True
+    if isinstance(one, GraphAsTask) and isinstance(other, GraphAsTask):
+        is_group = type(one).controller is GraphAsTask.controller  # whose tasks speak for themselves
+        if not is_group and one.subgraph is not other.subgraph:
+            return False
+    if type(one) is not type(other) or not same(dict(one.config), dict(other.config)):
+        return False
+    return same(dict(one.defaults), dict(other.defaults))
 
 
 def _lack(source: PreviewRun) -> str:

@@ -22,6 +22,7 @@ class Baseline(NamedTuple):
     tasks: Mapping[str, Task]
     incoming: Mapping[str, tuple[Dataflow, ...]]
     delivered: Mapping[str, Mapping[str, object]]
+    ends: tuple[object, ...]
 
 
 class Surroundings:
