@@ -183,7 +183,7 @@ def test_a_literal_inside_a_group_and_back(project: Project) -> None:
     assert states(preview) == {"g": "previewed", "g/s": "completed"}
 
 
-@pytest.mark.parametrize("x, y", list(product((1, 5, 13), repeat=2)))
+@pytest.mark.parametrize(("x", "y"), list(product((1, 5, 13), repeat=2)))
 def test_the_order_of_changes_does_not_matter(project: Project, x: int, y: int) -> None:
     graph = graph_of(Quick(id="a"), Slow(id="b"), Quick(id="c"), Slow(id="d"), edges="a.x.b b.x.c c.sign.d")
     run = project.run_sync(graph, {"x": 1})

@@ -226,7 +226,7 @@ class TestBranches:
             assert seen(preview) == seen(graph.preview({"a": a, "b": 1}))
         assert ("disabled", "disabled") in states
 
-    @pytest.mark.parametrize("one, other", [("shy", "brittle"), ("brittle", "shy"), ("shy", "off"), ("off", "shy")])
+    @pytest.mark.parametrize(("one", "other"), [("shy", "brittle"), ("brittle", "shy"), ("shy", "off"), ("off", "shy")])
     def test_why_it_is_not_known_is_passed_on(self, one: str, other: str) -> None:
         graph = self.graph()
         graph.add_dataflow("if", "yes", "then", "b", [{"id": "pick", "params": {"path": "b"}}])

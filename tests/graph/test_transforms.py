@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,17 +9,11 @@ import numpy as np
 import pytest
 
 from workglow.errors import GraphError, TaskInputError
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.dataflow import Transform
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.transforms import (
-    TransformDefinition,
-    TransformRegistry,
-    apply_transform,
-    check_transform,
-    infer,
-    transform_registry,
-)
+from workglow.graph.transforms import TransformDefinition, TransformRegistry
 from workglow.tasks import task
 
 CUSTOMER = {"customer": {"orders": [{"id": 7}], "created_at": 1700000000}}
@@ -75,8 +68,8 @@ CUSTOMER = {"customer": {"orders": [{"id": 7}], "created_at": 1700000000}}
 )
 def test_what_a_transform_makes_of_a_value(id: str, params: dict[str, Any], value: object, result: object) -> None:
     transform = Transform(id, params)
-    check_transform(transform)
-    made = apply_transform(transform, value)
+    built_in_transforms.check(transform)
+    made = built_in_transforms.apply(transform, value)
     assert made == result
     assert type(made) is type(result) or isinstance(value, np.ndarray)
 
@@ -99,7 +92,7 @@ def test_what_a_transform_makes_of_a_value(id: str, params: dict[str, Any], valu
 )
 def test_what_a_transform_cannot_use_is_an_error(id: str, params: dict[str, Any], value: object) -> None:
     with pytest.raises((TypeError, ValueError)):
-        apply_transform(Transform(id, params), value)
+        built_in_transforms.apply(Transform(id, params), value)
 
 
 OBJECT = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "integer"}}}}
@@ -129,11 +122,11 @@ TEXT = {"type": "string"}
     ],
 )
 def test_what_a_transform_makes_of_a_schema(id: str, params: dict[str, Any], schema: Any, result: object) -> None:
-    assert infer(Transform(id, params), schema) == result
+    assert built_in_transforms.infer(Transform(id, params), schema) == result
 
 
 def test_there_are_thirteen() -> None:
-    assert transform_registry.names() == [
+    assert built_in_transforms.names() == [
         "coalesce", "index", "isoDateToUnix", "lowercase", "numberToString", "parseJson", "pick", "stringify",
         "substring", "toBoolean", "truncate", "unixToIsoDate", "uppercase",
     ]  # fmt: skip
@@ -153,21 +146,21 @@ def test_there_are_thirteen() -> None:
 )
 def test_a_transform_is_checked(transform: Transform, says: str) -> None:
     with pytest.raises(GraphError, match=says):
-        check_transform(transform)
+        built_in_transforms.check(transform)
 
 
 def test_own_transforms() -> None:
     reverse = TransformDefinition("reverse", "Reverse", lambda value, _: value[::-1], lambda schema, _: schema)
     registry = TransformRegistry([reverse])
     registry.register(reverse)
-    assert apply_transform(Transform("reverse"), "abc", registry=registry) == "cba"
-    assert infer(Transform("reverse"), TEXT, registry=registry) == TEXT
+    assert registry.apply(Transform("reverse"), "abc") == "cba"
+    assert registry.infer(Transform("reverse"), TEXT) == TEXT
     with pytest.raises(GraphError, match="already registered"):
         registry.register(TransformDefinition("reverse", "Other", lambda value, _: value, lambda schema, _: schema))
     assert registry.unregister("reverse")
     assert not registry.unregister("reverse")
     with pytest.raises(GraphError):
-        check_transform(Transform("reverse"), registry=registry)
+        registry.check(Transform("reverse"))
 
 
 @task(output="value", name="transforms_give", inline=True)
@@ -208,10 +201,3 @@ def test_an_output_that_was_not_given_is_not_made_of_the_others() -> None:
     graph.add_task(take, id="take")
     graph.add_dataflow("give", "text", "take", "text", ["stringify"])
     assert run_in_memory_sync(graph).outputs["text"] == "nothing"
-
-
-@pytest.fixture(autouse=True)
-def _registry_stays_as_it_is() -> Iterator[None]:
-    before = transform_registry.names()
-    yield
-    assert transform_registry.names() == before

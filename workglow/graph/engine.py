@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from workglow.clock import SystemClock
 from workglow.errors import CodeChangedError, RunStateError, WorkglowError
 from workglow.graph.boundary import InputTask, OutputTask
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.compound import GraphAsTask
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.delivery import deliver
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
+    from workglow.graph.transforms import TransformRegistry
     from workglow.storage.protocols import Journal
     from workglow.storage.records import RunRecord
     from workglow.storage.repositories import Repositories
@@ -52,6 +54,7 @@ class Engine:
     registry: TaskRegistry = task_registry
     clock: Clock = field(default_factory=SystemClock)
     project: object = None
+    transforms: TransformRegistry = built_in_transforms
 
     def __post_init__(self) -> None:
         for kind in _GRAPH_TYPES:  # whatever else a registry allows, a stored graph may branch and loop
@@ -107,7 +110,7 @@ class Engine:
         if record.status in FINAL_RUN_STATUSES:
             return self.view(record)
         journal = self._take_over(record, on_change)
-        graph = StoredGraph(self.repositories.graphs, record.graph_id, self.registry)
+        graph = self._stored(record)
         inputs = decode(record.input, self.repositories.values.load)
         environment = self._environment(journal, RunOptions.from_json(record.options), listeners, alone)
         scope = Scope(graph, StoredDelivery(graph, inputs), stored=journal.row)
@@ -268,7 +271,10 @@ class Engine:
         return self._graph(self.repositories.runs.get(uid))
 
     def _graph(self, record: RunRecord) -> TaskGraph:
-        return StoredGraph(self.repositories.graphs, record.graph_id, self.registry).whole()
+        return self._stored(record).whole()
+
+    def _stored(self, record: RunRecord) -> StoredGraph:
+        return StoredGraph(self.repositories.graphs, record.graph_id, self.registry, self.transforms)
 
 
 def _type_at(graph: TaskGraph, path: str) -> str:

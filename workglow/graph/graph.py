@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.schemas import graph_input_schema, graph_output_schema
 from workglow.graph.structure import GraphStructure
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from workglow.graph.events import Event
     from workglow.graph.preview import Preview
     from workglow.graph.run import Run
+    from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import TaskRegistry
 
     Listener = Callable[[Event], object]
@@ -28,6 +30,7 @@ class TaskGraph(GraphStructure):
     change the graph through its methods only.  `outputs` (name → task id, port) names the graph's outputs; without it
     they are those of the last tasks, made one as `merge` says.  `inputs` (name → list of task id, port) gives graph
     inputs names of their own; without it they have the names of the ports.  `events` calls listeners in every run.
+    `transforms` are those that edges may name.
     """
 
     def __repr__(self) -> str:
@@ -90,14 +93,15 @@ class TaskGraph(GraphStructure):
         registry: TaskRegistry | None = None,
         *,
         allowed_types: Iterable[str] | None = None,
+        transforms: TransformRegistry = built_in_transforms,
     ) -> TaskGraph:
-        """Read a graph back; only registered task types are made, and only those allowed.
+        """Read a graph back; only registered task types and transforms are made, and only those types allowed.
 
         Raises GraphFormatError, which names the place in the JSON, and UnknownTaskTypeError.
         """
         from workglow.graph.loading import graph_from_json
 
-        return graph_from_json(data, registry, allowed_types=allowed_types)
+        return graph_from_json(data, registry, allowed_types=allowed_types, transforms=transforms)
 
     def to_mermaid(self) -> str:
         """Return the graph as a Mermaid flowchart."""
