@@ -139,13 +139,14 @@ class Reader:
         if not isinstance(defaults, Mapping):
             refuse(f"{path}.defaults", "Task defaults must be an object")
         literals = self._literals(cast("Item", defaults), large, f"{path}.defaults") if defaults else None
+        holds_graph = hasattr(kind, "from_subgraph")
+        if not holds_graph and ("subgraph" in fields or "merge" in fields):
+            refuse(path, f"Subgraph is only supported for GraphAsTask and what is like it, not for {name}")
+        subgraph = self._subgraph(fields, path, depth) if holds_graph else None  # its errors say their own place
         try:
-            if hasattr(kind, "from_subgraph"):
-                subgraph = self._subgraph(fields, path, depth)
+            if subgraph is not None:
                 compound: Task = cast("Any", kind).from_subgraph(subgraph, id=task_id, **options)
                 return compound.replace(defaults=literals) if literals else compound
-            if "subgraph" in fields or "merge" in fields:
-                refuse(path, f"Subgraph is only supported for GraphAsTask and what is like it, not for {name}")
             return kind(id=task_id, defaults=literals, **options)
         except (TaskConfigurationError, InvalidValueError) as error:
             raise GraphFormatError(f"{path}: {error}") from error
