@@ -83,6 +83,11 @@ class GraphAsTask(Task):
         """Make the task from its stored parts."""
         return cls(subgraph, **options)
 
+    @classmethod
+    def previews_inside(cls) -> bool:
+        """Whether a preview of the task is that of its graph; a loop would have to run it."""
+        return cls.controller is GraphAsTask.controller
+
     @property
     def mode(self) -> str:
         return "compound"

@@ -180,7 +180,7 @@ class PreviewScope:
         if unfed is not None and any(edge.target_port in (unfed, ALL_PORTS) for edge in edges):
             return self._wait(run, f"no edge gives a preview of '{unfed}'.")
         run.inputs = task.check_inputs(values)
-        if isinstance(task, GraphAsTask) and type(task).controller is GraphAsTask.controller:
+        if isinstance(task, GraphAsTask) and type(task).previews_inside():
             yield from self._ask_inside(run, task, row, changed)
         elif row is not None:
             self._show_stored(run, row)
@@ -309,7 +309,7 @@ def _does_the_same(one: Task, other: Task) -> bool:
     if one is other:
         return True
     if isinstance(one, GraphAsTask) and isinstance(other, GraphAsTask):
-        is_group = type(one).controller is GraphAsTask.controller  # whose tasks speak for themselves
+        is_group = type(one).previews_inside()  # whose tasks speak for themselves
         if not is_group and one.subgraph is not other.subgraph:
             return False
     if type(one) is not type(other) or not same(dict(one.config), dict(other.config)):
