@@ -16,6 +16,7 @@ from workglow.graph.compound import GraphAsTask
 from workglow.graph.graph import TaskGraph
 from workglow.graph.map import MapTask
 from workglow.graph.preview import Preview
+from workglow.graph.run import Run
 from workglow.project import Project
 from workglow.tasks import MISSING, Task, TaskRegistry
 
@@ -126,7 +127,7 @@ def test_a_run_that_stopped_half_way(project: Project) -> None:
     graph = graph_of(Slow(id="a"), Slow(id="b"), Quick(id="c"), edges="a.x.b b.x.c")
     with pytest.raises(TaskFailedError) as caught:
         project.run_sync(graph, {"x": -87})
-    assert caught.value.run is not None
+    assert isinstance(caught.value.run, Run)
     preview = project.preview(caught.value.run.id)
     assert states(preview) == {"a": "completed", "b": "unknown", "c": "unknown"}
     assert preview.tasks["a"].outputs == {"x": 13, "sign": -1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 from hypothesis import given, settings
@@ -136,6 +136,15 @@ def test_the_graph_that_was_given_stays_as_it_is() -> None:
     assert (list(preview.tasks), list(graph.tasks), dict(graph.tasks["t0"].defaults)) == (["t0"], ["t0", "t1"], {})
 
 
+def test_edits_of_the_graph_count_without_a_refresh_too() -> None:
+    preview = chain(2).preview({"a": 1})
+    preview.graph.add_task(Mix(id="new"))
+    preview.graph.add_dataflow("t1", "total", "new", "a")
+    changed = preview.set({"a": 2}, defaults={"new": {"b": 1}})
+    assert list(changed) == ["t0", "t1", "new"]
+    assert seen(preview) == seen(preview.graph.preview({"a": 2}))
+
+
 def test_reasons_are_said() -> None:
     graph = chain(2)
     graph.add_task(Mix(id="shy", shy=True, defaults={"a": 1}))
@@ -186,7 +195,7 @@ class TestGroups:
 
     def test_a_list_that_lacks_members_is_not_shown(self) -> None:
         graph = self.group()
-        inner = graph.tasks["group"].subgraph.copy()  # type: ignore[attr-defined]
+        inner = cast("GraphAsTask", graph.tasks["group"]).subgraph.copy()
         inner.replace_task("other", Mix(shy=True))
         graph.replace_task("group", GraphAsTask(inner))
         preview = graph.preview({"a": 1})
@@ -219,7 +228,7 @@ class TestBranches:
         graph.replace_task("then", Mix(brittle=True, defaults={"b": 5}))
         graph.add_dataflow("if", "yes", "then", "*")
         preview = graph.preview({"a": 6, "b": 1})
-        states = []
+        states: list[tuple[str, str]] = []
         for a in (6, 7, 1, 33, 6):
             preview.set({"a": a})
             states.append((preview.tasks["then"].state, preview.tasks["after"].state))

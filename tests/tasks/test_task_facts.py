@@ -98,7 +98,7 @@ def test_a_registry_describes_its_types_as_json() -> None:
         """Collapse white space."""
         return text
 
-    registry = TaskRegistry([Translate, clean.task_type()])
+    registry = TaskRegistry([Translate, clean.task_type])
     assert [facts["type"] for facts in registry.describe()] == ["TranslateTask", "facts_clean"]
     own = registry.describe()[1]
     assert (own["title"], own["description"]) == ("facts_clean", "Collapse white space.")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workglow.errors import WorkglowError
     from workglow.graph.graph import TaskGraph
     from workglow.graph.preview_scope import Asking, PreviewState
+    from workglow.tasks import Task
 
 __all__ = ["Preview", "TaskPreview"]
 
@@ -53,7 +54,7 @@ class TaskPreview:
 class Preview:
     """A graph under someone's hands.  `graph.preview(inputs)` makes one.
 
-    `graph` is the preview's own copy; change it through its methods and call `refresh()`.  `inputs` are the graph's.
+    `graph` is the preview's own copy: change it through its methods, and call `refresh()`.  `inputs` are the graph's.
     A preview belongs to one thread.
     """
 
@@ -69,7 +70,7 @@ class Preview:
         self.graph = graph.copy()
         self._inputs: dict[str, object] = clone(dict(inputs or {}))
         self._scope = PreviewScope(surroundings or Surroundings(task_registry, SystemClock()), self.graph)
-        self._scope.take(self.graph, self._inputs)
+        self._scope.update(self.graph, self._inputs)
         self._settle()
 
     # ------------------------------------------------------------------ changing
@@ -88,20 +89,34 @@ class Preview:
         """
         changed = {**self._inputs, **clone(dict(inputs or {}))}
         given = {name: value for name, value in changed.items() if value is not MISSING}
-        if not defaults:
-            self._scope.feed(given)
-        else:
-            graph = self.graph.copy()
-            for path, values in defaults.items():
-                _set_literals(graph, path, values)
-            self._scope.take(graph, given)
-            self.graph = graph
+        self._scope.update(self.graph, given)
+        try:
+            if defaults:
+                self._replace(defaults, given)
+        except BaseException:
+            self._scope.update(self.graph, self._inputs)
+            raise
         self._inputs = given
         return self._settle()
 
+    def _replace(self, defaults: Mapping[str, Mapping[str, object]], inputs: Mapping[str, object]) -> None:
+        """Put other literals into tasks of the graph, all or none."""
+        before: dict[str, Task] = {}
+        try:
+            for path, values in defaults.items():
+                id = path.partition("/")[0]
+                if id in self.graph.tasks:
+                    before.setdefault(id, self.graph.tasks[id])
+                _set_literals(self.graph, path, values)
+            self._scope.replaced(before, inputs)
+        except BaseException:
+            for id, task in before.items():
+                self.graph.replace_task(id, task)
+            raise
+
     def refresh(self) -> dict[str, TaskPreview]:
         """Look what was changed in `graph`, and ask what hangs on it; returns what shows something else than before."""
-        self._scope.take(self.graph, self._inputs)
+        self._scope.update(self.graph, self._inputs)
         return self._settle()
 
     def _settle(self) -> dict[str, TaskPreview]:

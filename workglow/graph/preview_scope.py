@@ -15,7 +15,7 @@ everything that enters it are what they were in that run.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -75,11 +75,27 @@ class PreviewScope:
         self._order: list[str] = []
         self._pending: list[int] = []
         self._marked: set[str] = set()
+        self._seen: object = None  # stands for the graph as it was when it was last looked at
 
     # ------------------------------------------------------------------ what changed
 
-    def take(self, graph: TaskGraph, inputs: Mapping[str, object]) -> None:
-        """Look what is new in the graph, and mark it; TaskInputError for an input that no task takes."""
+    def update(self, graph: TaskGraph, inputs: Mapping[str, object]) -> None:
+        """Look what is new in the graph and its inputs, and mark it; TaskInputError for an input that no task takes."""
+        if graph is not self.graph or graph.derive("seen by a preview", _token) is not self._seen:
+            self._take(graph, inputs)
+        else:
+            self._feed(self._handed_out(graph, inputs))
+
+    def replaced(self, ids: Iterable[str], inputs: Mapping[str, object]) -> None:
+        """Look at these tasks, which have others in their places, and at nothing else of the graph."""
+        delivered = self._handed_out(self.graph, inputs)
+        for id in ids:
+            if self._look_at(id, self.graph.tasks[id]):
+                self._mark(id)
+        self._feed(delivered)
+        self._seen = self.graph.derive("seen by a preview", _token)
+
+    def _take(self, graph: TaskGraph, inputs: Mapping[str, object]) -> None:
         delivered = self._handed_out(graph, inputs)
         self.graph = self._scope.graph = graph
         self._scope.delivered = delivered if not self.runs else self._scope.delivered
@@ -88,17 +104,18 @@ class PreviewScope:
         for id in self.runs.keys() - graph.tasks.keys():
             del self.runs[id]
         self._marked.intersection_update(graph.tasks)
-        for id, task in graph.tasks.items():
-            self._look_at(id, task)
+        self._marked.update(id for id, task in graph.tasks.items() if self._look_at(id, task))
         self._pending = [self._rank[id] for id in self._marked]
         heapify(self._pending)
-        self.feed(inputs, delivered)
+        self._feed(delivered)
+        self._seen = graph.derive("seen by a preview", _token)
         if self.surroundings.is_stored:
             entering = {id: run.entering for id, run in self.runs.items()}
             base = Baseline(dict(graph.tasks), entering, delivered, _ends(graph))
             self.surroundings.baselines.setdefault(self._scope.prefix, base)
 
-    def _look_at(self, id: str, task: Task) -> None:
+    def _look_at(self, id: str, task: Task) -> bool:
+        """Whether a task, or an edge at it, is another than before."""
         entering = tuple(self.graph.incoming[id])
         leaving = frozenset(edge.source_port for edge in self.graph.outgoing[id])
         run = self.runs.get(id)
@@ -106,14 +123,13 @@ class PreviewScope:
             run = self.runs[id] = PreviewRun(self._scope, id)
         elif run.task is task and run.entering == entering and (not task.switches_ports or run.leaving == leaving):
             run.leaving = leaving
-            return
+            return False
         run.task, run.entering, run.leaving = task, entering, leaving
-        self._marked.add(id)
+        return True
 
-    def feed(self, inputs: Mapping[str, object], delivered: dict[str, dict[str, object]] | None = None) -> None:
+    def _feed(self, after: dict[str, dict[str, object]]) -> None:
         """Hand other inputs to the tasks, and mark those that get something else."""
         before = self._scope.delivered
-        after = self._handed_out(self.graph, inputs) if delivered is None else delivered
         for id in before.keys() | after.keys():
             if id in self.runs and not same(before.get(id), after.get(id)):
                 self._mark(id)
@@ -215,11 +231,7 @@ class PreviewScope:
         inner = run.inner
         if inner is None:
             inner = run.inner = PreviewScope(self.surroundings, task.subgraph, run.path + "/")
-            inner.take(task.subgraph, inputs)
-        elif inner.graph is not task.subgraph:
-            inner.take(task.subgraph, inputs)
-        else:
-            inner.feed(inputs)
+        inner.update(task.subgraph, inputs)
         yield from inner.settle(changed)
         run.unchanged = run.unchanged and inner.is_unchanged()
         if row is not None and run.unchanged:
@@ -299,6 +311,10 @@ class PreviewScope:
 
 def _handles_errors(edges: Sequence[Dataflow]) -> bool:
     return any(edge.source_port == ERROR_PORT for edge in edges)  # a preview cannot say what they brought
+
+
+def _token(graph: object) -> object:
+    return object()
 
 
 def _ends(graph: TaskGraph) -> tuple[object, ...]:
