@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from workglow.errors import GraphError, TaskFailedError, TaskInputError
+from workglow.errors import GraphError, TaskConfigurationError, TaskFailedError, TaskInputError, UnknownTaskError
 from workglow.graph.compound import GraphAsTask
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.graph import TaskGraph
 from workglow.graph.preview import Preview
 from workglow.graph.workflow import Workflow
-from workglow.tasks import MISSING, Task
+from workglow.tasks import MISSING, Task, task
 
 
 class Mix(Task):
@@ -121,7 +121,7 @@ def test_what_is_refused_changes_nothing() -> None:
         preview.set({"aa": 1})
     with pytest.raises(TaskInputError, match="default 'a'"):
         preview.set({"a": 9}, defaults={"t1": {"b": 1}, "t0": {"a": "x"}})
-    with pytest.raises(GraphError, match="no task 't7'"):
+    with pytest.raises(UnknownTaskError, match="no task 't7'"):
         preview.set(defaults={"t7": {}})
     assert (seen(preview), preview.inputs, preview.refresh()) == (before, {"a": 1}, {})
     assert not preview.graph.tasks["t1"].defaults
@@ -286,6 +286,52 @@ def test_what_is_interrupted_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> 
             preview.set({"a": 2})
     preview.refresh()
     assert seen(preview) == seen(chain(3).preview({"a": 2}))
+
+
+def test_functions_that_are_their_own_preview() -> None:
+    @task(name="preview_quick", output="text", preview=True)
+    def quick(text: str) -> str:
+        return text.upper()
+
+    @task(name="preview_async", output="text", preview=True)
+    async def asynchronous(text: str) -> str:
+        return text + "!"
+
+    @task(name="preview_other", output="text", preview=lambda text: text[:2] if text else None)
+    def slow(text: str) -> str:
+        raise AssertionError("a preview runs nothing")
+
+    @task(name="preview_none", output="text")
+    def hidden(text: str) -> str:
+        raise AssertionError("a preview runs nothing")
+
+    preview = Workflow().then(quick).then(asynchronous).then(slow).preview({"text": "abc"})
+    assert [dict(one.outputs) for one in preview.tasks.values()] == [{"text": "ABC"}, {"text": "ABC!"}, {"text": "AB"}]
+    assert Workflow().then(slow).preview({"text": ""}).tasks["preview_other"].state == "unknown"
+    assert Workflow().then(hidden).preview({"text": ""}).tasks["preview_none"].state == "unknown"
+    assert [one.task_type.has_preview() for one in (quick, asynchronous, slow, hidden)] == [True, True, True, False]
+    with pytest.raises(TaskConfigurationError, match="cannot be its own preview"):
+        task(name="preview_pay", side_effects=True, preview=True)(lambda text: text)
+
+
+class Owned:
+    closed = 0
+
+    def close(self) -> None:
+        Owned.closed += 1
+
+
+class Owner(Mix):
+    def execute_preview(self, inputs: Mix.Input, context: Any) -> dict[str, Any] | None:
+        context.own(Owned())
+        return super().execute_preview(inputs, context)  # type: ignore[misc]
+
+
+def test_what_a_preview_owns_is_released() -> None:
+    Owned.closed = 0
+    preview = _with(chain(1), "t0", Owner(brittle=True, defaults={"b": 5})).preview()
+    assert preview.tasks["t0"].state == "failed"
+    assert Owned.closed == 1
 
 
 def test_a_workflow() -> None:

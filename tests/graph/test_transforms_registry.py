@@ -148,6 +148,13 @@ class TestErrors:
         graph.add_dataflow("s", "customer", "t", "text", [pick, {"id": "unixToIsoDate", "params": {"unit": "s"}}])
         assert graph.run_sync().outputs == {"text": "2023-11-14T22:13:20.000Z"}
 
+    def test_an_own_transform_that_cannot_judge(self, transforms: TransformRegistry) -> None:
+        transforms.register(TransformDefinition("odd", "Odd", lambda value, _: value, lambda schema, _: schema["no"]))  # type: ignore[index]
+        graph = ends(transforms)
+        with pytest.raises(GraphError, match=r"s\[text\] ==> t\[text\]: transform 'odd' cannot say .*KeyError"):
+            graph.add_dataflow("s", "text", "t", "text", ["odd"])
+        assert graph.dataflows() == []
+
     def test_what_would_help_is_said(self) -> None:
         with pytest.raises(IncompatiblePortsError, match=r"give the edge a transform such as 'numberToString'\."):
             ends().add_dataflow("s", "number", "t", "text")

@@ -65,7 +65,12 @@ class Admission:
                 self._transforms.check(transform)
             except GraphError as error:
                 raise type(error)(f"{edge.id}: {error}") from None
-            schema = self._transforms.infer(transform, schema)
+            try:
+                schema = self._transforms.infer(transform, schema)
+            except Exception as error:  # of somebody's own transform
+                raise GraphError(
+                    f"{edge.id}: transform {transform.id!r} cannot say what it gives: {error!r}"
+                ) from error
         return schema
 
     def _remedy(self, edge: Dataflow, given: Any, taken: Any) -> str:

@@ -85,6 +85,10 @@ class BoundaryTask(Task):
 
     preview = call
 
+    @classmethod
+    def has_preview(cls) -> bool:
+        return True
+
 
 class InputTask(BoundaryTask):
     """The graph's inputs, as a task."""

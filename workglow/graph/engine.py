@@ -15,8 +15,6 @@ from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
 from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.options import RunOptions
-from workglow.graph.preview import Preview
-from workglow.graph.preview_surroundings import Surroundings
 from workglow.graph.recovery import Recovery
 from workglow.graph.restart import plan_restart
 from workglow.graph.run import Run
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
+    from workglow.graph.preview import Preview
     from workglow.graph.transforms import TransformRegistry
     from workglow.storage.protocols import Journal
     from workglow.storage.records import RunRecord
@@ -255,6 +254,9 @@ class Engine:
 
     def preview(self, uid: str) -> Preview:
         """Preview the graph of a stored run; what completed in the run shows its outputs."""
+        from workglow.graph.preview import Preview
+        from workglow.graph.preview_surroundings import Surroundings
+
         record, runs, load = self.repositories.runs.get(uid), self.repositories.runs, self.repositories.values.load
         around = Surroundings(
             self.registry,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from workglow.clock import SystemClock
-from workglow.errors import GraphError
+from workglow.errors import UnknownTaskError
 from workglow.graph.blocking import run_blocking
 from workglow.graph.naming import did_you_mean
 from workglow.graph.options import RunOptions
@@ -84,8 +84,8 @@ class Preview:
         """Change graph inputs, and literals of tasks (`defaults`: task's path → port → value); MISSING removes one.
 
         Returns what shows something else than before, by path, in the order in which it was asked.  Raises
-        TaskInputError for an input that no task takes or a literal that does not fit, and GraphError for an unknown
-        task; nothing is changed then.
+        TaskInputError for an input that no task takes or a literal that does not fit, and UnknownTaskError; nothing
+        is changed then.
         """
         changed = {**self._inputs, **clone(dict(inputs or {}))}
         given = {name: value for name, value in changed.items() if value is not MISSING}
@@ -202,7 +202,7 @@ def _set_literals(graph: TaskGraph, path: str, values: Mapping[str, object]) -> 
     id, _, inside = path.partition("/")
     task: Any = graph.tasks.get(id)
     if task is None or (inside and not hasattr(task, "subgraph")):
-        raise GraphError(f"The graph has no task {path!r}.{did_you_mean(id, graph.tasks)}")
+        raise UnknownTaskError(f"The graph has no task {path!r}.{did_you_mean(id, graph.tasks)}")
     if inside:
         subgraph = cast("TaskGraph", task.subgraph).copy()
         _set_literals(subgraph, inside, values)

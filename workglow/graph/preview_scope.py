@@ -201,9 +201,14 @@ class PreviewScope:
         elif row is not None:
             self._show_stored(run, row)
         else:
-            answer = task.preview(run.inputs, self._context(run))
-            if inspect.isawaitable(answer):
-                answer = yield answer
+            context = self._context(run)
+            try:
+                answer = task.preview(run.inputs, context)
+                if inspect.isawaitable(answer):
+                    answer = yield answer
+            finally:
+                if context.owns:
+                    context.dispose()
             self._show(run, answer)
         return None
 

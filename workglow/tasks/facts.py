@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from workglow.errors import TaskConfigurationError
 from workglow.tasks.ports import Ports
-from workglow.tasks.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from workglow.tasks.task import Task
 
 __all__ = ["task_facts"]
 
@@ -33,7 +34,7 @@ def task_facts(kind: type[Task]) -> dict[str, Any]:
         "side_effects": kind.side_effects,
         "cacheable": kind.cacheable and not kind.side_effects,
         "entitlements": list(kind.entitlements),
-        "has_preview": _has_preview(kind),
+        "has_preview": kind.has_preview(),
         "streaming": getattr(kind, "mode", None) == "stream",
         "holds_graph": holds_graph,
     }
@@ -49,9 +50,3 @@ def _ports(kind: type[Task], side: str) -> Mapping[str, Any]:
         except TaskConfigurationError:
             return {}
     return ports.schema if isinstance(ports, Ports) else {}
-
-
-def _has_preview(kind: Any) -> bool:
-    if hasattr(kind, "previews_inside"):
-        return kind.previews_inside()
-    return hasattr(kind, "execute_preview") or kind.preview is not Task.preview
