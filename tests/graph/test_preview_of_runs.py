@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import workglow as wg
-from workglow.errors import TaskFailedError
+from workglow.errors import GraphError, TaskFailedError, TaskInputError
 from workglow.graph.compound import GraphAsTask
+from workglow.graph.dataflow import Dataflow
 from workglow.graph.graph import TaskGraph
 from workglow.graph.map import MapTask
 from workglow.graph.preview import Preview
@@ -182,6 +186,52 @@ def test_a_literal_inside_a_group_and_back(project: Project) -> None:
     preview.graph.replace_task("g", GraphAsTask(graph_of(Slow(id="s", defaults={"x": 3}))))
     preview.refresh()
     assert states(preview) == {"g": "previewed", "g/s": "completed"}
+
+
+EDITS = st.lists(
+    st.one_of(
+        st.tuples(st.just("input"), st.sampled_from([1, 5, -5, 13, -87])),
+        st.tuples(st.just("literal"), st.sampled_from(["a", "b", "g/s", "g/q"]), st.sampled_from([0, 13, MISSING])),
+        st.tuples(st.just("cut"), st.sampled_from(["a[x] ==> b[x]", "b[sign] ==> g[x]"])),
+        st.tuples(st.just("join"), st.sampled_from(["a[x] ==> b[x]", "b[sign] ==> g[x]", "a[sign] ==> b[x]"])),
+    ),
+    max_size=8,
+)  # fmt: skip
+
+
+def edit(preview: Preview, kind: str, *what: Any) -> None:
+    if kind == "input":
+        preview.set({"x": what[0]})
+    elif kind == "literal":
+        preview.set(defaults={what[0]: {"x": what[1]}})
+    elif kind == "cut":
+        preview.graph.remove_dataflow(what[0])
+    else:
+        edge = Dataflow.parse(what[0])
+        preview.graph.add_dataflow(edge.source, edge.source_port, edge.target, edge.target_port)
+    preview.refresh()
+
+
+@settings(deadline=None, max_examples=60)
+@given(x=st.sampled_from([1, 13, -87]), edits=EDITS)
+def test_after_any_edits_it_shows_what_a_new_preview_of_the_run_shows(x: int, edits: list[Any]) -> None:
+    inner = graph_of(Slow(id="s"), Quick(id="q"), edges="s.sign.q")
+    graph = graph_of(Quick(id="a"), Slow(id="b"), GraphAsTask(inner, id="g"), Handler(id="h"),
+                     edges="a.x.b b.sign.g b.[error].h")  # fmt: skip
+    with wg.open(":memory:", registry=TaskRegistry([Slow, Quick, Handler])) as project:
+        with suppress(TaskFailedError):  # 13 fails where nothing handles it
+            project.run_sync(graph, {"x": x})
+        run = project.runs()[-1]
+        preview = project.preview(run.id)
+        for step in edits:
+            with suppress(GraphError, TaskInputError):
+                edit(preview, *step)
+        anew = project.preview(run.id)
+        anew.graph = preview.graph.copy()
+        anew.set(preview.inputs)
+    assert states(preview) == states(anew)
+    outputs = [{path: dict(task.outputs) for path, task in one.tasks.items()} for one in (preview, anew)]
+    assert outputs[0] == outputs[1]
 
 
 @pytest.mark.parametrize(("x", "y"), list(product((1, 5, 13), repeat=2)))
