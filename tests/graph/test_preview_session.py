@@ -14,6 +14,7 @@ from workglow.graph.compound import GraphAsTask
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.graph import TaskGraph
 from workglow.graph.preview import Preview
+from workglow.graph.preview_scope import PreviewScope
 from workglow.graph.workflow import Workflow
 from workglow.tasks import MISSING, Task, task
 
@@ -272,6 +273,22 @@ def test_coroutines_are_awaited_and_their_errors_kept() -> None:
     assert preview.errors == {}
     graph.replace_task("t1", Mix(defaults={"b": 1}))
     assert seen(preview) == seen(graph.preview({"a": 0, "anything": None}))
+
+
+def test_what_is_interrupted_at_its_end_is_passed_on_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    preview = chain(3).preview({"a": 1})
+    show = PreviewScope._show  # pyright: ignore[reportPrivateUsage]
+
+    def interrupt(self: PreviewScope, run: Any, answer: object) -> None:
+        show(self, run, answer)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PreviewScope, "_show", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            preview.set({"a": 2})
+    preview.refresh()
+    assert seen(preview) == seen(chain(3).preview({"a": 2}))
 
 
 def test_what_is_interrupted_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workglow.errors import GraphError, TaskInputError
 from workglow.graph.built_in_transforms import built_in_transforms
@@ -14,7 +16,7 @@ from workglow.graph.dataflow import Transform
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.transforms import TransformDefinition, TransformRegistry
-from workglow.tasks import task
+from workglow.tasks import Ports, task
 
 CUSTOMER = {"customer": {"orders": [{"id": 7}], "created_at": 1700000000}}
 
@@ -161,6 +163,63 @@ def test_own_transforms() -> None:
     assert not registry.unregister("reverse")
     with pytest.raises(GraphError):
         registry.check(Transform("reverse"))
+
+
+SCALARS = st.one_of(
+    st.tuples(st.text(max_size=5), st.just({"type": "string"})),
+    st.tuples(st.integers(-(2**50), 2**50), st.just({"type": "integer"})),
+    st.tuples(st.floats(-1e9, 1e9), st.just({"type": "number"})),
+    st.tuples(st.booleans(), st.just({"type": "boolean"})),
+    st.tuples(st.none(), st.just({"type": "null"})),
+)
+
+
+def _list_of(item: tuple[Any, Any]) -> tuple[Any, Any]:
+    return [item[0], item[0]], {"type": "array", "items": item[1]}
+
+
+def _object_of(items: dict[str, tuple[Any, Any]]) -> tuple[Any, Any]:
+    schema = {"type": "object", "properties": {name: item[1] for name, item in items.items()}}
+    return {name: item[0] for name, item in items.items()}, schema
+
+
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        inner.map(_list_of), st.dictionaries(st.sampled_from("ab"), inner, min_size=1).map(_object_of)
+    ),
+    max_leaves=6,
+)
+STEPS = [
+    Transform("pick", {"path": "a"}),
+    Transform("pick", {"path": "a.0.b"}),
+    Transform("index", {"index": -1}),
+    Transform("coalesce", {"defaultValue": 1}),
+    *(Transform(id) for id in ("uppercase", "lowercase", "isoDateToUnix", "numberToString", "toBoolean")),
+    *(Transform(id) for id in ("stringify", "parseJson")),
+    Transform("truncate", {"max": 2}),
+    Transform("substring", {"start": 1, "end": -1}),
+    Transform("unixToIsoDate", {"unit": "ms"}),
+]
+
+
+@given(given=VALUES, steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=3))
+def test_what_comes_out_is_what_the_schema_says(given: tuple[Any, Any], steps: list[Transform]) -> None:
+    value, schema = given
+    for step in steps:
+        try:
+            value = built_in_transforms.apply(step, value)
+        except (TypeError, ValueError, OverflowError):
+            return
+        schema = built_in_transforms.infer(step, schema)
+        if value is None:  # what leads nowhere gives None, whatever the schema says
+            return
+    Ports.from_schema({"properties": {"x": schema}}).check({"x": value})
+    assert schema is not False
+
+
+def test_the_property_is_about_every_transform() -> None:
+    assert {step.id for step in STEPS} == set(built_in_transforms)
 
 
 @task(output="value", name="transforms_give", inline=True)

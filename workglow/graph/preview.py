@@ -115,7 +115,10 @@ class Preview:
             raise
 
     def refresh(self) -> dict[str, TaskPreview]:
-        """Look what was changed in `graph`, and ask what hangs on it; returns what shows something else than before."""
+        """Look what was changed in `graph`, and ask what hangs on it; returns what shows something else than before.
+
+        Raises TaskInputError for an input that no task takes any more; `set({name: MISSING})` takes it away.
+        """
         self._scope.update(self.graph, self._inputs)
         return self._settle()
 

@@ -166,6 +166,10 @@ class PreviewScope:
                 run.inner = None
                 run.become("failed")
                 run.error_raised = as_failure(run, raised)
+            except BaseException:
+                for edge in self.graph.outgoing[run.id]:  # nobody knows how far it came
+                    self._mark(edge.target)
+                raise
             after = (run.status, run.shows, run.reason, run.inactive, run.unchanged)
             self._marked.discard(run.id)  # only now: what is interrupted is asked again
             heappop(self._pending)
