@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from workglow.graph.workflow import Workflow
     from workglow.project import Project, open
     from workglow.retry import Retry
-    from workglow.tasks import Collect, Task, TaskContext, TaskRegistry, task, task_registry
+    from workglow.tasks import MISSING, Collect, Task, TaskContext, TaskRegistry, task, task_registry
     from workglow.values import Secret, value_types
 
 __all__ = [
+    "MISSING",
     "Collect",
     "ConditionalTask",
     "Dataflow",
@@ -63,6 +64,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "MISSING": "tasks",
     "Collect": "tasks",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",

@@ -14,7 +14,8 @@ from workglow.errors import UnknownTaskError
 from workglow.graph.blocking import run_blocking
 from workglow.graph.naming import did_you_mean
 from workglow.graph.options import RunOptions
-from workglow.graph.preview_scope import PreviewRun, PreviewScope
+from workglow.graph.preview_run import PreviewRun
+from workglow.graph.preview_scope import PreviewScope
 from workglow.graph.preview_surroundings import Surroundings
 from workglow.tasks import MISSING, task_registry
 from workglow.tasks.clone import clone
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from workglow.errors import WorkglowError
     from workglow.graph.graph import TaskGraph
-    from workglow.graph.preview_scope import Asking, PreviewState
+    from workglow.graph.preview_run import PreviewState
+    from workglow.graph.preview_scope import Asking
     from workglow.tasks import Task
 
 __all__ = ["Preview", "TaskPreview"]

@@ -17,14 +17,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from workglow.errors import PortError, TaskOutputError, WorkglowError
+from workglow.errors import PortError, TaskOutputError
 from workglow.graph.compound import GraphAsTask
 from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT, Dataflow
 from workglow.graph.delivery import deliver, delivery_plan
 from workglow.graph.failure import as_failure
 from workglow.graph.inputs import gather
+from workglow.graph.preview_run import PreviewRun
 from workglow.graph.preview_surroundings import Baseline, Surroundings
 from workglow.graph.sameness import same
 from workglow.graph.schedule import Scope, TaskRun, delivers, inactive_ports
@@ -38,28 +39,10 @@ if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
     from workglow.storage.records import TaskRow
 
-__all__ = ["Asking", "PreviewRun", "PreviewScope", "PreviewState"]
+__all__ = ["Asking", "PreviewScope"]
 
-PreviewState = Literal["previewed", "completed", "unknown", "disabled", "failed"]
 Asking = Generator["Awaitable[object]", Any, None]
 """Work that hands out what has to be awaited, and is sent what came of it."""
-
-
-class PreviewRun(TaskRun):
-    """What one task shows.  `status` is "completed" when it is known what it gives, by a preview or by the run."""
-
-    shows: PreviewState = "unknown"
-    reason: str = ""
-    error_raised: WorkglowError | None = None
-    entering: tuple[Dataflow, ...] = ()
-    leaving: frozenset[str] = frozenset()
-    inner: PreviewScope | None = None
-    unchanged: bool = False  # everything that enters it is what entered it in the stored run
-
-    def become(self, shows: PreviewState, reason: str = "", outputs: dict[str, object] | None = None) -> None:
-        """Show something else from now on."""
-        self.shows, self.reason, self.outputs, self.error_raised, self.inactive = shows, reason, outputs, None, None
-        self.status = "disabled" if shows == "disabled" else "pending" if outputs is None else "completed"
 
 
 class PreviewScope:
@@ -248,7 +231,7 @@ class PreviewScope:
         outputs, open_task = inner.results()
         if open_task is None or (inner.graph.outputs and outputs):
             return run.become("previewed", outputs=outputs)
-        return run.become("unknown", f"'{run.path}' waits: '{open_task.path}' {_lack(open_task)}")
+        return run.become("unknown", f"'{run.path}' waits: '{open_task.path}' {open_task.lack}")
 
     def _context(self, run: PreviewRun) -> TaskContext:
         around = self.surroundings
@@ -307,7 +290,7 @@ class PreviewScope:
         source = self.runs[edge.source]
         if source.status == "completed":
             return f"the preview of '{source.path}' leaves '{edge.source_port}' open."
-        return f"'{source.path}' {_lack(source)}"
+        return f"'{source.path}' {source.lack}"
 
     def _why_silent(self, run: PreviewRun) -> str:
         task = run.task
@@ -340,10 +323,6 @@ def _does_the_same(one: Task, other: Task) -> bool:
     if type(one) is not type(other) or not same(dict(one.config), dict(other.config)):
         return False
     return same(dict(one.defaults), dict(other.defaults))
-
-
-def _lack(source: PreviewRun) -> str:
-    return "failed." if source.shows == "failed" else "has no preview."
 
 
 def _why_off(edges: Sequence[Dataflow]) -> str:
