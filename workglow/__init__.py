@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workglow.errors import WorkglowError
+    from workglow.graph.built_in_transforms import built_in_transforms
     from workglow.graph.compound import GraphAsTask
     from workglow.graph.conditional import ConditionalTask
     from workglow.graph.dataflow import Dataflow
@@ -16,15 +17,18 @@ if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
     from workglow.graph.map import ForEachTask, MapTask
     from workglow.graph.options import RunOptions
+    from workglow.graph.preview import Preview, TaskPreview
     from workglow.graph.run import Run, TaskResult
     from workglow.graph.streams import StreamChunk
+    from workglow.graph.transforms import TransformDefinition, TransformRegistry
     from workglow.graph.workflow import Workflow
     from workglow.project import Project, open
     from workglow.retry import Retry
-    from workglow.tasks import Collect, Task, TaskContext, TaskRegistry, task, task_registry
+    from workglow.tasks import MISSING, Collect, Task, TaskContext, TaskRegistry, task, task_registry
     from workglow.values import Secret, value_types
 
 __all__ = [
+    "MISSING",
     "Collect",
     "ConditionalTask",
     "Dataflow",
@@ -32,6 +36,7 @@ __all__ = [
     "ForEachTask",
     "GraphAsTask",
     "MapTask",
+    "Preview",
     "Project",
     "Retry",
     "Run",
@@ -41,11 +46,15 @@ __all__ = [
     "Task",
     "TaskContext",
     "TaskGraph",
+    "TaskPreview",
     "TaskRegistry",
     "TaskResult",
+    "TransformDefinition",
+    "TransformRegistry",
     "Workflow",
     "WorkglowError",
     "__version__",
+    "built_in_transforms",
     "open",
     "task",
     "task_registry",
@@ -55,6 +64,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "MISSING": "tasks",
     "Collect": "tasks",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
@@ -62,6 +72,7 @@ _HOMES = {
     "ForEachTask": "graph.map",
     "GraphAsTask": "graph.compound",
     "MapTask": "graph.map",
+    "Preview": "graph.preview",
     "Project": "project",
     "Retry": "retry",
     "Run": "graph.run",
@@ -71,10 +82,14 @@ _HOMES = {
     "Task": "tasks",
     "TaskContext": "tasks",
     "TaskGraph": "graph.graph",
+    "TaskPreview": "graph.preview",
     "TaskRegistry": "tasks",
     "TaskResult": "graph.run",
+    "TransformDefinition": "graph.transforms",
+    "TransformRegistry": "graph.transforms",
     "Workflow": "graph.workflow",
     "WorkglowError": "errors",
+    "built_in_transforms": "graph.built_in_transforms",
     "open": "project",
     "task": "tasks",
     "task_registry": "tasks",

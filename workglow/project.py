@@ -10,6 +10,7 @@ from workglow.clock import SystemClock
 from workglow.errors import RunStateError, UnknownGraphError
 from workglow.file import File
 from workglow.graph.blocking import run_blocking
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.conversion import as_graph
 from workglow.graph.engine import Engine, OnChange
 from workglow.graph.graph import TaskGraph
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
     from workglow.clock import Clock
     from workglow.graph.events import Event
+    from workglow.graph.preview import Preview
     from workglow.graph.run import Run
+    from workglow.graph.transforms import TransformRegistry
     from workglow.knowledge import KnowledgeBase, SearchResult
     from workglow.tasks import TaskRegistry
 
@@ -52,11 +55,18 @@ class Project:
     `run`, `resume`, `fork` and `rerun_failed` are coroutines; each has a blocking twin that ends in `_sync`.
     """
 
-    def __init__(self, file: File, *, registry: TaskRegistry = task_registry) -> None:
+    def __init__(
+        self,
+        file: File,
+        *,
+        registry: TaskRegistry = task_registry,
+        transforms: TransformRegistry = built_in_transforms,
+    ) -> None:
         self.file = file
         self.registry = registry
+        self.transforms = transforms
         self._repositories = sqlite_repositories(file)
-        self._engine = Engine(self._repositories, registry, file.clock, self)
+        self._engine = Engine(self._repositories, registry, file.clock, self, transforms)
         self._bases: dict[str, KnowledgeBase] = {}
 
     @property
@@ -258,7 +268,7 @@ class Project:
         if key is None:
             known = ", ".join(self.graphs()) or "none"
             raise UnknownGraphError(f"{self.path} has no graph called {name!r}; there are: {known}.")
-        return StoredGraph(self._repositories.graphs, key, self.registry).whole()
+        return StoredGraph(self._repositories.graphs, key, self.registry, self.transforms).whole()
 
     def graphs(self) -> list[str]:
         """The names of the graphs that were saved."""
@@ -281,6 +291,16 @@ class Project:
     def why(self, run: str, task: str) -> str:
         """Say in plain words why a task ran, was reused, waits or never started."""
         return explain(self._engine, run, task)
+
+    def preview(self, run: str, changes: Mapping[str, object] | None = None) -> Preview:
+        """Preview the graph of a run: what completed shows its outputs, until what it reads is changed.
+
+        `changes` are other graph inputs; further ones go to the preview's `set`.  Nothing is run and nothing is kept.
+        """
+        preview = self._engine.preview(run)
+        if changes:
+            preview.set(changes)
+        return preview
 
     # ------------------------------------------------------------------ knowledge
 
@@ -313,6 +333,7 @@ def open(  # workglow.open is to projects what open is to files
     read_only: bool = False,
     create: bool = True,
     registry: TaskRegistry = task_registry,
+    transforms: TransformRegistry = built_in_transforms,
     clock: Clock | None = None,
 ) -> Project:
     """Open a project file, or make it; ':memory:' is kept nowhere.
@@ -320,10 +341,12 @@ def open(  # workglow.open is to projects what open is to files
     durability: 'auto' keeps every commit over a kill, and syncs to disk around side effects, at the end of a run, and
     every 200 ms; 'power' syncs every commit; 'process' never waits for the disk.
 
+    `registry` and `transforms` say which names the graphs in the file may use.
+
     Raises a FileError that says what is wrong with the file and what to do about it.
     """
     file = File.open(path, clock=clock or SystemClock(), read_only=read_only, create=create, durability=durability)
-    return Project(file, registry=registry)
+    return Project(file, registry=registry, transforms=transforms)
 
 
 def _listeners(graph: TaskGraph | None, on_event: Listener | None) -> tuple[Listener, ...]:

@@ -15,11 +15,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import caching
 import durable
+import loading
 import memory
+import preview
 import resuming
 import starting
 
-WORKS = {"W1": memory.rows, "W2": durable.rows, "W4": caching.rows, "W6": resuming.rows, "W7": starting.rows}
+WORKS = {
+    "W1": memory.rows,
+    "W2": durable.rows,
+    "W4": caching.rows,
+    "W6": resuming.rows,
+    "W7": starting.rows,
+    "W8": loading.rows,
+    "W9": preview.rows,
+}
 
 
 def main() -> None:

@@ -11,14 +11,20 @@ from fixture_runs import graph_of, outcome
 from fixture_tasks import AlwaysFail, Dbl, Double, EventTest, Open, Recovery, Slow, Uncached
 from pydantic import BaseModel
 
-from workglow.errors import DuplicateDataflowError, IncompatiblePortsError, TaskFailedError, TaskOutputError
+from workglow.errors import (
+    DuplicateDataflowError,
+    GraphFormatError,
+    IncompatiblePortsError,
+    TaskFailedError,
+    TaskOutputError,
+)
 from workglow.graph.compound import GraphAsTask
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory, run_in_memory_sync
-from workglow.graph.map import MapTask
+from workglow.graph.map import ForEachTask, MapTask
 from workglow.project import Project
-from workglow.tasks import COLLECT
+from workglow.tasks import COLLECT, TaskRegistry
 
 
 class FailsSoon(Uncached):
@@ -239,3 +245,62 @@ def test_b2_what_was_to_begin_together_with_it_is_not_executed(project: Project)
     assert run.outputs == {"output": -1}
     assert Noted.ran == []
     assert run.tasks["group/b"].status == "aborted"
+
+
+class Silent(Uncached):
+    def execute(self, inputs: Any) -> dict[str, Any]:
+        return {}
+
+
+class Backwards(Uncached):
+    async def execute(self, inputs: Any, context: Any) -> dict[str, Any]:
+        for fraction in (0.5, -1.0, 0.2, 7.0, 0.9):
+            context.progress(fraction)
+            await asyncio.sleep(0)
+        return {}
+
+
+def test_b20_progress_stays_between_nothing_and_all() -> None:
+    events: list[Event] = []
+    run_in_memory_sync(graph_of(Backwards(id="b"), Silent(id="s")), on_event=events.append)
+    fractions = [event.data[0] for event in events if event.kind == "task_progress" and event.path == "b"]
+    assert fractions
+    assert all(0 <= fraction <= 1 for fraction in fractions)
+    whole = [event.data[0] for event in events if event.kind == "run_progress"]
+    assert whole == sorted(whole)
+    assert all(0 <= fraction <= 1 for fraction in whole)
+
+
+class Broken(Uncached):
+    def execute_preview(self, inputs: Any) -> dict[str, Any]:
+        raise ValueError("cannot be shown")
+
+
+def test_b21_an_error_of_a_preview_is_in_its_result() -> None:
+    preview = graph_of(Broken(id="t")).preview()
+    assert str(preview.errors["t"]) == "Task 't' failed: ValueError: cannot be shown"
+    assert preview.tasks["t"].state == "failed"
+    assert preview.tasks["t"].error is preview.errors["t"]
+
+
+def test_b17_a_loop_and_a_merge_come_back_and_unknown_formats_are_refused() -> None:
+    registry = TaskRegistry([Double])
+    graph = graph_of(
+        ForEachTask(graph_of(Double(id="d")), id="each", max_iterations="unbounded"),
+        GraphAsTask(_merged(), id="group"),
+    )
+    data = graph.to_json()
+    again = TaskGraph.from_json(data, registry)
+    assert again.to_json() == data
+    assert isinstance(again.tasks["each"], ForEachTask)
+    assert again.tasks["group"].subgraph.merge == "GRAPH_RESULT_ARRAY"  # type: ignore[attr-defined]
+    assert data["format"]
+    with pytest.raises(GraphFormatError, match=r"\$\.format"):
+        TaskGraph.from_json({**data, "format": "workglow/99"}, registry)
+
+
+def _merged() -> TaskGraph:
+    graph = TaskGraph(merge="GRAPH_RESULT_ARRAY")
+    for id in "ab":
+        graph.add_task(Double(id=id))
+    return graph

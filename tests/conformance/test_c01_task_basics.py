@@ -12,7 +12,7 @@ from fixture_tasks import IO, SimpleProcessing
 from workglow.errors import TaskConfigurationError
 from workglow.graph.events import Event
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.preview import run_preview_sync
+from workglow.graph.preview import Preview
 from workglow.tasks import Task
 from workglow.tasks.clone import clone
 
@@ -28,7 +28,7 @@ def test_c01_1_literals_go_in_and_stay_as_they_were() -> None:
 def test_c01_2_a_default_of_the_schema_is_applied() -> None:
     graph = graph_of(IO(id="io"))
     assert run_in_memory_sync(graph).outputs == FULL
-    assert run_preview_sync(graph).outputs["key"] == "default"
+    assert Preview(graph).outputs["key"] == "default"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_c01_2_a_default_of_the_schema_is_applied() -> None:
     ],
 )
 def test_c01_3_a_preview_echoes_its_input(task: Task, inputs: dict[str, str], key: str) -> None:
-    assert run_preview_sync(graph_of(task), inputs).outputs == {"key": key, "previewOnly": True, "all": False}
+    assert Preview(graph_of(task), inputs).outputs == {"key": key, "previewOnly": True, "all": False}
 
 
 def test_c01_4_a_run_has_a_status_and_times() -> None:
@@ -51,7 +51,7 @@ def test_c01_4_a_run_has_a_status_and_times() -> None:
     assert result.started_at is not None
     assert result.finished_at is not None
     assert result.outputs == {"processed": True, "result": "Processed: default"}
-    preview = run_preview_sync(graph_of(SimpleProcessing))
+    preview = Preview(graph_of(SimpleProcessing))
     assert preview.outputs == {"processed": False, "result": "Preview: default"}
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from workglow.errors import TaskConfigurationError
 from workglow.file import File
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.preview import run_preview_sync
+from workglow.graph.preview import Preview
 from workglow.storage.sqlite.outputs import SqliteOutputs
 from workglow.tasks import Task
 
@@ -68,7 +68,7 @@ def test_c03_1_run_executes_and_preview_previews() -> None:
     assert run_in_memory_sync(graph_of(Both), {"value": "hello"}).outputs == {"out": "executed:hello"}
     assert Both.calls == ["execute"]
     Both.calls.clear()
-    assert run_preview_sync(graph_of(Both), {"value": "hello"}).outputs == {"out": "previewed:hello"}
+    assert Preview(graph_of(Both), {"value": "hello"}).outputs == {"out": "previewed:hello"}
     assert Both.calls == ["preview"]
 
 
@@ -91,15 +91,15 @@ class Given(Uncached):
 
 def test_c03_3_the_result_is_what_the_preview_gave() -> None:
     # A: there are no outputs of an earlier run that a preview could replace, or leave
-    assert run_preview_sync(graph_of(Given(id="t", answer={"a": "new"}))).tasks == {"t": {"a": "new"}}
-    nothing = run_preview_sync(graph_of(Given(id="t", answer=None)))
-    assert (nothing.tasks, nothing.outputs, nothing.errors) == ({}, {}, {})
+    assert Preview(graph_of(Given(id="t", answer={"a": "new"}))).tasks["t"].outputs == {"a": "new"}
+    nothing = Preview(graph_of(Given(id="t", answer=None)))
+    assert (nothing.tasks["t"].state, nothing.outputs, nothing.errors) == ("unknown", {}, {})
 
 
 def test_c03_4_what_can_be_run() -> None:
     with pytest.raises(TaskConfigurationError, match="PreviewOnly"):
         run_in_memory_sync(graph_of(PreviewOnly))
-    assert run_preview_sync(graph_of(PreviewOnly), {"value": "x"}).outputs == {"out": "previewed:x"}
+    assert Preview(graph_of(PreviewOnly), {"value": "x"}).outputs == {"out": "previewed:x"}
     assert run_in_memory_sync(graph_of(ExecuteOnly), {"value": "x"}).outputs == {"out": "x"}
     assert run_in_memory_sync(graph_of(Both), {"value": "x"}).outputs == {"out": "executed:x"}
     assert run_in_memory_sync(graph_of(Neither)).outputs == {}
@@ -110,4 +110,4 @@ def test_c03_5_the_guard_leaves_nothing_running() -> None:
     with pytest.raises(TaskConfigurationError) as caught:
         run_in_memory_sync(graph)
     assert caught.value.run.tasks["t"].status == "failed"  # type: ignore[union-attr]
-    assert run_preview_sync(graph, {"value": "x"}).outputs == {"out": "previewed:x"}
+    assert Preview(graph, {"value": "x"}).outputs == {"out": "previewed:x"}

@@ -12,7 +12,7 @@ from workglow.errors import GraphTimeoutError, TaskAbortedError, TaskConfigurati
 from workglow.graph.events import Event
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.options import RunOptions
-from workglow.graph.preview import run_preview_sync
+from workglow.graph.preview import Preview
 from workglow.testing import FakeClock
 
 
@@ -66,7 +66,7 @@ def test_c07_5_a_graph_that_is_too_large(limit: int | None, fits: bool) -> None:
     with pytest.raises(TaskConfigurationError, match="exceeding the limit of 2"):
         run_in_memory_sync(graph, options=options)
     with pytest.raises(TaskConfigurationError, match="exceeding the limit of 1"):
-        run_preview_sync(graph, options=RunOptions(max_tasks=1))
+        Preview(graph, max_tasks=1)
 
 
 def test_c07_6_a_timeout_is_not_remembered(clock: FakeClock) -> None:

@@ -17,8 +17,8 @@ from workglow.graph.conditions import evaluate_condition
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
+from workglow.graph.property_path import value_at
 from workglow.graph.run import Run
-from workglow.graph.transforms import value_at
 from workglow.storage.sqlite.outputs import SqliteOutputs
 
 Predicate = Callable[[dict[str, Any]], object]

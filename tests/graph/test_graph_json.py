@@ -494,3 +494,13 @@ def test_tasks_may_be_listed_in_any_order():
     graph = read(envelope(*tasks, dataflows=[flow(f"t{number}", f"t{number + 1}") for number in range(count - 1)]))
     assert graph.order()[0] == "t0"
     assert len(graph.layers()) == count
+
+
+def test_the_place_of_an_unknown_type_is_said_once_however_deep_it_is():
+    deep: dict[str, Any] = {"id": "x", "type": "NobodyTask"}
+    for id in ("inner", "outer"):
+        deep = {"id": id, "type": "GraphAsTask", "subgraph": {"tasks": [deep], "dataflows": []}}
+    with pytest.raises(UnknownTaskTypeError) as caught:
+        TaskGraph.from_json({"tasks": [deep], "dataflows": []})
+    assert str(caught.value).startswith("$.tasks[0].subgraph.tasks[0].subgraph.tasks[0].type: Task type NobodyTask")
+    assert str(caught.value).count("$") == 1

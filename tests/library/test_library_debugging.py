@@ -12,7 +12,7 @@ import pytest
 from workglow.errors import TaskConfigurationError, TaskOutputError, TaskSerializationError
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.preview import run_preview_sync
+from workglow.graph.preview import Preview
 from workglow.graph.workflow import Workflow
 from workglow.library import DebugLogTask, LambdaTask
 from workglow.tasks import TaskContext, task
@@ -92,7 +92,7 @@ def test_a_changed_function_is_the_one_that_is_called() -> None:
 def test_a_function_may_have_a_preview() -> None:
     graph = TaskGraph()
     graph.add_task(LambdaTask(id="t", execute=lambda inputs: {}, executePreview=lambda inputs: {"seen": True}))
-    assert run_preview_sync(graph).outputs == {"seen": True}
+    assert Preview(graph).outputs == {"seen": True}
     only = LambdaTask(execute_preview=lambda inputs, context: {"path": context.path})
     with pytest.raises(TaskConfigurationError, match="only a preview"):
         run(only, {})

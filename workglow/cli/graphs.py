@@ -100,14 +100,16 @@ def tasks(tasks: TaskFiles = None, json: AsJson = False) -> None:
 
     Your own join them with --tasks.
     """
+    from workglow.tasks.facts import task_facts
+
     import_tasks(tasks)
     kinds = _types()
     screen = Screen()
     if json:
-        screen.json([_type_facts(kind) for kind in kinds])
+        screen.json([task_facts(kind) for kind in kinds])
         return
     for kind in kinds:
-        facts = _type_facts(kind)
+        facts = task_facts(kind)
         screen.line((kind.type, "bold"), (f"  {facts['category']}" if facts["category"] else "", "dim"))
         if facts["description"]:
             screen.line(str(facts["description"]).partition("\n")[0], indent=2)
@@ -131,25 +133,6 @@ def _types() -> list[type[Task]]:
     always: list[type[Task]] = [ConditionalTask, ForEachTask, GraphAsTask, InputTask, MapTask, OutputTask]
     own = [task_registry.get(name) for name in task_registry.names()]
     return sorted({kind.type: kind for kind in (*always, *own)}.values(), key=lambda kind: kind.type)
-
-
-def _type_facts(kind: Any) -> dict[str, Any]:
-    inputs, outputs = _schema(kind, "inputs"), _schema(kind, "outputs")
-    return {
-        "type": kind.type,
-        "title": kind.title,
-        "category": kind.category,
-        "description": kind.description,
-        "side_effects": kind.side_effects,
-        "inputs": inputs,
-        "outputs": outputs,
-    }
-
-
-def _schema(kind: Any, ports: str) -> Mapping[str, Any]:
-    if hasattr(kind, "from_subgraph"):
-        return {}  # its ports are those of the graph inside it
-    return getattr(kind(), ports).schema
 
 
 def _ports(schema: Mapping[str, Any]) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from workglow.errors import DuplicateDataflowError, IncompatiblePortsError, UnknownPortError
+from workglow.errors import DuplicateDataflowError, GraphError, IncompatiblePortsError, UnknownPortError
 from workglow.graph.dataflow import ALL_PORTS, ERROR_FIELDS, ERROR_PORT, Dataflow
 from workglow.graph.naming import did_you_mean
 from workglow.tasks import Ports, Task
 from workglow.tasks.compatibility import compatibility
+
+if TYPE_CHECKING:
+    from workglow.graph.transforms import TransformRegistry
 
 __all__ = ["Admission", "describe_schema", "edge_schema", "port_schema", "refuse_second"]
 
@@ -19,7 +22,8 @@ Schema = dict[str, Any]
 class Admission:
     """Judges edges, and remembers the verdict for ports that all tasks of a type share."""
 
-    def __init__(self) -> None:
+    def __init__(self, transforms: TransformRegistry) -> None:
+        self._transforms = transforms
         # The ports are kept with the verdict, so that their addresses are not used again for others.
         self._verdicts: dict[tuple[int, str, int, str], tuple[bool, Ports, Ports]] = {}
 
@@ -34,35 +38,48 @@ class Admission:
         verdict = self._verdicts.get(key)
         if verdict is not None and not edge.transforms:
             return verdict[0]
-        collects = _judge(edge, source, target)
+        collects = self._judge(edge, source, target)
         whole = edge.target_port == ALL_PORTS  # judged together with the literals of this one task
         if not edge.transforms and not whole and given is source.outputs and taken is target.inputs:
             self._verdicts[key] = (collects, given, taken)
         return collects
 
+    def _judge(self, edge: Dataflow, source: Task, target: Task) -> bool:
+        given = port_schema(source, edge.source_port, of_outputs=True)
+        made = self._transformed(edge, given) if edge.transforms else given
+        taken = port_schema(target, edge.target_port, of_outputs=False)
+        # What a failure carries reaches its handler as it is: ports that the handler does not have are left out.
+        if edge.source_port != ERROR_PORT and compatibility(made, taken) == "incompatible":
+            through = f" through {', '.join(step.id for step in edge.transforms)}" if edge.transforms else ""
+            raise IncompatiblePortsError(
+                f"{edge.id} can never work: {source.type} gives {describe_schema(made)}{through}, "
+                f"but {target.type} takes {describe_schema(taken)}. {self._remedy(edge, made, taken)}"
+            )
+        if edge.target_port == ALL_PORTS:
+            return True
+        return edge.target_port in target.inputs and target.inputs[edge.target_port].collect
 
-def _judge(edge: Dataflow, source: Task, target: Task) -> bool:
-    given = _transformed(edge, port_schema(source, edge.source_port, of_outputs=True))
-    taken = port_schema(target, edge.target_port, of_outputs=False)
-    # What a failure carries reaches its handler as it is: ports that the handler does not have are left out.
-    if edge.source_port != ERROR_PORT and compatibility(given, taken) == "incompatible":
-        raise IncompatiblePortsError(
-            f"{edge.id} can never work: {source.type} gives {describe_schema(given)}, "
-            f"but {target.type} takes {describe_schema(taken)}. Connect other ports, or put a task in between."
-        )
-    if edge.target_port == ALL_PORTS:
-        return True
-    return edge.target_port in target.inputs and target.inputs[edge.target_port].collect
-
-
-def _transformed(edge: Dataflow, schema: Any) -> Any:
-    if edge.transforms:
-        from workglow.graph.transforms import check_transform, infer
-
+    def _transformed(self, edge: Dataflow, schema: Any) -> Any:
         for transform in edge.transforms:
-            check_transform(transform)
-            schema = infer(transform, schema)
-    return schema
+            try:
+                self._transforms.check(transform)
+            except GraphError as error:
+                raise type(error)(f"{edge.id}: {error}") from None
+            try:
+                schema = self._transforms.infer(transform, schema)
+            except Exception as error:  # of somebody's own transform
+                raise GraphError(
+                    f"{edge.id}: transform {transform.id!r} cannot say what it gives: {error!r}"
+                ) from error
+        return schema
+
+    def _remedy(self, edge: Dataflow, given: Any, taken: Any) -> str:
+        found = [] if ALL_PORTS in (edge.source_port, edge.target_port) else self._transforms.suggest(given, taken)
+        if not found:
+            return "Connect other ports, or put a task in between."
+        best = found[0].transform
+        settings = f", params {dict(best.params)}" if best.params else ""
+        return f"Connect other ports, or give the edge a transform such as {best.id!r}{settings}."
 
 
 def refuse_second(edge: Dataflow, entering: list[Dataflow], leaving: list[Dataflow], collects: bool) -> None:

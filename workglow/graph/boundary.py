@@ -85,6 +85,10 @@ class BoundaryTask(Task):
 
     preview = call
 
+    @classmethod
+    def has_preview(cls) -> bool:
+        return True
+
 
 class InputTask(BoundaryTask):
     """The graph's inputs, as a task."""
@@ -178,7 +182,7 @@ def with_boundary_nodes(graph: TaskGraph) -> TaskGraph:
     kinds = {type(task) for task in graph.tasks.values()}
     output = None if OutputTask in kinds else _output_node(graph)
     inputs = None if InputTask in kinds else _drawn_inputs(graph)
-    drawn = type(graph)(merge=graph.merge)
+    drawn = type(graph)(merge=graph.merge, transforms=graph.transforms)
     if inputs is not None and (inputs or output is not None):
         drawn.add_task(_input_node(graph, inputs), id=_free_id("input", graph))
     for task in graph.tasks.values():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workglow.errors import AutoConnectError, GraphError, UnknownTaskError
 from workglow.graph.admission import port_schema
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.conversion import as_graph
 from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT, Transform, as_transforms
 from workglow.graph.graph import TaskGraph
@@ -21,6 +22,7 @@ from workglow.tasks import task_registry
 if TYPE_CHECKING:
     from workglow.graph.outline import Outline
     from workglow.graph.tasklike import TaskLike
+    from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import Task, TaskRegistry
 
 __all__ = ["GraphBuilder"]
@@ -29,9 +31,11 @@ __all__ = ["GraphBuilder"]
 class GraphBuilder:
     """Adds tasks to a graph and connects them; what a Workflow does before it runs."""
 
-    def __init__(self, *, registry: TaskRegistry = task_registry) -> None:
+    def __init__(
+        self, *, registry: TaskRegistry = task_registry, transforms: TransformRegistry = built_in_transforms
+    ) -> None:
         self._registry = registry
-        self._graph = TaskGraph()
+        self._graph = TaskGraph(transforms=transforms)
         self._trail: list[str] = []
         self._handlers: dict[str, list[str]] = {}
         self._renames: list[tuple[str, str, str, tuple[Transform, ...]]] = []
@@ -81,7 +85,7 @@ class GraphBuilder:
         """Add tasks that run side by side on the same inputs, as one task; their outputs are gathered in lists."""
         from workglow.graph.compound import GraphAsTask
 
-        side_by_side = TaskGraph(merge=merge)
+        side_by_side = TaskGraph(merge=merge, transforms=self._graph.transforms)
         for task in tasks:
             side_by_side.add_task(make_task(task, None, {}))
         return self._append(GraphAsTask(side_by_side, id=id or self._graph.free_id("parallel")))
@@ -128,7 +132,7 @@ class GraphBuilder:
 
         if body is not None:
             return self._append(finish(as_graph(body).copy()))
-        inner = type(self)(registry=self._registry)
+        inner = type(self)(registry=self._registry, transforms=self._graph.transforms)
         inner._parent, inner._finish = self, finish
         return inner
 
@@ -197,7 +201,7 @@ class GraphBuilder:
         """Begin anew, with an empty graph."""
         if self._parent is not None:
             raise GraphError("Cannot reset the body of a loop. Call reset() on the workflow it is a part of.")
-        self._graph = TaskGraph()
+        self._graph = TaskGraph(transforms=self._graph.transforms)
         self._trail, self._handlers, self._renames, self._outline = [], {}, [], None
         return self
 

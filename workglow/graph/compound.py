@@ -83,6 +83,15 @@ class GraphAsTask(Task):
         """Make the task from its stored parts."""
         return cls(subgraph, **options)
 
+    @classmethod
+    def previews_inside(cls) -> bool:
+        """Whether a preview of the task is that of its graph; a loop would have to run it."""
+        return cls.controller is GraphAsTask.controller
+
+    @classmethod
+    def has_preview(cls) -> bool:
+        return cls.previews_inside() or super().has_preview()
+
     @property
     def mode(self) -> str:
         return "compound"

@@ -14,7 +14,7 @@ from typing import Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict
 
-from workglow.graph.transforms import value_at
+from workglow.graph.property_path import value_at
 
 __all__ = ["Condition", "Operator", "evaluate_condition", "holds"]
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workglow.errors import TaskSerializationError
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.codec import DEEPEST_GRAPH, dataflow_to_json, task_to_json
 from workglow.graph.loading import Reader
 from workglow.graph.schemas import PROPERTY_ARRAY, Merge
@@ -21,6 +22,7 @@ from workglow.graph.shape import Item, as_list, as_object, check_keys, parse_tex
 if TYPE_CHECKING:
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.graph import TaskGraph
+    from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import TaskRegistry
 
 __all__ = ["graph_from_dependency_json", "graph_to_dependency_json"]
@@ -70,12 +72,13 @@ def graph_from_dependency_json(
     registry: TaskRegistry | None = None,
     *,
     allowed_types: Iterable[str] | None = None,
+    transforms: TransformRegistry = built_in_transforms,
 ) -> TaskGraph:
     """Read a graph back, with every edge; errors as in `TaskGraph.from_json`."""
     items = as_list(parse_text(data) if isinstance(data, str | bytes) else data, "$")
     tasks, edges = _taken_apart(items, "$", 0)
     merge: Merge = PROPERTY_ARRAY
-    return Reader(registry, allowed_types, tags=True).build(tasks, edges, 0, merge)
+    return Reader(registry, allowed_types, tags=True, transforms=transforms).build(tasks, edges, 0, merge)
 
 
 def _taken_apart(items: list[Any], path: str, depth: int) -> tuple[list[Placed], list[Placed]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from workglow.clock import SystemClock
 from workglow.errors import CodeChangedError, RunStateError, WorkglowError
 from workglow.graph.boundary import InputTask, OutputTask
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.compound import GraphAsTask
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.delivery import deliver
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
+    from workglow.graph.preview import Preview
+    from workglow.graph.transforms import TransformRegistry
     from workglow.storage.protocols import Journal
     from workglow.storage.records import RunRecord
     from workglow.storage.repositories import Repositories
@@ -50,6 +53,7 @@ class Engine:
     registry: TaskRegistry = task_registry
     clock: Clock = field(default_factory=SystemClock)
     project: object = None
+    transforms: TransformRegistry = built_in_transforms
 
     def __post_init__(self) -> None:
         for kind in _GRAPH_TYPES:  # whatever else a registry allows, a stored graph may branch and loop
@@ -105,7 +109,7 @@ class Engine:
         if record.status in FINAL_RUN_STATUSES:
             return self.view(record)
         journal = self._take_over(record, on_change)
-        graph = StoredGraph(self.repositories.graphs, record.graph_id, self.registry)
+        graph = self._stored(record)
         inputs = decode(record.input, self.repositories.values.load)
         environment = self._environment(journal, RunOptions.from_json(record.options), listeners, alone)
         scope = Scope(graph, StoredDelivery(graph, inputs), stored=journal.row)
@@ -248,12 +252,31 @@ class Engine:
         """Return a stored run as its user sees it."""
         return Run.of_record(record, self.repositories.runs, self.repositories.values.load)
 
+    def preview(self, uid: str) -> Preview:
+        """Preview the graph of a stored run; what completed in the run shows its outputs."""
+        from workglow.graph.preview import Preview
+        from workglow.graph.preview_surroundings import Surroundings
+
+        record, runs, load = self.repositories.runs.get(uid), self.repositories.runs, self.repositories.values.load
+        around = Surroundings(
+            self.registry,
+            self.clock,
+            project=self.project,
+            row=lambda path: runs.row(record, path),
+            recall=lambda row: {} if row.output is None else decode(row.output, load),
+            versions=record.versions,
+        )
+        return Preview(self._graph(record), decode(record.input, load), surroundings=around)
+
     def graph_of(self, uid: str) -> TaskGraph:
         """Return the graph that a run is pinned to."""
         return self._graph(self.repositories.runs.get(uid))
 
     def _graph(self, record: RunRecord) -> TaskGraph:
-        return StoredGraph(self.repositories.graphs, record.graph_id, self.registry).whole()
+        return self._stored(record).whole()
+
+    def _stored(self, record: RunRecord) -> StoredGraph:
+        return StoredGraph(self.repositories.graphs, record.graph_id, self.registry, self.transforms)
 
 
 def _type_at(graph: TaskGraph, path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.schemas import graph_input_schema, graph_output_schema
 from workglow.graph.structure import GraphStructure
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workglow.graph.events import Event
+    from workglow.graph.preview import Preview
     from workglow.graph.run import Run
+    from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import TaskRegistry
 
     Listener = Callable[[Event], object]
@@ -27,6 +30,7 @@ class TaskGraph(GraphStructure):
     change the graph through its methods only.  `outputs` (name → task id, port) names the graph's outputs; without it
     they are those of the last tasks, made one as `merge` says.  `inputs` (name → list of task id, port) gives graph
     inputs names of their own; without it they have the names of the ports.  `events` calls listeners in every run.
+    `transforms` are those that edges may name.
     """
 
     def __repr__(self) -> str:
@@ -49,6 +53,15 @@ class TaskGraph(GraphStructure):
         from workglow.graph.options import RunOptions
 
         return run_in_memory_sync(self, inputs, options=RunOptions(**options), on_event=on_event)
+
+    def preview(self, inputs: Mapping[str, object] | None = None, *, max_tasks: int | None = None) -> Preview:
+        """Say at once what the graph would give, without running it, and keep saying it while it is edited.
+
+        Raises TaskInputError for an input that no task takes; what goes wrong in a task is in the preview's `errors`.
+        """
+        from workglow.graph.preview import Preview
+
+        return Preview(self, inputs, max_tasks=max_tasks)
 
     def input_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of what a run takes; not to be changed."""
@@ -80,14 +93,15 @@ class TaskGraph(GraphStructure):
         registry: TaskRegistry | None = None,
         *,
         allowed_types: Iterable[str] | None = None,
+        transforms: TransformRegistry = built_in_transforms,
     ) -> TaskGraph:
-        """Read a graph back; only registered task types are made, and only those allowed.
+        """Read a graph back; only registered task types and transforms are made, and only those types allowed.
 
         Raises GraphFormatError, which names the place in the JSON, and UnknownTaskTypeError.
         """
         from workglow.graph.loading import graph_from_json
 
-        return graph_from_json(data, registry, allowed_types=allowed_types)
+        return graph_from_json(data, registry, allowed_types=allowed_types, transforms=transforms)
 
     def to_mermaid(self) -> str:
         """Return the graph as a Mermaid flowchart."""

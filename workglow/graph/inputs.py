@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 from workglow.errors import TaskInputError
 from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT
 from workglow.graph.schedule import delivers
-from workglow.graph.transforms import apply_transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.schedule import TaskRun
+    from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import Task
 
 __all__ = ["gather"]
@@ -47,7 +47,7 @@ def gather(run: TaskRun, task: Task, outputs_of: Callable[[TaskRun], dict[str, o
         else:
             continue  # an optional output that was not given leaves the target's default in force
         if edge.transforms:
-            value = _transformed(edge, value)
+            value = _transformed(edge, value, scope.graph.transforms)
         name = edge.target_port
         if name == ALL_PORTS:
             values.update(_spread(edge, task, value))
@@ -59,12 +59,15 @@ def gather(run: TaskRun, task: Task, outputs_of: Callable[[TaskRun], dict[str, o
     return values
 
 
-def _transformed(edge: Dataflow, value: object) -> object:
+def _transformed(edge: Dataflow, value: object, transforms: TransformRegistry) -> object:
     for transform in edge.transforms:
         try:
-            value = apply_transform(transform, value)
+            value = transforms.apply(transform, value)
         except Exception as error:
-            raise TaskInputError(f"The transform '{transform.id}' on {edge.id} failed: {error}") from error
+            raise TaskInputError(
+                f"The transform '{transform.id}' on {edge.id} failed: {error}. Change its params, or what "
+                f"'{edge.source}' gives; 'coalesce' before it replaces None."
+            ) from error
     return value
 
 

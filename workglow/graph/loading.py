@@ -20,6 +20,7 @@ from workglow.errors import (
     TaskConfigurationError,
     UnknownTaskTypeError,
 )
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.codec import DEEPEST_GRAPH, FORMAT, is_raw
 from workglow.graph.dataflow import Dataflow, as_transforms
 from workglow.graph.graph import TaskGraph
@@ -30,6 +31,7 @@ from workglow.retry import Retry
 from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
+    from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import Task, TaskRegistry
 
 __all__ = ["Reader", "graph_from_json", "task_from_json"]
@@ -54,7 +56,11 @@ _GRAPH_TYPES = {
 
 
 def graph_from_json(
-    data: str | bytes | Item, registry: TaskRegistry | None = None, *, allowed_types: Iterable[str] | None = None
+    data: str | bytes | Item,
+    registry: TaskRegistry | None = None,
+    *,
+    allowed_types: Iterable[str] | None = None,
+    transforms: TransformRegistry = built_in_transforms,
 ) -> TaskGraph:
     """Read an envelope, as text or as parsed; see `TaskGraph.from_json`."""
     envelope = parse_object(data)
@@ -62,22 +68,32 @@ def graph_from_json(
     if given is not None and given != FORMAT:
         refuse("$.format", f"is {given!r}, but this workglow reads {FORMAT!r}; a newer workglow may read it")
     check_keys(envelope, _GRAPH_KEYS, "$")
-    reader = Reader(registry, allowed_types, tags=given is not None)
+    reader = Reader(registry, allowed_types, tags=given is not None, transforms=transforms)
     return reader.graph(envelope, "$", 0, _merge(envelope, "$"))
 
 
-def task_from_json(item: Item, registry: TaskRegistry | None = None) -> Task:
+def task_from_json(
+    item: Item, registry: TaskRegistry | None = None, *, transforms: TransformRegistry = built_in_transforms
+) -> Task:
     """Read one task, as `task_to_json` wrote it."""
-    return Reader(registry, None, tags=True).task(item, "$", 0)
+    return Reader(registry, None, tags=True, transforms=transforms).task(item, "$", 0)
 
 
 class Reader:
     """Reads tasks and edges, with one registry and one list of allowed types."""
 
-    def __init__(self, registry: TaskRegistry | None, allowed_types: Iterable[str] | None, *, tags: bool) -> None:
+    def __init__(
+        self,
+        registry: TaskRegistry | None,
+        allowed_types: Iterable[str] | None,
+        *,
+        tags: bool,
+        transforms: TransformRegistry = built_in_transforms,
+    ) -> None:
         self._registry = task_registry if registry is None else registry
         self._allowed = None if allowed_types is None else frozenset(allowed_types)
         self._tags = tags
+        self._transforms = transforms
 
     def graph(self, items: Item, path: str, depth: int, merge: Merge) -> TaskGraph:
         """Read one graph of an envelope."""
@@ -91,7 +107,7 @@ class Reader:
 
     def build(self, tasks: Iterable[Placed], edges: Iterable[Placed], depth: int, merge: Merge) -> TaskGraph:
         """Make a graph of the JSON of its tasks and edges, each with its place."""
-        graph = TaskGraph(merge=merge)
+        graph = TaskGraph(merge=merge, transforms=self._transforms)
         for place, item in tasks:
             task = self.task(item, place, depth)
             if task.id in graph.tasks:
@@ -123,13 +139,14 @@ class Reader:
         if not isinstance(defaults, Mapping):
             refuse(f"{path}.defaults", "Task defaults must be an object")
         literals = self._literals(cast("Item", defaults), large, f"{path}.defaults") if defaults else None
+        holds_graph = hasattr(kind, "from_subgraph")
+        if not holds_graph and ("subgraph" in fields or "merge" in fields):
+            refuse(path, f"Subgraph is only supported for GraphAsTask and what is like it, not for {name}")
+        subgraph = self._subgraph(fields, path, depth) if holds_graph else None  # its errors say their own place
         try:
-            if hasattr(kind, "from_subgraph"):
-                subgraph = self._subgraph(fields, path, depth)
+            if subgraph is not None:
                 compound: Task = cast("Any", kind).from_subgraph(subgraph, id=task_id, **options)
                 return compound.replace(defaults=literals) if literals else compound
-            if "subgraph" in fields or "merge" in fields:
-                refuse(path, f"Subgraph is only supported for GraphAsTask and what is like it, not for {name}")
             return kind(id=task_id, defaults=literals, **options)
         except (TaskConfigurationError, InvalidValueError) as error:
             raise GraphFormatError(f"{path}: {error}") from error

@@ -1,164 +1,219 @@
-"""What a graph would give, said at once while someone edits: `execute_preview` only, nothing run and nothing kept.
+"""Preview: what a graph would give, said at once while someone edits it.
 
-The policy.  Tasks are asked one after the other, each after those it depends on.  A task gives a preview when it has
-`execute_preview` and its required inputs are there; a group gives that of its graph, a loop none, for it would have to
-run.  A task that waits for one without a preview has none either, which is no error.  An error is kept with its task,
-and the others go on.
+Nothing is run and nothing is kept: only `execute_preview` is called.  A preview stays open, like a spreadsheet: change
+an input, a literal or the graph, and only what hangs on the change is asked again.
 """
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from workglow.clock import SystemClock
-from workglow.errors import PortError, TaskOutputError, WorkglowError
+from workglow.errors import UnknownTaskError
 from workglow.graph.blocking import run_blocking
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT
-from workglow.graph.delivery import deliver, delivery_plan
-from workglow.graph.failure import as_failure
-from workglow.graph.inputs import gather
+from workglow.graph.naming import did_you_mean
 from workglow.graph.options import RunOptions
-from workglow.graph.results import scope_results
-from workglow.graph.schedule import Scope, TaskRun, delivers
-from workglow.tasks import MISSING, TaskContext, task_registry
-from workglow.tasks.fields import values_of
+from workglow.graph.preview_run import PreviewRun
+from workglow.graph.preview_scope import PreviewScope
+from workglow.graph.preview_surroundings import Surroundings
+from workglow.tasks import MISSING, task_registry
+from workglow.tasks.clone import clone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable
 
-    from workglow.clock import Clock
+    from workglow.errors import WorkglowError
     from workglow.graph.graph import TaskGraph
-    from workglow.tasks import Task, TaskRegistry
+    from workglow.graph.preview_run import PreviewState
+    from workglow.graph.preview_scope import Asking
+    from workglow.tasks import Task
 
-__all__ = ["PreviewResult", "run_preview", "run_preview_sync"]
-
-
-@dataclass(slots=True)
-class PreviewResult:
-    """What the previews gave: `outputs` of the graph, `tasks` (path → outputs), and `errors` (path → error)."""
-
-    outputs: Mapping[str, object] = field(default_factory=dict[str, object])
-    tasks: dict[str, Mapping[str, object]] = field(default_factory=dict[str, "Mapping[str, object]"])
-    errors: dict[str, WorkglowError] = field(default_factory=dict[str, WorkglowError])
+__all__ = ["Preview", "TaskPreview"]
 
 
-async def run_preview(
-    graph: TaskGraph,
-    inputs: Mapping[str, object] | None = None,
-    *,
-    options: RunOptions | None = None,
-    registry: TaskRegistry = task_registry,
-    clock: Clock | None = None,
-) -> PreviewResult:
-    """Ask every task of a graph for its preview, as far as the inputs go.
+class TaskPreview:
+    """What one task shows.
 
-    Raises TaskConfigurationError for more tasks than `options.max_tasks`, and TaskInputError for an input that no task
-    takes; whatever goes wrong in a task is in the result.
+    `state` is "previewed"; "completed", when these are the outputs of the stored run; "unknown", when there is no
+    preview to be had, which is no error; "disabled", when it would not run; or "failed".  `reason` says in plain words
+    why there are no outputs, `error` is what its preview raised.
     """
-    (options or RunOptions()).check_size(len(graph.tasks))
-    preview = _Preview(registry, clock or SystemClock())
-    preview.result.outputs = await preview.of_graph(graph, inputs or {})
-    return preview.result
+
+    __slots__ = ("error", "outputs", "path", "reason", "state")
+
+    def __init__(self, run: PreviewRun) -> None:
+        self.path: str = run.path
+        self.state: PreviewState = run.shows
+        self.outputs: Mapping[str, object] = run.outputs or {}
+        self.error: WorkglowError | None = run.error_raised
+        self.reason: str = run.reason if run.error_raised is None else str(run.error_raised)
+
+    def __repr__(self) -> str:
+        return f"TaskPreview({self.path!r}, {self.state})"
 
 
-def run_preview_sync(
-    graph: TaskGraph,
-    inputs: Mapping[str, object] | None = None,
-    *,
-    options: RunOptions | None = None,
-    registry: TaskRegistry = task_registry,
-    clock: Clock | None = None,
-) -> PreviewResult:
-    """`run_preview`, blocking."""
-    return run_blocking(lambda: run_preview(graph, inputs, options=options, registry=registry, clock=clock))
+class Preview:
+    """A graph under someone's hands.  `graph.preview(inputs)` makes one.
+
+    `graph` is the preview's own copy: change it through its methods, and call `refresh()`.  `inputs` are the graph's.
+    A preview belongs to one thread.
+    """
+
+    def __init__(
+        self,
+        graph: TaskGraph,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        surroundings: Surroundings | None = None,
+        max_tasks: int | None = None,
+    ) -> None:
+        RunOptions(max_tasks=max_tasks).check_size(len(graph.tasks))
+        self.graph = graph.copy()
+        self._inputs: dict[str, object] = clone(dict(inputs or {}))
+        self._scope = PreviewScope(surroundings or Surroundings(task_registry, SystemClock()), self.graph)
+        self._scope.update(self.graph, self._inputs)
+        self._settle()
+
+    # ------------------------------------------------------------------ changing
+
+    def set(
+        self,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        defaults: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> dict[str, TaskPreview]:
+        """Change graph inputs, and literals of tasks (`defaults`: task's path → port → value); MISSING removes one.
+
+        Returns what shows something else than before, by path, in the order in which it was asked.  Raises
+        TaskInputError for an input that no task takes or a literal that does not fit, and UnknownTaskError; nothing
+        is changed then.
+        """
+        changed = {**self._inputs, **clone(dict(inputs or {}))}
+        given = {name: value for name, value in changed.items() if value is not MISSING}
+        self._scope.update(self.graph, given)
+        try:
+            if defaults:
+                self._replace(defaults, given)
+        except BaseException:
+            self._scope.update(self.graph, self._inputs)
+            raise
+        self._inputs = given
+        return self._settle()
+
+    def _replace(self, defaults: Mapping[str, Mapping[str, object]], inputs: Mapping[str, object]) -> None:
+        """Put other literals into tasks of the graph, all or none."""
+        before: dict[str, Task] = {}
+        try:
+            for path, values in defaults.items():
+                id = path.partition("/")[0]
+                if id in self.graph.tasks:
+                    before.setdefault(id, self.graph.tasks[id])
+                _set_literals(self.graph, path, values)
+            self._scope.replaced(before, inputs)
+        except BaseException:
+            for id, task in before.items():
+                self.graph.replace_task(id, task)
+            raise
+
+    def refresh(self) -> dict[str, TaskPreview]:
+        """Look what was changed in `graph`, and ask what hangs on it; returns what shows something else than before.
+
+        Raises TaskInputError for an input that no task takes any more; `set({name: MISSING})` takes it away.
+        """
+        self._scope.update(self.graph, self._inputs)
+        return self._settle()
+
+    def _settle(self) -> dict[str, TaskPreview]:
+        changed: list[PreviewRun] = []
+        asking = self._scope.settle(changed)
+        awaited = next(asking, None)
+        if awaited is not None:  # one of them is a coroutine: the rest goes on in an event loop
+            run_blocking(lambda: _go_on(asking, awaited))
+        return {run.path: TaskPreview(run) for run in changed}
+
+    # ------------------------------------------------------------------ looking
+
+    @property
+    def inputs(self) -> Mapping[str, object]:
+        """The graph's inputs, as they are now."""
+        return clone(self._inputs)
+
+    @property
+    def outputs(self) -> Mapping[str, object]:
+        """What the graph gives, as far as it is known; a port gathered from several tasks only when all are known."""
+        return self._scope.results()[0]
+
+    @property
+    def tasks(self) -> Mapping[str, TaskPreview]:
+        """Every task by its path, those inside groups too (`group/clean`)."""
+        return _Tasks(self._scope)
+
+    @property
+    def errors(self) -> dict[str, WorkglowError]:
+        """What went wrong, by path of the task."""
+        return {path: task.error for path, task in self.tasks.items() if task.error is not None}
+
+    def __repr__(self) -> str:
+        states = [task.state for task in self.tasks.values()]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        return f"Preview({counts or 'no tasks'})"
 
 
-class _Preview:
-    def __init__(self, registry: TaskRegistry, clock: Clock) -> None:
-        self.result = PreviewResult()
-        self._registry = registry
-        self._clock = clock
+class _Tasks(Mapping[str, TaskPreview]):
+    def __init__(self, scope: PreviewScope) -> None:
+        self._scope = scope
 
-    async def of_graph(self, graph: TaskGraph, inputs: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-        """Preview the tasks of a graph and return what the graph gives."""
-        scope = Scope(graph, _handed_out(graph, inputs, prefix), prefix=prefix)
-        for id in graph.order():
-            run = scope.runs[id]
-            run.task = graph.tasks[id]
-            try:
-                await self._of_task(run)
-            except Exception as error:
-                self.result.errors[run.path] = as_failure(run, error)
-        return scope_results(scope, lambda run: run.outputs or {})
+    def __getitem__(self, path: str) -> TaskPreview:
+        scope: PreviewScope | None = self._scope
+        *groups, id = path.split("/")
+        for group in groups:
+            run = scope.runs.get(group) if scope is not None else None
+            scope = None if run is None else run.inner
+        if scope is None or id not in scope.runs:
+            raise KeyError(path)
+        return TaskPreview(scope.runs[id])
 
-    async def _of_task(self, run: TaskRun) -> None:
-        if not _is_reached(run):
-            return
-        task = run.task
-        values = gather(run, task, lambda source: source.outputs or {})
-        if _waits(run, values):
-            return
-        run.inputs = task.check_inputs(values)
-        outputs = await self._answer(run, task, run.inputs)
-        if outputs is None:
-            return
-        run.outputs = outputs
-        run.status = "completed"
-        self.result.tasks[run.path] = outputs
-        switch_off = getattr(task, "inactive_ports", None)
-        if switch_off is not None:
-            run.switch_off(cast("Any", task), outputs)
+    def __iter__(self) -> Iterator[str]:
+        return (run.path for run in _runs(self._scope))
 
-    async def _answer(self, run: TaskRun, task: Task, inputs: dict[str, object]) -> dict[str, object] | None:
-        answer = task.preview(inputs, TaskContext(path=run.path, clock=self._clock, registry=self._registry))
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if answer is not None:
-            return _checked(task, answer)
-        if isinstance(task, GraphAsTask) and type(task).controller is GraphAsTask.controller:
-            before = len(self.result.tasks)
-            outputs = await self.of_graph(task.subgraph, inputs, run.path + "/")
-            return outputs if len(self.result.tasks) > before else None
-        return None
+    def __len__(self) -> int:
+        return sum(1 for _ in _runs(self._scope))
 
 
-def _handed_out(graph: TaskGraph, inputs: Mapping[str, object], prefix: str) -> dict[str, dict[str, object]]:
-    """Hand the inputs out as a run does, but let a task that misses one speak for itself."""
-    absent = {name: MISSING for name, _, _ in delivery_plan(graph).required if name not in inputs}
-    delivered = deliver(graph, {**inputs, **absent}, where=f"'{prefix}'" if prefix else "")
-    return {
-        id: {name: value for name, value in values.items() if value is not MISSING} for id, values in delivered.items()
-    }
+def _runs(scope: PreviewScope) -> Iterator[PreviewRun]:
+    for id in scope.graph.tasks:
+        run = scope.runs[id]
+        yield run
+        if run.inner is not None:
+            yield from _runs(run.inner)
 
 
-def _is_reached(run: TaskRun) -> bool:
-    """Count the edges that deliver; without any, say whether the task is disabled or only waits."""
-    runs, edges = run.scope.runs, run.scope.graph.incoming[run.id]
-    run.live = sum(delivers(runs[edge.source], edge) for edge in edges if edge.source_port != ERROR_PORT)
-    if edges and not run.live:
-        decided = all(
-            edge.source_port == ERROR_PORT or runs[edge.source].status in ("completed", "disabled") for edge in edges
-        )
-        run.status = "disabled" if decided else "pending"
-        return False
-    return True
-
-
-def _waits(run: TaskRun, values: Mapping[str, object]) -> bool:
-    """Whether a required input is missing only because a task before this one gave no preview of it."""
-    fed = {edge.target_port for edge in run.scope.graph.incoming[run.id]}
-    missing = [name for name, port in run.task.inputs.items() if port.required and name not in values]
-    return any(name in fed or ALL_PORTS in fed for name in missing)
-
-
-def _checked(task: Task, answer: object) -> dict[str, object]:
-    values = values_of(answer)
-    if values is None:
-        raise TaskOutputError(f"The preview of task '{task.id}' is {answer!r:.60}; return a mapping of output ports.")
+async def _go_on(asking: Asking, awaited: Awaitable[object]) -> None:
     try:
-        return task.outputs.check_given(values)
-    except PortError as error:
-        raise TaskOutputError(f"The preview of task '{task.id}': output {error}") from None
+        while True:
+            try:
+                answer = await awaited
+            except Exception as error:
+                awaited = asking.throw(error)
+            else:
+                awaited = asking.send(answer)
+    except StopIteration:
+        return
+
+
+def _set_literals(graph: TaskGraph, path: str, values: Mapping[str, object]) -> None:
+    """Put a task with other literals in the place of the one at a path."""
+    id, _, inside = path.partition("/")
+    task: Any = graph.tasks.get(id)
+    if task is None or (inside and not hasattr(task, "subgraph")):
+        raise UnknownTaskError(f"The graph has no task {path!r}.{did_you_mean(id, graph.tasks)}")
+    if inside:
+        subgraph = cast("TaskGraph", task.subgraph).copy()
+        _set_literals(subgraph, inside, values)
+        changed = task.replace()
+        changed.subgraph = subgraph
+    else:
+        merged = {**task.defaults, **values}
+        changed = task.replace(defaults={name: value for name, value in merged.items() if value is not MISSING})
+    graph.replace_task(id, changed)

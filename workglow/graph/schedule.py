@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from workglow.graph.conditional import ConditionalTask
     from workglow.graph.dataflow import Dataflow
+    from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import Task
 
 __all__ = ["Runnable", "Schedule", "Scope", "TaskRun", "delivers", "inactive_ports"]
@@ -42,6 +43,8 @@ class Runnable(Protocol):
     def incoming(self) -> Mapping[str, Sequence[Dataflow]]: ...
     @property
     def outgoing(self) -> Mapping[str, Sequence[Dataflow]]: ...
+    @property
+    def transforms(self) -> TransformRegistry: ...
 
     def sources(self) -> Sequence[str]: ...
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from workglow.errors import UnknownTaskError
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.dataflow import Dataflow, as_transforms
 from workglow.graph.delivery import free_ports
 from workglow.graph.graph import TaskGraph
@@ -20,6 +21,7 @@ from workglow.storage.records import DataflowRecord, GraphRecord, GraphTaskRecor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from workglow.graph.transforms import TransformRegistry
     from workglow.storage.protocols import GraphRepository
     from workglow.tasks import Task, TaskRegistry
 
@@ -91,8 +93,15 @@ class _Lazy(dict[str, Found]):
 class StoredGraph:
     """A graph in a file, read as it is needed; for a run it is what a TaskGraph is in memory."""
 
-    def __init__(self, graphs: GraphRepository, graph_id: int, registry: TaskRegistry) -> None:
+    def __init__(
+        self,
+        graphs: GraphRepository,
+        graph_id: int,
+        registry: TaskRegistry,
+        transforms: TransformRegistry = built_in_transforms,
+    ) -> None:
         self._graphs = graphs
+        self.transforms = transforms
         self._graph_id = graph_id
         self._registry = registry
         self._whole: TaskGraph | None = None
@@ -108,7 +117,9 @@ class StoredGraph:
         record = self._graphs.task(self._graph_id, id)
         if record is None:
             raise UnknownTaskError(f"The stored graph has no task '{id}'.")
-        return task_from_json({"id": record.task_id, **msgspec.json.decode(record.definition)}, self._registry)
+        return task_from_json(
+            {"id": record.task_id, **msgspec.json.decode(record.definition)}, self._registry, transforms=self.transforms
+        )
 
     def sources(self) -> Sequence[str]:
         """The tasks without edges into them."""
@@ -123,7 +134,7 @@ class StoredGraph:
                 "tasks": [{"id": task.task_id, **msgspec.json.decode(task.definition)} for task in record.tasks],
                 "dataflows": [_flow_json(flow) for flow in record.dataflows],
             }
-            self._whole = TaskGraph.from_json(data, self._registry)
+            self._whole = TaskGraph.from_json(data, self._registry, transforms=self.transforms)
         return self._whole
 
 

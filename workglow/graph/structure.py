@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from workglow.errors import DuplicateDataflowError, DuplicateTaskError, GraphError, UnknownTaskError
 from workglow.graph.admission import Admission, port_schema, refuse_second
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.dataflow import ERROR_PORT, Dataflow, as_transforms
 from workglow.graph.events import Events
 from workglow.graph.naming import did_you_mean, snake_name
@@ -17,6 +18,7 @@ from workglow.graph.tasklike import make_task
 
 if TYPE_CHECKING:
     from workglow.graph.tasklike import TaskLike
+    from workglow.graph.transforms import Suggestion, TransformRegistry
     from workglow.tasks import Task
 
 __all__ = ["GraphStructure"]
@@ -29,17 +31,17 @@ _NOT_IN_IDS = re.compile(r"[\[\]/\x00-\x1f]|==>")
 class GraphStructure:
     """The part of a TaskGraph that knows its tasks and edges, and lets nothing in that does not fit."""
 
-    def __init__(self, *, merge: Merge = PROPERTY_ARRAY) -> None:
+    def __init__(self, *, merge: Merge = PROPERTY_ARRAY, transforms: TransformRegistry = built_in_transforms) -> None:
         self.tasks: dict[str, Task] = {}
         self.incoming: dict[str, list[Dataflow]] = {}
         self.outgoing: dict[str, list[Dataflow]] = {}
         self.inputs: dict[str, list[tuple[str, str]]] = {}
         self.outputs: dict[str, tuple[str, str]] = {}
         self.merge: Merge = merge
-        self.events = Events()
+        self.transforms = transforms
         self.events = Events()
         self._order = TopologicalOrder()
-        self._admission = Admission()
+        self._admission = Admission(transforms)
         self._numbers: dict[str, int] = {}
         self._derived: dict[str, object] = {}
         self._named: tuple[object, ...] = ({}, {}, merge)
@@ -165,7 +167,7 @@ class GraphStructure:
 
     def copy(self) -> Self:
         """Return a graph of the same tasks and edges that changes on its own."""
-        twin = type(self)(merge=self.merge)
+        twin = type(self)(merge=self.merge, transforms=self.transforms)
         twin.tasks = dict(self.tasks)
         twin.incoming = {task_id: list(edges) for task_id, edges in self.incoming.items()}
         twin.outgoing = {task_id: list(edges) for task_id, edges in self.outgoing.items()}
@@ -214,7 +216,7 @@ class GraphStructure:
     def subgraph_from(self, task_id: str) -> Self:
         """Return a new graph of the task, what depends on it, and the edges among them."""
         kept = {task_id, *self.descendants(task_id)}
-        part = type(self)()
+        part = type(self)(transforms=self.transforms)
         for name, task in self.tasks.items():
             if name in kept:
                 part.add_task(task)
@@ -222,6 +224,13 @@ class GraphStructure:
             if edge.source in kept and edge.target in kept:
                 part.add_dataflow(edge.source, edge.source_port, edge.target, edge.target_port, edge.transforms)
         return part
+
+    def suggest_transforms(self, source: str, source_port: str, target: str, target_port: str) -> list[Suggestion]:
+        """Return transforms with which an edge between two ports would work, best first; none when it fits as it is."""
+        given = port_schema(self._known(source), source_port, of_outputs=True)
+        found = self.transforms.suggest(given, port_schema(self._known(target), target_port, of_outputs=False))
+        # of properties that fit equally well, the one that is called like the port
+        return sorted(found, key=lambda one: (-one.score, one.transform.params.get("path") != target_port))
 
     def derive(self, name: str, compute: Callable[[Self], Result]) -> Result:
         """Return what `compute` makes of the graph, kept under `name` until the graph changes."""

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workglow.errors import GraphError
 from workglow.graph.building import GraphBuilder
+from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.graph import TaskGraph
 from workglow.graph.naming import did_you_mean, snake_name
 from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
     from workglow.graph.events import Event, Events
+    from workglow.graph.preview import Preview
     from workglow.graph.run import Run
+    from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import TaskRegistry
 
 __all__ = ["Workflow"]
@@ -68,6 +71,16 @@ class Workflow(GraphBuilder):
             self._graph, inputs, options=RunOptions(**options), on_event=on_event, registry=self._registry
         )
 
+    def preview(self, inputs: Mapping[str, object] | None = None, *, max_tasks: int | None = None) -> Preview:
+        """Say at once what the workflow would give, without running it; see `TaskGraph.preview`."""
+        from workglow.clock import SystemClock
+        from workglow.graph.preview import Preview
+        from workglow.graph.preview_surroundings import Surroundings
+
+        self._check_finished()
+        around = Surroundings(self._registry, SystemClock())
+        return Preview(self._graph, inputs, surroundings=around, max_tasks=max_tasks)
+
     def to_json(self, *, with_boundary_nodes: bool = True) -> dict[str, Any]:
         """Return the graph as JSON, with its inputs and outputs drawn as tasks; see `TaskGraph.to_json`."""
         return self.to_graph().to_json(with_boundary_nodes=with_boundary_nodes)
@@ -79,9 +92,11 @@ class Workflow(GraphBuilder):
         registry: TaskRegistry | None = None,
         *,
         allowed_types: Iterable[str] | None = None,
+        transforms: TransformRegistry = built_in_transforms,
     ) -> Workflow:
         """Read a workflow back; see `TaskGraph.from_json`."""
-        return cls._of(TaskGraph.from_json(data, registry, allowed_types=allowed_types), registry)
+        graph = TaskGraph.from_json(data, registry, allowed_types=allowed_types, transforms=transforms)
+        return cls._of(graph, registry)
 
     def to_dependency_json(self, *, with_boundary_nodes: bool = True) -> list[dict[str, Any]]:
         """Return the graph as a list of tasks, each with what it depends on."""
@@ -96,11 +111,13 @@ class Workflow(GraphBuilder):
         registry: TaskRegistry | None = None,
         *,
         allowed_types: Iterable[str] | None = None,
+        transforms: TransformRegistry = built_in_transforms,
     ) -> Workflow:
         """Read back what `to_dependency_json` wrote; errors as in `TaskGraph.from_json`."""
         from workglow.graph.dependency_codec import graph_from_dependency_json
 
-        return cls._of(graph_from_dependency_json(data, registry, allowed_types=allowed_types), registry)
+        graph = graph_from_dependency_json(data, registry, allowed_types=allowed_types, transforms=transforms)
+        return cls._of(graph, registry)
 
     @classmethod
     def _of(cls, graph: TaskGraph, registry: TaskRegistry | None) -> Workflow:

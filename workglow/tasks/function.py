@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
 
@@ -31,6 +31,7 @@ class FunctionTask(Task):
 
     function: ClassVar[Callable[..., Any]]
     output: ClassVar[str | None] = None
+    previewer: ClassVar[Callable[..., Any] | None] = None
     _known: ClassVar[dict[str, Any]] = {}
     _signature: ClassVar[Signature]
     _returns: ClassVar[tuple[Ports, str | None]]
@@ -45,6 +46,22 @@ class FunctionTask(Task):
         if signature.context is not None:
             named[signature.context] = context
         return self.function(*[named.pop(name) for name in signature.positional], **named)
+
+    def preview(self, inputs: dict[str, Any], context: TaskContext | None) -> Any:
+        if self.previewer is None:
+            return None
+        own = self.previewer is self.function
+        result = self.call(inputs, context) if own else self.previewer(**inputs)
+        if inspect.isawaitable(result):
+            return self._previewed(result)
+        return None if result is None and not own else self.to_outputs(result)
+
+    async def _previewed(self, result: Awaitable[Any]) -> dict[str, Any]:
+        return self.to_outputs(await result)
+
+    @classmethod
+    def has_preview(cls) -> bool:
+        return cls.previewer is not None
 
     def to_outputs(self, result: Any) -> dict[str, Any]:
         name, fitting = self._single
@@ -144,6 +161,7 @@ def task(
     description: str | None = None,
     category: str | None = None,
     entitlements: tuple[str, ...] = (),
+    preview: bool | Callable[..., Any] = False,
 ) -> Callable[[Callable[Parameters, Result]], TaskFunction[Parameters, Result]]: ...
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a function: its parameters are the inputs, what it returns is the output.
@@ -154,6 +172,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     `inline=True`: a plain function quick enough to be called on the loop; otherwise it runs in a thread.
     `side_effects=True`: never cached, and `on_interrupt` ("retry", "ask", "fail") says what happens after a crash in
     the middle of it.  `version` stands in for the digest of the code.  `timeout` is in seconds.
+    `preview=True`: quick and without effects, so the function is its own preview; or a function of the same inputs that
+    gives one, or None when nothing can be said.
 
     Raises TaskConfigurationError for options that make no sense and for a name that another function has.
     """
@@ -179,7 +199,14 @@ def _task_type(function: Any, name: str, options: dict[str, Any]) -> type[Functi
         given["cacheable"] = given.pop("cache")
     if given.get("side_effects") and given.get("cacheable"):
         raise TaskConfigurationError(f"@task {name}: a task with side effects is never cached; leave out cache=True.")
+    preview = given.pop("preview", False)
+    if preview is True and (given.get("side_effects") or inspect.isasyncgenfunction(function)):
+        raise TaskConfigurationError(
+            f"@task {name}: a stream, or what has side effects, cannot be its own preview; give preview=a function."
+        )
+    previewer = function if preview is True else preview or None
     namespace: dict[str, Any] = {
+        "previewer": None if previewer is None else staticmethod(previewer),
         "description": inspect.getdoc(function) or "",
         **given,
         "__doc__": function.__doc__,

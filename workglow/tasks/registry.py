@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workglow.errors import TaskConfigurationError, UnknownTaskTypeError
 
@@ -75,6 +75,12 @@ class TaskRegistry:
     def names(self) -> list[str]:
         """Return all type names, sorted."""
         return sorted({*self._types, *self._shipped})
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return what an editor needs of every type: names, ports, settings, rights; see `task_facts`."""
+        from workglow.tasks.facts import task_facts
+
+        return [task_facts(self.get(name)) for name in self.names()]
 
     def copy(self) -> TaskRegistry:
         """Return a registry with the same types that can be changed on its own."""

@@ -95,6 +95,11 @@ class Task(Definition):
             return self._nothing_to_run()
         return self._called(method, inputs, context)
 
+    @classmethod
+    def has_preview(cls) -> bool:
+        """Whether something can be said about its outputs without running it."""
+        return hasattr(cls, "execute_preview")
+
     def preview(self, inputs: dict[str, Any], context: TaskContext | None) -> Any:
         """Call `execute_preview` on checked inputs: its result or a coroutine; None when the task has no preview."""
         return None if self._preview is None else self._called(self._preview, inputs, context)

@@ -13,8 +13,7 @@ from workglow.graph.compound import GraphAsTask
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.graph import TaskGraph
 from workglow.graph.map import MapTask
-from workglow.graph.options import RunOptions
-from workglow.graph.preview import run_preview_sync
+from workglow.graph.preview import Preview
 from workglow.tasks import Task, TaskContext, task
 
 
@@ -66,22 +65,27 @@ def chain(*tasks: Any) -> TaskGraph:
     return graph
 
 
+def shown(preview: Preview) -> dict[str, Any]:
+    """What is known, by path."""
+    return {path: dict(task.outputs) for path, task in preview.tasks.items() if task.state == "previewed"}
+
+
 def test_each_task_is_asked_after_those_before_it() -> None:
     Shown.paths.clear()
     graph = TaskGraph()
     graph.add_task(Shown(id="b"))
     graph.add_task(Shown(id="a"))
     graph.add_dataflow("a", "value", "b", "value")
-    result = run_preview_sync(graph, {"value": 1})
+    result = Preview(graph, {"value": 1})
     assert Shown.paths == ["a", "b"]
-    assert result.tasks == {"a": {"value": 2}, "b": {"value": 3}}
+    assert shown(result) == {"a": {"value": 2}, "b": {"value": 3}}
     assert result.outputs == {"value": 3}
     assert result.errors == {}
 
 
 def test_what_waits_for_a_task_without_a_preview_has_none_and_is_no_error() -> None:
-    result = run_preview_sync(chain(Shown(id="a"), Hidden(id="b"), Shown(id="c")), {"value": 1})
-    assert result.tasks == {"a": {"value": 2}}
+    result = Preview(chain(Shown(id="a"), Hidden(id="b"), Shown(id="c")), {"value": 1})
+    assert shown(result) == {"a": {"value": 2}}
     assert (result.outputs, result.errors) == ({}, {})
 
 
@@ -98,59 +102,59 @@ def test_what_waits_for_one_of_two_has_none_and_is_no_error() -> None:
     graph = chain(Shown(id="a"), Sum(id="sum"))
     graph.add_task(Hidden(id="b"))
     graph.add_dataflow("b", "value", "sum", "other")
-    result = run_preview_sync(graph, {"value": 1})
-    assert (list(result.tasks), result.errors) == (["a"], {})
+    result = Preview(graph, {"value": 1})
+    assert (list(shown(result)), result.errors) == (["a"], {})
     graph.remove_task("b")
-    assert list(run_preview_sync(graph, {"value": 1}).errors) == ["sum"]
+    assert list(Preview(graph, {"value": 1}).errors) == ["sum"]
 
 
 def test_an_error_is_kept_with_its_task_and_the_others_go_on() -> None:
     graph = chain(Wrong(id="bad", gives=ValueError("no")), Shown(id="behind"))
     graph.add_task(Shown(id="beside"))
-    result = run_preview_sync(graph, {"value": 1})
+    result = Preview(graph, {"value": 1})
     assert list(result.errors) == ["bad"]
     assert isinstance(result.errors["bad"], TaskFailedError)
     assert isinstance(result.errors["bad"].__cause__, ValueError)
-    assert result.tasks == {"beside": {"value": 2}}
+    assert shown(result) == {"beside": {"value": 2}}
 
 
 @pytest.mark.parametrize("gives", [{"value": "x"}, {"unknown": 1}, 5])
 def test_what_a_preview_gives_is_checked(gives: object) -> None:
-    result = run_preview_sync(chain(Wrong(id="bad", gives=gives)), {"value": 1})
+    result = Preview(chain(Wrong(id="bad", gives=gives)), {"value": 1})
     assert isinstance(result.errors["bad"], TaskOutputError)
 
 
 def test_a_missing_input_is_the_tasks_error() -> None:
-    result = run_preview_sync(chain(Shown(id="a"), Shown(id="b")))
+    result = Preview(chain(Shown(id="a"), Shown(id="b")))
     assert list(result.errors) == ["a"]
     assert isinstance(result.errors["a"], TaskInputError)
 
 
 def test_an_input_that_nobody_takes_is_the_callers_error() -> None:
     with pytest.raises(TaskInputError, match="valeu"):
-        run_preview_sync(chain(Shown(id="a")), {"valeu": 1})
+        Preview(chain(Shown(id="a")), {"valeu": 1})
 
 
 def test_a_group_previews_its_graph() -> None:
     graph = chain(GraphAsTask(chain(Shown(id="x"), Shown(id="y")), id="group"), Shown(id="z"))
-    result = run_preview_sync(graph, {"value": 1})
-    assert result.tasks == {
+    result = Preview(graph, {"value": 1})
+    assert shown(result) == {
         "group/x": {"value": 2},
         "group/y": {"value": 3},
         "group": {"value": 3},
         "z": {"value": 4},
     }
-    broken = run_preview_sync(chain(GraphAsTask(chain(Wrong(id="x", gives=5)), id="group")), {"value": 1})
+    broken = Preview(chain(GraphAsTask(chain(Wrong(id="x", gives=5)), id="group")), {"value": 1})
     assert list(broken.errors) == ["group/x"]
-    assert broken.tasks == {}
+    assert shown(broken) == {}
 
 
 def test_a_map_does_not_iterate() -> None:
     Shown.paths.clear()
     graph = TaskGraph()
     graph.add_task(MapTask(chain(Shown(id="x")), id="map", max_iterations="unbounded"))
-    result = run_preview_sync(graph, {"value": [1, 2, 3]})
-    assert (result.tasks, result.errors, Shown.paths) == ({}, {}, [])
+    result = Preview(graph, {"value": [1, 2, 3]})
+    assert (shown(result), result.errors, Shown.paths) == ({}, {}, [])
 
 
 def test_conditions_are_asked() -> None:
@@ -160,9 +164,9 @@ def test_conditions_are_asked() -> None:
     for port in ("big", "small"):
         graph.add_task(Shown(id=port))
         graph.add_dataflow("if", port, port, "*")
-    assert run_preview_sync(graph, {"value": 6}).outputs == {"value": 7}
-    nothing = run_preview_sync(graph, {"value": 5})
-    assert (list(nothing.tasks), nothing.errors) == (["if"], {})
+    assert Preview(graph, {"value": 6}).outputs == {"value": 7}
+    nothing = Preview(graph, {"value": 5})
+    assert (list(shown(nothing)), nothing.errors) == (["if"], {})
 
 
 def test_a_handler_has_no_preview() -> None:
@@ -172,10 +176,10 @@ def test_a_handler_has_no_preview() -> None:
     graph = chain(Wrong(id="bad", gives=ValueError("no")))
     graph.add_task(handler, id="h")
     graph.add_dataflow("bad", "[error]", "h", "*")
-    result = run_preview_sync(graph, {"value": 1})
-    assert (list(result.errors), result.tasks) == (["bad"], {})
+    result = Preview(graph, {"value": 1})
+    assert (list(result.errors), shown(result)) == (["bad"], {})
 
 
 def test_a_graph_that_is_too_large_is_refused() -> None:
     with pytest.raises(TaskConfigurationError, match="limit of 1"):
-        run_preview_sync(chain(Shown(id="a"), Shown(id="b")), {"value": 1}, options=RunOptions(max_tasks=1))
+        Preview(chain(Shown(id="a"), Shown(id="b")), {"value": 1}, max_tasks=1)
