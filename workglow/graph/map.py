@@ -34,6 +34,10 @@ class _MapConfig(IterationConfig):
     discard_results: bool = Field(default=False, alias="discardResults")
 
 
+class _ForEachConfig(_MapConfig):
+    discard_results: bool = Field(default=True, alias="discardResults")
+
+
 class MapTask(IteratorTask):
     """Run a graph for each item of its list inputs, and give each output as the list over the items.
 
@@ -75,11 +79,7 @@ class ForEachTask(MapTask):
 
     type: ClassVar[str] = "ForEachTask"
     title: ClassVar[str] = "For each"
-
-    def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
-        if "discardResults" not in options:
-            options.setdefault("discard_results", True)
-        super().__init__(subgraph, **options)
+    Config: ClassVar[type[BaseModel] | None] = _ForEachConfig
 
 
 class _MapController(Controller):
