@@ -1,7 +1,7 @@
 """Random graphs of small tasks over whole numbers, with every kind of compound task inside each other.
 
-`random_graph(Random(seed))` gives the same graph for the same seed.  Each takes the input `value`, an integer, and gives
-`value`, an integer; what runs inside depends on the value.  Everything in a graph is data, so it can be stored.
+`random_graph(Random(seed))` gives the same graph for the same seed.  Each takes the input `value`, an integer, and
+gives `value`, an integer; what runs inside depends on the value.  Everything in a graph is data, so it can be stored.
 """
 
 from __future__ import annotations

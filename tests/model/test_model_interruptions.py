@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from random_graphs import random_graph, registry, run_count
@@ -60,9 +60,8 @@ class Machine:
         try:
             run = await self.engine.run(graph, {"value": value}, options=RunOptions(), alone=True)
         except WorkglowError as error:
-            assert error.run is not None, error
-            run = error.run
-        return self.engine.repositories.runs.get(cast("Run", run).id)
+            run = _failed(error)
+        return self.engine.repositories.runs.get(run.id)
 
     async def run_interrupted(self, graph: TaskGraph, value: int, random: Random) -> RunRecord:
         uid = self.engine.begin(graph, {"value": value}, options=RunOptions()).id
@@ -74,7 +73,7 @@ class Machine:
             except Crash:
                 self.crashes += 1
             except WorkglowError as error:
-                assert error.run is not None, error  # else it is no failure of the run
+                _failed(error)
             self.boot()
             record = self.engine.repositories.runs.get(uid)
             assert all(run_count[path] == times for path, times in finished.items()), "it ran again"
@@ -86,11 +85,18 @@ class Machine:
                 return record
 
     def told(self, record: RunRecord) -> object:
-        """All that a run left, except times; of one that failed only that it did, for what was in flight then varies."""
+        """All that a run left, except times; only that it failed if it did, for what was in flight then varies."""
         if record.status != "completed":
             return record.status
         rows = self.engine.repositories.runs.rows(record)
         return record.output, sorted((row.path, row.status, row.output) for row in rows)
+
+
+def _failed(error: WorkglowError) -> Run:
+    """The run that ended with this error; any other error is one that nobody expected."""
+    if not isinstance(error.run, Run):
+        raise error
+    return error.run
 
 
 @pytest.fixture

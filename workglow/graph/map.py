@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from workglow.graph.compound import Recall
-    from workglow.graph.graph import TaskGraph
 
 __all__ = ["ForEachTask", "MapTask"]
 
