@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from workglow.graph.conditional import ConditionalTask
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.events import Event
+    from workglow.graph.fallback import FallbackTask
     from workglow.graph.graph import TaskGraph
     from workglow.graph.map import ForEachTask, MapTask
     from workglow.graph.options import RunOptions
     from workglow.graph.preview import Preview, TaskPreview
+    from workglow.graph.reduce import ReduceTask
     from workglow.graph.run import Run, TaskResult
     from workglow.graph.streams import StreamChunk
+    from workglow.graph.switch import SwitchTask
     from workglow.graph.transforms import TransformDefinition, TransformRegistry
+    from workglow.graph.while_task import WhileTask
     from workglow.graph.workflow import Workflow
     from workglow.project import Project, open
     from workglow.retry import Retry
@@ -33,16 +37,19 @@ __all__ = [
     "ConditionalTask",
     "Dataflow",
     "Event",
+    "FallbackTask",
     "ForEachTask",
     "GraphAsTask",
     "MapTask",
     "Preview",
     "Project",
+    "ReduceTask",
     "Retry",
     "Run",
     "RunOptions",
     "Secret",
     "StreamChunk",
+    "SwitchTask",
     "Task",
     "TaskContext",
     "TaskGraph",
@@ -51,6 +58,7 @@ __all__ = [
     "TaskResult",
     "TransformDefinition",
     "TransformRegistry",
+    "WhileTask",
     "Workflow",
     "WorkglowError",
     "__version__",
@@ -64,21 +72,24 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "MISSING": "tasks",
     "Collect": "tasks",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
     "Event": "graph.events",
+    "FallbackTask": "graph.fallback",
     "ForEachTask": "graph.map",
     "GraphAsTask": "graph.compound",
+    "MISSING": "tasks",
     "MapTask": "graph.map",
     "Preview": "graph.preview",
     "Project": "project",
+    "ReduceTask": "graph.reduce",
     "Retry": "retry",
     "Run": "graph.run",
     "RunOptions": "graph.options",
     "Secret": "values",
     "StreamChunk": "graph.streams",
+    "SwitchTask": "graph.switch",
     "Task": "tasks",
     "TaskContext": "tasks",
     "TaskGraph": "graph.graph",
@@ -87,6 +98,7 @@ _HOMES = {
     "TaskResult": "graph.run",
     "TransformDefinition": "graph.transforms",
     "TransformRegistry": "graph.transforms",
+    "WhileTask": "graph.while_task",
     "Workflow": "graph.workflow",
     "WorkglowError": "errors",
     "built_in_transforms": "graph.built_in_transforms",

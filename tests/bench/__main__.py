@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import caching
+import control
 import durable
 import loading
 import memory
@@ -29,6 +30,7 @@ WORKS = {
     "W7": starting.rows,
     "W8": loading.rows,
     "W9": preview.rows,
+    "W10": control.rows,
 }
 
 

@@ -122,7 +122,7 @@ class PreviewScope:
         """Hand the inputs out as a run does, but let a task that misses one speak for itself."""
         absent = {name: MISSING for name, _, _ in delivery_plan(graph).required if name not in inputs}
         prefix = self._scope.prefix
-        delivered = deliver(graph, {**inputs, **absent}, where=f"'{prefix}'" if prefix else "")
+        delivered = deliver(graph, {**inputs, **absent}, where=prefix)
         if not absent:
             return delivered
         return {

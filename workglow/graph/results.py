@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from workglow.graph.graph import TaskGraph
-from workglow.graph.schemas import merge_results, result_plan
+from workglow.graph.schemas import PROPERTY_ARRAY, merge_results, result_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,9 +19,12 @@ __all__ = ["scope_results"]
 def scope_results(scope: Scope, outputs_of: Callable[[TaskRun], dict[str, object]]) -> dict[str, object]:
     """Collect a finished scope's outputs; what was disabled or aborted gives none."""
     graph = scope.graph if isinstance(scope.graph, TaskGraph) else cast("StoredGraph", scope.graph).whole()
+    plan = result_plan(graph)
     finished: dict[str, dict[str, object]] = {}
-    for run in map(scope.runs.__getitem__, result_plan(graph).tasks):
+    for run in map(scope.runs.__getitem__, plan.tasks):
         if run.status == "completed":
             outputs = run.outputs
             finished[run.id] = outputs_of(run) if outputs is None else outputs
+    if len(finished) == 1 and not plan.gathered and graph.merge == PROPERTY_ARRAY and not graph.outputs:
+        return {**next(iter(finished.values()))}  # what nearly every turn of a loop gives
     return merge_results(graph, finished)
