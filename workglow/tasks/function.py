@@ -19,6 +19,7 @@ from workglow.tasks.task import Task
 if TYPE_CHECKING:
     from workglow.retry import Retry
     from workglow.tasks.context import TaskContext
+    from workglow.tasks.entitlements import Entitlement
 
 __all__ = ["FunctionTask", "TaskFunction", "task"]
 
@@ -143,7 +144,7 @@ def task(
     title: str | None = None,
     description: str | None = None,
     category: str | None = None,
-    entitlements: tuple[str, ...] = (),
+    entitlements: tuple[str | Entitlement, ...] = (),
 ) -> Callable[[Callable[Parameters, Result]], TaskFunction[Parameters, Result]]: ...
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a function: its parameters are the inputs, what it returns is the output.
