@@ -9,7 +9,7 @@ from workglow.errors import WorkglowError
 from workglow.graph.blocking import run_blocking
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
-from workglow.graph.gate import Gate, guarded_tasks, is_from_data
+from workglow.graph.licence import Licences
 from workglow.graph.options import RunOptions
 from workglow.graph.permission import Permission
 from workglow.graph.resolution import named_inputs
@@ -57,14 +57,15 @@ async def run_in_memory(
         listeners = (*listeners, on_event)
     resolvers = resolvers or standard_resolvers(registry)
     delivered = deliver(graph, await named_inputs(graph, inputs or {}, resolvers))
-    gate = _gate(graph, delivered, permission or Permission(), resolvers)
+    licence = Licences(resolvers=resolvers).for_graph(graph, permission or Permission())
+    licence.admit(graph, delivered)
     environment = Environment(
         clock=clock,
         options=options,
         listeners=listeners,
         registry=registry,
         cache=cache,
-        gate=gate,
+        gate=licence.gate,
         resolvers=resolvers,
     )
     runner = TaskGraphRunner(graph, environment)
@@ -103,19 +104,3 @@ def run_in_memory_sync(
             clock=clock,
         )
     )
-
-
-def _gate(
-    graph: TaskGraph,
-    delivered: Mapping[str, Mapping[str, object]],
-    permission: Permission,
-    resolvers: ResolverRegistry,
-) -> Gate | None:
-    if not guarded_tasks(graph):
-        return None
-    policy = permission.policy(trusted=not is_from_data(graph))
-    if policy.allows_everything:
-        return None
-    gate = Gate(policy, permission.on_entitlement, resolvers=resolvers)
-    gate.admit(graph, delivered)
-    return gate

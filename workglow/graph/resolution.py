@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workglow.tasks import Task
     from workglow.tasks.resolver import ResolverRegistry
 
-__all__ = ["Named", "Resolution", "named_inputs"]
+__all__ = ["Named", "Resolution", "has_names", "named_inputs"]
 
 
 class Named(dict[str, Any]):
@@ -58,10 +58,15 @@ class Resolution:
         return Named(await self._resolvers.compact(run.task.to_outputs(result), run.task.outputs.schema))
 
 
+def has_names(graph: TaskGraph) -> bool:
+    """Whether any port in the graph, or in the graphs inside it, has a format."""
+    return any(task.formats for _, task in guarded_tasks(graph))
+
+
 async def named_inputs(
     graph: TaskGraph, inputs: Mapping[str, object], resolvers: ResolverRegistry | None
 ) -> Mapping[str, object]:
     """Return the inputs of a graph with names in the place of what has one, so that they can be kept."""
-    if resolvers is None or not inputs or not any(task.formats for _, task in guarded_tasks(graph)):
+    if resolvers is None or not inputs or not has_names(graph):
         return inputs
     return await resolvers.compact(inputs, graph.input_schema())

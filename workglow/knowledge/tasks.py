@@ -45,7 +45,7 @@ class _Project(Protocol):
     category="Document",
     version="1",
     cache=False,
-    entitlements=("files:read",),
+    entitlements=("files:read={path}",),
 )
 def load(path: str, media_type: str | None = None, encoding: str | None = None) -> Document:
     """Read a text, Markdown, HTML or PDF file."""

@@ -26,7 +26,7 @@ def standard_resolvers(registry: TaskRegistry) -> ResolverRegistry:
 
 
 def credential(name: str) -> Secret:
-    """Return what a reference such as `env:API_KEY` stands for; TaskInputError, which never shows a value, says why not."""
+    """Return what a reference such as `env:API_KEY` stands for; TaskInputError says why not, without the text."""
     variable = name.removeprefix(_ENVIRONMENT)
     if variable == name or not variable:
         raise TaskInputError(
