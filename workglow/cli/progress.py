@@ -10,7 +10,7 @@ from workglow.cli.screen import as_text
 from workglow.cli.watch import FINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from types import TracebackType
 
     from rich.console import RenderableType
@@ -60,7 +60,7 @@ class LiveProgress:
         self._live.start()
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> Generator[None, None, None]:
         """Draw nothing meanwhile, so that a person can be asked."""
         if self._live is not None:
             self._live.stop()
@@ -151,7 +151,7 @@ class PlainProgress:
         """Leave nothing open."""
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> Generator[None, None, None]:
         """Nothing is drawn that would be in the way of a question."""
         yield
 

@@ -194,6 +194,7 @@ def fork(
 def rerun(
     file: ProjectFile,
     run: RunName,
+    *,
     failed: Annotated[
         bool, typer.Option("--failed", help="Run again what did not complete, inside loops too; it is the default.")
     ] = True,

@@ -13,8 +13,8 @@ from workglow.graph.compound import GraphAsTask
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
-from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.licence import Licence, Licences
+from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.options import RunOptions
 from workglow.graph.permission import Permission
 from workglow.graph.recovery import Recovery
@@ -24,7 +24,7 @@ from workglow.graph.run import Run
 from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope
 from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
-from workglow.storage.records import FINAL_RUN_STATUSES, EventRecord, TaskRow
+from workglow.storage.records import FINAL_RUN_STATUSES, FINAL_TASK_STATUSES, EventRecord, TaskRow
 from workglow.tasks import task_registry
 from workglow.values import decode, encode
 
@@ -133,7 +133,7 @@ class Engine:
         inputs = decode(record.input, self.repositories.values.load)
         delivered = StoredDelivery(graph, inputs)
         licence = self.licences.for_run(record, permission)
-        licence.admit_stored(graph, record, delivered, self.registry)
+        licence.admit_stored(graph, delivered, record, self.repositories.runs)
         journal = self._take_over(record, on_change)
         environment = self._environment(journal, RunOptions.from_json(record.options), listeners, alone, licence)
         scope = Scope(graph, delivered, stored=journal.row)
@@ -231,10 +231,11 @@ class Engine:
     ) -> Run:
         runs = self.repositories.runs
         delivered = deliver(graph, inputs)
-        licence = self.licences.for_run(record, permission)
-        licence.admit(graph, delivered)
-        encoded = encode(inputs, where="the run's inputs")
         plan = plan_restart(graph, {row.path: row for row in runs.rows(record)}, again)
+        standing = {row.path for row in plan.keep if row.status in FINAL_TASK_STATUSES}
+        licence = self.licences.for_run(record, permission)
+        licence.admit(graph, delivered, is_final=standing.__contains__)
+        encoded = encode(inputs, where="the run's inputs")
         versions = versions_of(graph)
         for row in plan.keep:
             if row.status == "completed":

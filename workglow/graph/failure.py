@@ -51,7 +51,7 @@ def error_record(error: BaseException) -> str:
 
 
 def is_worth_a_retry(error: BaseException, retry: Retry, attempt: int) -> bool:
-    """Another try helps neither a wrong input, nor what is not granted, nor who asked to stop; a timeout is worth one."""
+    """Another try helps neither a wrong input, nor what was not granted, nor an abort; a timeout is worth one."""
     if attempt >= retry.attempts or isinstance(error, InvalidValueError | TaskEntitlementError):
         return False
     if isinstance(error, TaskAbortedError) and not isinstance(error, TaskTimeoutError):

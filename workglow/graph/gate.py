@@ -1,9 +1,9 @@
 """The gate: no task of a run begins that needs what was not granted.
 
-Policy.  The whole graph is looked at before anything runs, so that a run does not stop half way for what could have been
-known.  What depends on inputs that are not there yet is looked at then only for whether it can be allowed at all.  Just
-before each task begins it is looked at again, with its inputs.  Tasks that need nothing are never looked at, and a run
-that may do everything has no gate.
+Policy.  The whole graph is looked at before anything runs: no run is to stop half way for what could have been known.
+What depends on inputs that are not there yet is looked at then only for whether it can be allowed at all.  Just before
+each task begins it is looked at again, with its inputs.  Tasks that need nothing are never looked at, and a run that
+may do everything has no gate.
 """
 
 from __future__ import annotations
@@ -97,26 +97,44 @@ class Gate:
         self._resolvers = resolvers
         self._refused: set[Entitlement] = set()
 
-    def admit(self, graph: TaskGraph, delivered: Mapping[str, Mapping[str, object]]) -> None:
+    def admit(
+        self,
+        graph: TaskGraph,
+        delivered: Mapping[str, Mapping[str, object]],
+        *,
+        is_final: Callable[[str], bool] | None = None,
+    ) -> None:
         """Look at a whole graph; TaskEntitlementError names everything that is missing.
 
-        `delivered` are the graph's inputs as its tasks get them.
+        `delivered` are the graph's inputs as its tasks get them.  `is_final` says which tasks of the graph itself will
+        not run again.
         """
         missing: list[EntitlementRequest] = []
         for path, task in guarded_tasks(graph):
+            if is_final is not None and is_final(path.partition("/")[0]):
+                continue
             inputs = _known_inputs(graph, path, delivered)
             open_ended = inputs is None and type(task).asks_by_inputs()
             missing += self._missing(path, task, task.required_entitlements(inputs), postpone=open_ended)
-            if self._resolvers is not None and task.formats:
-                missing += self._missing(path, task, self._resolvers.required(task.formats), postpone=True)
+            missing += self._missing(path, task, self._of_names(task, inputs), postpone=inputs is None)
         if missing:
             raise _refusal(missing)
 
     def check(self, run: TaskRun) -> None:
         """Look at a task that is about to begin, with its inputs; raises TaskEntitlementError."""
-        missing = self._missing(run.path, run.task, run.task.required_entitlements(run.inputs))
+        task, inputs = run.task, run.inputs or {}
+        required = (*task.required_entitlements(inputs), *self._of_names(task, inputs))
+        missing = self._missing(run.path, task, required)
         if missing:
             raise _refusal(missing)
+
+    def _of_names(self, task: Task, inputs: Mapping[str, object] | None) -> tuple[Entitlement, ...]:
+        """What the names in a task's inputs need, before they are resolved."""
+        if self._resolvers is None or not task.formats:
+            return ()
+        if inputs is None:
+            return self._resolvers.required(task.formats)
+        return self._resolvers.required_by(inputs, task.inputs.schema)
 
     def demand(self, path: str, task: Task, needed: Entitlement) -> None:
         """Look at something that only turned up while a task was made ready; raises TaskEntitlementError."""

@@ -7,7 +7,7 @@ What a run was denied counts everywhere: it can only take away.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -65,17 +65,17 @@ class Grants:
 
     def of_run(self, record: RunRecord) -> Policy:
         """Return what a stored run may do here."""
-        stored: Any = record.options.get(_NAME)
-        deny = _rules(stored.get("deny")) if isinstance(stored, dict) else ()
-        return Policy(deny, self._opened(stored, f"run\n{record.input}"))
+        stored = record.options.get(_NAME)
+        deny = cast("dict[str, Any]", stored).get("deny") if isinstance(stored, dict) else None
+        return Policy(_rules(deny), self._opened(cast("object", stored), f"run\n{record.input}"))
 
     def _sealed(self, texts: list[str], purpose: str) -> dict[str, object]:
         return {"grant": texts, "seal": self._seal.sign(_message(texts, purpose))}
 
-    def _opened(self, stored: Any, purpose: str) -> Rules:
+    def _opened(self, stored: object, purpose: str) -> Rules:
         if not isinstance(stored, dict):
             return ()
-        known: dict[str, Any] = stored
+        known = cast("dict[str, Any]", stored)
         rules = _rules(known.get("grant"))
         return rules if rules and self._seal.holds(_message(_texts(rules), purpose), known.get("seal")) else ()
 
@@ -84,12 +84,12 @@ def _texts(rules: Iterable[Entitlement]) -> list[str]:
     return list(dict.fromkeys(text for rule in rules for text in rule.texts()))
 
 
-def _rules(texts: Any) -> Rules:
+def _rules(texts: object) -> Rules:
     """Read what a file holds; what makes no sense grants and denies nothing."""
     if not isinstance(texts, list):
         return ()
     try:
-        return tuple(Entitlement.parse(str(text)) for text in texts)
+        return tuple(Entitlement.parse(str(text)) for text in cast("list[object]", texts))
     except TaskConfigurationError:
         return ()
 

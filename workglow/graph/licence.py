@@ -9,17 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workglow.graph.gate import Gate, guarded_tasks, is_from_data
+from workglow.storage.records import FINAL_TASK_STATUSES
 from workglow.tasks.policy import EVERYTHING, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from workglow.graph.grants import Grants
     from workglow.graph.graph import TaskGraph
     from workglow.graph.permission import Permission
     from workglow.graph.stored import StoredDelivery, StoredGraph
+    from workglow.storage.protocols import RunRepository
     from workglow.storage.records import RunRecord
-    from workglow.tasks import Entitlement, TaskRegistry
+    from workglow.tasks import Entitlement
     from workglow.tasks.resolver import ResolverRegistry
 
 __all__ = ["Licence", "Licences"]
@@ -38,17 +40,31 @@ class Licence:
             keep = None if grants is None else grants.add
             self.gate = Gate(policy, permission.on_entitlement, keep=keep, resolvers=resolvers)
 
-    def admit(self, graph: TaskGraph, delivered: Mapping[str, Mapping[str, object]]) -> None:
+    def admit(
+        self,
+        graph: TaskGraph,
+        delivered: Mapping[str, Mapping[str, object]],
+        *,
+        is_final: Callable[[str], bool] | None = None,
+    ) -> None:
         """Look at a graph before anything of it runs; TaskEntitlementError names everything that is missing."""
         if self.gate is not None:
-            self.gate.admit(graph, delivered)
+            self.gate.admit(graph, delivered, is_final=is_final)
 
     def admit_stored(
-        self, graph: StoredGraph, record: RunRecord, delivered: StoredDelivery, registry: TaskRegistry
+        self, graph: StoredGraph, delivered: StoredDelivery, record: RunRecord, runs: RunRepository
     ) -> None:
-        """`admit` for a run that is resumed: the graph is read only if something in it may need an entitlement."""
-        if self.gate is not None and any(registry.get(type).guarded for type in record.versions):
-            self.gate.admit(graph.whole(), delivered)
+        """`admit` for a run that is resumed: the graph is read only if something in it may need an entitlement.
+
+        Which types it has is what the file says.  If that is not true, the gate still stops each task where it begins.
+        """
+
+        def is_final(task: str) -> bool:
+            row = runs.row(record, task)
+            return row is not None and row.status in FINAL_TASK_STATUSES
+
+        if self.gate is not None and any(graph.registry.get(type).guarded for type in record.versions):
+            self.gate.admit(graph.whole(), delivered, is_final=is_final)
 
     def to_store(self, graph: TaskGraph, input: str) -> dict[str, object]:
         """Return what a later process has to know of it, for the options of the run; nothing if no task needs any."""

@@ -2,8 +2,8 @@
 
 The policy.  Tasks are asked one after the other, each after those it depends on.  A task gives a preview when it has
 `execute_preview` and its required inputs are there; a group gives that of its graph, a loop none, for it would have to
-run.  A task that waits for one without a preview has none either, which is no error.  An error is kept with its task,
-and the others go on.
+run.  A task that waits for one without a preview has none either, which is no error.  A task that was read from data
+and needs an entitlement is not asked, for nobody granted it any.  An error is kept with its task, and the others go on.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ class _Preview:
         return scope_results(scope, lambda run: run.outputs or {})
 
     async def _of_task(self, run: TaskRun) -> None:
-        if not _is_reached(run):
-            return
         task = run.task
+        if not _is_reached(run) or (task.from_data and task.required_entitlements()):
+            return
         values = gather(run, task, lambda source: source.outputs or {})
         if _waits(run, values):
             return

@@ -6,6 +6,7 @@ the cache, the outputs that are stored.  What they name exists only while the ta
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workglow.graph.gate import guarded_tasks
@@ -49,9 +50,9 @@ class Resolution:
 
     async def resolved(self, run: TaskRun) -> dict[str, Any]:
         """Return the inputs of a task run with what they name; the task run keeps the names."""
-        gate, task, inputs = self._gate, run.task, run.inputs or {}
-        allow = None if gate is None else lambda needed: gate.demand(run.path, task, needed)
-        return dict(await self._resolvers.resolve(inputs, task.inputs.schema, allow=allow))
+        gate = self._gate
+        allow = None if gate is None else partial(gate.demand, run.path, run.task)
+        return dict(await self._resolvers.resolve(run.inputs or {}, run.task.inputs.schema, allow=allow))
 
     async def named(self, run: TaskRun, result: object) -> Named:
         """Return the outputs that a task gave with names in the place of what has one."""

@@ -94,7 +94,7 @@ class StoredGraph:
     def __init__(self, graphs: GraphRepository, graph_id: int, registry: TaskRegistry) -> None:
         self._graphs = graphs
         self._graph_id = graph_id
-        self._registry = registry
+        self.registry = registry
         self._whole: TaskGraph | None = None
         self.tasks: dict[str, Task] = _Lazy(self._task)
         self.incoming: dict[str, list[Dataflow]] = _Lazy(lambda id: _edges(graphs.incoming(graph_id, id)))
@@ -108,7 +108,7 @@ class StoredGraph:
         record = self._graphs.task(self._graph_id, id)
         if record is None:
             raise UnknownTaskError(f"The stored graph has no task '{id}'.")
-        return task_from_json({"id": record.task_id, **msgspec.json.decode(record.definition)}, self._registry)
+        return task_from_json({"id": record.task_id, **msgspec.json.decode(record.definition)}, self.registry)
 
     def sources(self) -> Sequence[str]:
         """The tasks without edges into them."""
@@ -123,7 +123,7 @@ class StoredGraph:
                 "tasks": [{"id": task.task_id, **msgspec.json.decode(task.definition)} for task in record.tasks],
                 "dataflows": [_flow_json(flow) for flow in record.dataflows],
             }
-            self._whole = TaskGraph.from_json(data, self._registry)
+            self._whole = TaskGraph.from_json(data, self.registry)
         return self._whole
 
 

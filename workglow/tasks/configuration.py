@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from workglow.tasks.clone import clone
 from workglow.tasks.entitlements import Entitlement
 from workglow.tasks.fit import faults_of, is_json
 
-__all__ = ["check_class", "check_config", "check_option", "config_names", "freeze"]
+__all__ = ["check_class", "check_config", "check_option", "check_ports", "config_names", "freeze"]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _ON_INTERRUPT = ("retry", "ask", "fail")
@@ -64,6 +64,15 @@ def _check_entitlements(owner: type, declared: Any) -> None:
             Entitlement.parse(one)
         except TaskConfigurationError as error:
             _refuse(owner, str(error))
+
+
+def check_ports(owner: type, declared: Iterable[str | Entitlement], ports: Any) -> None:
+    """Raise TaskConfigurationError for an entitlement whose resource is an input that the task does not have."""
+    for one in declared:
+        needed = one if isinstance(one, Entitlement) else Entitlement.parse(one)
+        for name in needed.ports():
+            if hasattr(ports, "open") and not ports.open and name not in ports:
+                _refuse(owner, f"the entitlement {needed} speaks of the input {name!r}, which it does not have.")
 
 
 def config_names(model: Any) -> dict[str, str]:

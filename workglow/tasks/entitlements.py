@@ -56,10 +56,9 @@ class Entitlement:
             raise TaskConfigurationError(f"{text!r} names nothing behind '='; leave it out to mean every resource.")
         return cls(id.strip(), (resource,) if equals else ())
 
-    @property
-    def is_template(self) -> bool:
-        """Whether its resources are known only with the inputs of a run."""
-        return any(_PORT.fullmatch(resource) for resource in self.resources)
+    def ports(self) -> tuple[str, ...]:
+        """Return the inputs whose values are its resources."""
+        return tuple(port[1] for resource in self.resources if (port := _PORT.fullmatch(resource)))
 
     def texts(self) -> tuple[str, ...]:
         """Return the texts that `parse` reads: one for each resource."""
@@ -88,7 +87,7 @@ def required(
 
 
 def _filled_in(needed: Entitlement, inputs: Mapping[str, object] | None) -> Entitlement | None:
-    if not needed.is_template:
+    if not needed.ports():
         return needed
     resources: list[str] = []
     for resource in needed.resources:

@@ -67,9 +67,28 @@ class ResolverRegistry:
         return any(_handler(self._resolvers, name) or _handler(self._compactors, name) for name in formats)
 
     def required(self, formats: Iterable[str]) -> tuple[Entitlement, ...]:
-        """Return what the names of these formats may need; for which of them is known when they are resolved."""
-        ids = (_handler(self._guarded, name) for name in formats if _handler(self._resolvers, name))
+        """Return what the names of these formats may need, whatever the names are."""
+        ids = (_handler(self._guarded, name) for name in sorted(formats) if _handler(self._resolvers, name))
         return tuple(Entitlement(id) for id in dict.fromkeys(ids) if id)
+
+    def required_by(self, values: Mapping[str, Any], schema: Schema | bool) -> tuple[Entitlement, ...]:
+        """Return what the names in these values need; those that stand in what a name gives turn up in `resolve`."""
+        return tuple(self._needed(values, _parts(schema), ())) if self._guarded else ()
+
+    def _needed(self, value: Any, parts: list[Schema], above: tuple[int, ...]) -> Iterator[Entitlement]:
+        if type(value) is str:
+            name = next((name for name in _formats(parts) if _handler(self._resolvers, name)), "")
+            needed = _handler(self._guarded, name)
+            if needed is not None:
+                yield _entitlement(needed, value, name)
+        elif id(value) not in above:
+            inside = (*above, id(value))
+            if type(value) is list:
+                for item in cast("list[Any]", value):
+                    yield from self._needed(item, _item_parts(parts), inside)
+            elif type(value) is dict:
+                for name, item in cast("dict[str, Any]", value).items():
+                    yield from self._needed(item, _property_parts(parts, name), inside)
 
     def copy(self) -> ResolverRegistry:
         """Return a registry with the same resolvers that can be changed on its own."""
@@ -116,7 +135,7 @@ class _Resolving:
                 continue
             needed = _handler(self._guarded, name)
             if needed is not None and self._allow is not None:
-                self._allow(Entitlement(needed, (text,), f"for a port of format {name}"))
+                self._allow(_entitlement(needed, text, name))
             found = await _awaited(resolver(text, name))
             if type(found) is not dict:
                 return found
@@ -151,6 +170,10 @@ async def _each(value: Any, parts: list[Schema], change: Callable[[Any, list[Sch
     if kind is dict:
         return {name: await change(item, _property_parts(parts, name)) for name, item in value.items()}
     return value
+
+
+def _entitlement(id: str, text: str, format: str) -> Entitlement:
+    return Entitlement(id, (text,), f"for a port of format {format}")
 
 
 async def _awaited(result: object) -> object:

@@ -7,7 +7,7 @@ from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from workglow.errors import PortError, TaskConfigurationError, TaskInputError, TaskOutputError
-from workglow.tasks.configuration import check_class
+from workglow.tasks.configuration import check_class, check_ports
 from workglow.tasks.definition import Definition
 from workglow.tasks.derived import Derived, renew
 from workglow.tasks.entitlements import Entitlement, required
@@ -123,7 +123,7 @@ class Task(Definition):
     def asks_by_inputs(cls) -> bool:
         """Whether what it needs depends on its inputs, so that it is known only when it is about to run."""
         declared = (one if isinstance(one, Entitlement) else Entitlement.parse(one) for one in cls.entitlements)
-        return cls.required_entitlements is not Task.required_entitlements or any(one.is_template for one in declared)
+        return cls.required_entitlements is not Task.required_entitlements or any(one.ports() for one in declared)
 
     def check_inputs(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values with defaults of the ports filled in; TaskInputError names task, port and reason."""
@@ -213,6 +213,7 @@ class Task(Definition):
     @classmethod
     def _derive_guarded(cls) -> bool:
         own = cls.required_entitlements is not Task.required_entitlements
+        check_ports(cls, cls.entitlements, cls.inputs)
         return own or bool(cls.entitlements) or bool(cls.formats)
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -32,5 +32,5 @@ class SqliteSettings:
 
 
 def _read(db: Any) -> dict[str, Any]:
-    found: Any = msgspec.json.decode(db.execute("SELECT settings FROM project").get)
-    return found if isinstance(found, dict) else {}
+    found: object = msgspec.json.decode(db.execute("SELECT settings FROM project").get)
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
