@@ -9,6 +9,7 @@ from workglow.errors import WorkglowError
 from workglow.graph.blocking import run_blocking
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
+from workglow.graph.gate import guarded_tasks
 from workglow.graph.licence import Licences
 from workglow.graph.options import RunOptions
 from workglow.graph.permission import Permission
@@ -55,21 +56,25 @@ async def run_in_memory(
     listeners = (graph.events.emit,) if len(graph.events) else ()
     if on_event is not None:
         listeners = (*listeners, on_event)
-    resolvers = resolvers or standard_resolvers(registry)
-    delivered = deliver(graph, await named_inputs(graph, inputs or {}, resolvers))
-    licence = Licences(resolvers=resolvers).for_graph(graph, permission or Permission())
-    licence.admit(graph, delivered)
+    given, gate = inputs or {}, None
+    if guarded_tasks(graph):
+        resolvers = resolvers or standard_resolvers(registry)
+        given = await named_inputs(graph, given, resolvers)
+        licence = Licences(resolvers=resolvers).for_graph(graph, permission or Permission())
+        licence.admit(graph, deliver(graph, given))
+        gate = licence.gate
     environment = Environment(
         clock=clock,
         options=options,
         listeners=listeners,
         registry=registry,
         cache=cache,
-        gate=licence.gate,
+        gate=gate,
         resolvers=resolvers,
     )
     runner = TaskGraphRunner(graph, environment)
     begun = clock.now()
+    delivered = deliver(graph, given)
     try:
         await runner.run(Scope(graph, delivered))
     except WorkglowError as error:
