@@ -16,18 +16,21 @@ if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
     from workglow.graph.map import ForEachTask, MapTask
     from workglow.graph.options import RunOptions
+    from workglow.graph.permission import EntitlementRequest
     from workglow.graph.run import Run, TaskResult
     from workglow.graph.streams import StreamChunk
     from workglow.graph.workflow import Workflow
     from workglow.project import Project, open
     from workglow.retry import Retry
-    from workglow.tasks import Collect, Task, TaskContext, TaskRegistry, task, task_registry
+    from workglow.tasks import Collect, Entitlement, Task, TaskContext, TaskRegistry, task, task_registry
     from workglow.values import Secret, value_types
 
 __all__ = [
     "Collect",
     "ConditionalTask",
     "Dataflow",
+    "Entitlement",
+    "EntitlementRequest",
     "Event",
     "ForEachTask",
     "GraphAsTask",
@@ -58,6 +61,8 @@ _HOMES = {
     "Collect": "tasks",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
+    "Entitlement": "tasks",
+    "EntitlementRequest": "graph.permission",
     "Event": "graph.events",
     "ForEachTask": "graph.map",
     "GraphAsTask": "graph.compound",

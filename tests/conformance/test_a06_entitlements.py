@@ -100,7 +100,7 @@ def test_a6_nothing_of_a_denied_graph_runs() -> None:
     graph.add_task(free, id="free")
     graph.add_task(fetch, id="fetch")
     graph.add_dataflow("free", "text", "fetch", "text")
-    with pytest.raises(TaskEntitlementError, match="^Denied entitlements: network for 'fetch' ") as caught:
+    with pytest.raises(TaskEntitlementError, match=r"^Denied entitlements: network for 'fetch' ") as caught:
         graph.run_sync({"text": "x"}, deny=["network"])
     assert "denied by rule network" in str(caught.value)
     assert ran == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from workglow.errors import TaskConfigurationError
 from workglow.tasks.fields import bare, fields_of
 from workglow.tasks.ports import COLLECT, Port, Ports
 from workglow.tasks.resolver import formats_in
@@ -18,12 +19,16 @@ def formats_of(*of_task: object) -> frozenset[str]:
     found: set[str] = set()
     for ports in of_task:
         if isinstance(ports, Ports):
-            found.update(name for port in ports.values() if _may_have(port) for name in formats_in(port.schema))
+            found.update(name for port in ports.values() for name in _formats(port))
     return frozenset(name for name in found if name.partition(":")[0] != _OF_ARRAYS)
 
 
-def _may_have(port: Port) -> bool:
-    return port.annotation is Any or _is_told(port.annotation, ())
+def _formats(port: Port) -> list[str]:
+    try:
+        may_have = port.annotation is Any or _is_told(port.annotation, ())
+        return list(formats_in(port.schema)) if may_have else []
+    except (TaskConfigurationError, RuntimeError):  # pydantic's own are RuntimeErrors
+        return []  # a type that cannot be described has no formats; that does not keep its task from running
 
 
 def _is_told(annotation: Any, above: tuple[Any, ...]) -> bool:
