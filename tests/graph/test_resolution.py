@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,16 +202,33 @@ def test_a_resolver_is_of_one_project(project: wg.Project, tmp_path: Path) -> No
         project.resolvers.register("credential", find)
 
 
-def test_after_a_crash_names_are_resolved_again(project: wg.Project) -> None:
-    def kill(name: str, format: str) -> object:
-        raise KeyboardInterrupt
+PROGRAM = """
+import os, sys
+from typing import Annotated, Any
+from pydantic import Field
+import workglow as wg
 
-    project.resolvers.register("engine", kill)
-    with pytest.raises(KeyboardInterrupt):
-        project.run_sync(threaded, {"engine": "v8"})
-    project.resolvers.unregister("engine")
-    project.resolvers.register("engine", find)
-    assert project.resume_sync().outputs["said"] == "Engine v8"
+@wg.task(name="resolved_after_crash", output="said", version="1")
+def use(engine: Annotated[Any, Field(json_schema_extra={"format": "engine"})]) -> str:
+    if sys.argv[2] == "kill":
+        os.kill(os.getpid(), 9)
+    return f"{engine} at attempt"
+
+with wg.open(sys.argv[1]) as project:
+    project.resolvers.register("engine", lambda name, format: f"{sys.argv[2]} {name}")
+    run = project.run_sync(use, {"engine": "v8"}) if sys.argv[2] == "kill" else project.resume_sync()
+    print(run.outputs["said"], run.tasks["resolved_after_crash"].attempt)
+"""
+
+
+def test_after_a_crash_names_are_resolved_again(project_path: Path) -> None:
+    def call(word: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", PROGRAM, str(project_path), word]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    assert call("kill").returncode == -9
+    resumed = call("resumed")
+    assert resumed.stdout == "resumed v8 at attempt 2\n", resumed.stderr
 
 
 # ---------------------------------------------------------------------- the ones that ship
