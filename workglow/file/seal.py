@@ -1,9 +1,10 @@
 """Seals: what this user decided about this very file, so that a file from elsewhere cannot decide it for them.
 
-A seal is a keyed digest over a text, the project's identity and the file's inode.  The key is a random file of the
-user's own, `$XDG_CONFIG_HOME/workglow/key` or `~/.config/workglow/key`, made when it is first needed.  So a seal holds
-for the same user and the same file, also after a crash; in a copy, on another machine, or for another user it does not.
-Whoever can write into the file where it is can do as its user could, so a seal says nothing against them.
+A seal is a keyed digest over a text, the project's identity, and the file's inode and time of birth, for the number of
+an inode is soon given to another file.  The key is a random file of the user's own, `$XDG_CONFIG_HOME/workglow/key` or
+`~/.config/workglow/key`, made when it is first needed.  So a seal holds for the same user and the same file, also after
+a crash; in a copy, on another machine, or for another user it does not.  Whoever can write into the file where it is can
+do as its user could, so a seal says nothing against them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Seal"]
 
 _KEY_SIZE: Final = 32  # bytes
+_HERE: Final = -100  # AT_FDCWD of statx(2): a relative path is one from the current folder
+_WANTED: Final = 0x800  # STATX_BTIME: the time of birth
 
 
 class Seal:
@@ -34,7 +38,7 @@ class Seal:
         """Return the seal of a text: 64 hex digits, or "" where the user's key can be neither read nor made."""
         try:
             key = self._key = self._key or _read_or_make(_key_path())
-            place = "" if self._file.memory else str(os.stat(self._file.path).st_ino)
+            place = "" if self._file.memory else _individual(self._file.path)
         except OSError:
             return ""
         identity = "\n".join((self._file.uid, place, text))
@@ -45,6 +49,26 @@ class Seal:
         if not isinstance(signature, str) or not signature.isascii():
             return False
         return hmac.compare_digest(self.sign(text) or "-", signature)
+
+
+def _individual(path: str) -> str:
+    """Name a file so that no other one has its name: not its copy, and not the one that takes its place."""
+    found = os.stat(path)
+    born = getattr(found, "st_birthtime", None)  # macOS, BSD and Windows
+    return f"{found.st_ino} {_birth(path) if born is None else born}"
+
+
+def _birth(path: str) -> str:
+    """Ask Linux when a file was made, which Python does not; "" where the kernel or the file system does not know."""
+    import ctypes
+
+    answer = ctypes.create_string_buffer(256)
+    try:
+        status = ctypes.CDLL(None).statx(_HERE, os.fsencode(path), 0, _WANTED, answer)
+    except (AttributeError, OSError):
+        return ""
+    mask, seconds, nanoseconds = struct.unpack_from("=I76xqI", answer)
+    return f"{seconds}.{nanoseconds:09}" if status == 0 and mask & _WANTED else ""
 
 
 def _key_path() -> Path:
