@@ -3,8 +3,8 @@
 A seal is a keyed digest over a text, the project's identity, and the file's inode and time of birth, for the number of
 an inode is soon given to another file.  The key is a random file of the user's own, `$XDG_CONFIG_HOME/workglow/key` or
 `~/.config/workglow/key`, made when it is first needed.  So a seal holds for the same user and the same file, also after
-a crash; in a copy, on another machine, or for another user it does not.  Whoever can write into the file where it is can
-do as its user could, so a seal says nothing against them.
+a crash; in a copy, on another machine, or for another user it does not.  Whoever can write into the file where it is
+can do as its user could, so a seal says nothing against them.
 """
 
 from __future__ import annotations
