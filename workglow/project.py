@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
 
+    from workglow.ai import EmbeddingModel
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.run import Run
@@ -63,7 +64,8 @@ class Project:
         self.registry = registry
         self._repositories = sqlite_repositories(file)
         self.resolvers = standard_resolvers(registry)
-        self.resolvers.register("knowledge-base", lambda name, _: self.knowledge(name), _knowledge_name)
+        self.resolvers.register("knowledge-base", lambda name, _: self.knowledge(name), _name)
+        self.resolvers.register("model:TextEmbedding", _embedding_model, _name)
         self._grants = Grants(self._repositories.settings, Seal(file))
         licences = Licences(self._grants, self.resolvers)
         self._engine = Engine(self._repositories, registry, file.clock, self, self.resolvers, licences)
@@ -387,8 +389,14 @@ def _options(options: RunSettings) -> RunOptions:
     return RunOptions(**cast("Any", options))
 
 
-def _knowledge_name(base: Any, _: str) -> str | None:
-    name = getattr(base, "name", None)
+def _embedding_model(name: str, _: str) -> EmbeddingModel:
+    from workglow.ai import resolve_embedding_model
+
+    return resolve_embedding_model(name)
+
+
+def _name(thing: Any, _: str) -> str | None:
+    name = getattr(thing, "name", None)
     return name if isinstance(name, str) else None
 
 
