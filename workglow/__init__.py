@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
     from workglow.graph.map import ForEachTask, MapTask
     from workglow.graph.options import RunOptions
+    from workglow.graph.permission import EntitlementRequest
     from workglow.graph.preview import Preview, TaskPreview
     from workglow.graph.reduce import ReduceTask
     from workglow.graph.run import Run, TaskResult
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from workglow.graph.workflow import Workflow
     from workglow.project import Project, open
     from workglow.retry import Retry
-    from workglow.tasks import MISSING, Collect, Task, TaskContext, TaskRegistry, task, task_registry
+    from workglow.tasks import MISSING, Collect, Entitlement, Task, TaskContext, TaskRegistry, task, task_registry
     from workglow.values import Secret, value_types
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
     "Collect",
     "ConditionalTask",
     "Dataflow",
+    "Entitlement",
+    "EntitlementRequest",
     "Event",
     "FallbackTask",
     "ForEachTask",
@@ -75,6 +78,8 @@ _HOMES = {
     "Collect": "tasks",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
+    "Entitlement": "tasks",
+    "EntitlementRequest": "graph.permission",
     "Event": "graph.events",
     "FallbackTask": "graph.fallback",
     "ForEachTask": "graph.map",

@@ -24,6 +24,7 @@ WorkglowError
 │   │   └── TaskTimeoutError
 │   │       └── GraphTimeoutError
 │   └── MaxIterationsError
+├── TaskEntitlementError           a task needs what was not granted to the run
 ├── RunError
 │   ├── UnknownGraphError          the file has no graph of that name
 │   ├── UnknownRunError
@@ -78,6 +79,7 @@ __all__ = [
     "RunStateError",
     "TaskAbortedError",
     "TaskConfigurationError",
+    "TaskEntitlementError",
     "TaskFailedError",
     "TaskInputError",
     "TaskOutputError",
@@ -200,6 +202,15 @@ class GraphTimeoutError(TaskTimeoutError):
 
 class MaxIterationsError(TaskFailedError):
     """A loop was given more items than its `max_iterations` allows."""
+
+
+class TaskEntitlementError(WorkglowError):
+    """Tasks need what was not granted to the run; the text says which, what for, and how to grant it.
+
+    `missing` holds an EntitlementRequest for each.
+    """
+
+    missing: tuple[object, ...] = ()
 
 
 class RunError(WorkglowError):

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast
 
 from workglow.clock import SystemClock
 from workglow.errors import RunStateError, UnknownGraphError
 from workglow.file import File
+from workglow.file.seal import Seal
 from workglow.graph.blocking import run_blocking
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.conversion import as_graph
 from workglow.graph.engine import Engine, OnChange
+from workglow.graph.grants import Grants
 from workglow.graph.graph import TaskGraph
+from workglow.graph.licence import Licences
 from workglow.graph.options import RunOptions
+from workglow.graph.permission import Permission, RunRights
 from workglow.graph.stored import StoredGraph, graph_record
 from workglow.graph.why import explain
 from workglow.storage.sqlite import sqlite_repositories
 from workglow.tasks import task_registry
+from workglow.tasks.policy import as_rules
+from workglow.tasks.standard_resolvers import standard_resolvers
 
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator
     from types import TracebackType
 
+    from workglow.ai import EmbeddingModel
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.preview import Preview
     from workglow.graph.run import Run
     from workglow.graph.transforms import TransformRegistry
     from workglow.knowledge import KnowledgeBase, SearchResult
-    from workglow.tasks import TaskRegistry
+    from workglow.tasks import Entitlement, TaskRegistry
 
 __all__ = ["Project", "open"]
 
@@ -39,8 +46,8 @@ Durability = Literal["auto", "power", "process"]
 Listener = Callable[["Event"], object]
 
 
-class RunSettings(TypedDict, total=False):
-    """The options of a run: see RunOptions."""
+class RunSettings(RunRights, total=False):
+    """The options of a run, see RunOptions, and what it may do, see RunRights."""
 
     concurrency: int | None
     timeout: float | None
@@ -66,7 +73,12 @@ class Project:
         self.registry = registry
         self.transforms = transforms
         self._repositories = sqlite_repositories(file)
-        self._engine = Engine(self._repositories, registry, file.clock, self, transforms)
+        self.resolvers = standard_resolvers(registry)
+        self.resolvers.register("knowledge-base", lambda name, _: self.knowledge(name), _name)
+        self.resolvers.register("model:TextEmbedding", _embedding_model, _name)
+        self._grants = Grants(self._repositories.settings, Seal(file))
+        licences = Licences(self._grants, self.resolvers)
+        self._engine = Engine(self._repositories, registry, file.clock, self, transforms, self.resolvers, licences)
         self._bases: dict[str, KnowledgeBase] = {}
 
     @property
@@ -126,13 +138,20 @@ class Project:
         alone: bool,
     ) -> Run:
         whole = as_graph(graph)
+        permission = Permission.taken_from(options)
         return await self._engine.run(
-            whole, inputs or {}, options=RunOptions(**options), listeners=_listeners(whole, on_event), alone=alone
+            whole,
+            inputs or {},
+            options=_options(options),
+            listeners=_listeners(whole, on_event),
+            alone=alone,
+            permission=permission,
         )
 
     def begin(self, graph: Any, inputs: Mapping[str, object] | None = None, **options: Unpack[RunSettings]) -> Run:
         """Store a run without starting it; `resume` starts it, in this process or in another one."""
-        return self._engine.begin(as_graph(graph), inputs or {}, options=RunOptions(**options))
+        permission = Permission.taken_from(options)
+        return self._engine.begin(as_graph(graph), inputs or {}, options=_options(options), permission=permission)
 
     async def stream(
         self, graph: Any, inputs: Mapping[str, object] | None = None, **options: Unpack[RunSettings]
@@ -155,14 +174,16 @@ class Project:
         on_change: OnChange = "error",
         interrupted: Literal["retry", "fail"] | None = None,
         on_event: Listener | None = None,
+        **rights: Unpack[RunRights],
     ) -> Run:
         """Go on with a run where it stopped; without an id, with the newest unfinished one.
 
         A finished run is returned as it is.  `on_change` decides about tasks whose code changed since the run began:
         'error' refuses and names them, 'keep' lets what is finished stand, 'rerun' runs them and what is behind them
-        again.  `interrupted` decides about side effects whose outcome is unknown.
+        again.  `interrupted` decides about side effects whose outcome is unknown.  `rights` are added to what the run
+        was granted when it began, which counts only in the file and for the user it was granted in and by.
         """
-        return await self._resume(run, on_change, interrupted, on_event, alone=False)
+        return await self._resume(run, on_change, interrupted, on_event, rights, alone=False)
 
     def resume_sync(
         self,
@@ -171,9 +192,10 @@ class Project:
         on_change: OnChange = "error",
         interrupted: Literal["retry", "fail"] | None = None,
         on_event: Listener | None = None,
+        **rights: Unpack[RunRights],
     ) -> Run:
         """`resume`, blocking."""
-        return run_blocking(lambda: self._resume(run, on_change, interrupted, on_event, alone=True))
+        return run_blocking(lambda: self._resume(run, on_change, interrupted, on_event, rights, alone=True))
 
     async def _resume(
         self,
@@ -181,6 +203,7 @@ class Project:
         on_change: OnChange,
         interrupted: Literal["retry", "fail"] | None,
         on_event: Listener | None,
+        rights: RunRights,
         *,
         alone: bool,
     ) -> Run:
@@ -190,17 +213,26 @@ class Project:
                 raise RunStateError(f"{self.path} has no unfinished run.  Give a run's id to look at a finished one.")
             run = unfinished[-1].uid
         return await self._engine.resume(
-            run, on_change=on_change, interrupted=interrupted, listeners=_listeners(None, on_event), alone=alone
+            run,
+            on_change=on_change,
+            interrupted=interrupted,
+            listeners=_listeners(None, on_event),
+            alone=alone,
+            permission=Permission.taken_from(rights),
         )
 
-    async def resume_all(self, *, on_change: OnChange = "error", on_event: Listener | None = None) -> list[Run]:
+    async def resume_all(
+        self, *, on_change: OnChange = "error", on_event: Listener | None = None, **rights: Unpack[RunRights]
+    ) -> list[Run]:
         """Go on with every unfinished run, oldest first."""
         unfinished = self._repositories.runs.all(open_only=True)
-        return [await self.resume(run.uid, on_change=on_change, on_event=on_event) for run in unfinished]
+        return [await self.resume(run.uid, on_change=on_change, on_event=on_event, **rights) for run in unfinished]
 
-    def resume_all_sync(self, *, on_change: OnChange = "error", on_event: Listener | None = None) -> list[Run]:
+    def resume_all_sync(
+        self, *, on_change: OnChange = "error", on_event: Listener | None = None, **rights: Unpack[RunRights]
+    ) -> list[Run]:
         """`resume_all`, blocking."""
-        return run_blocking(lambda: self.resume_all(on_change=on_change, on_event=on_event))
+        return run_blocking(lambda: self.resume_all(on_change=on_change, on_event=on_event, **rights))
 
     async def fork(
         self,
@@ -239,22 +271,48 @@ class Project:
         *,
         alone: bool,
     ) -> Run:
+        permission = Permission.taken_from(options)
         return await self._engine.fork(
             run,
             from_task=from_task,
             inputs=inputs,
-            options=RunOptions(**options) if options else None,
+            options=_options(options) if options else None,
             listeners=_listeners(None, on_event),
             alone=alone,
+            permission=permission,
         )
 
-    async def rerun_failed(self, run: str, *, on_event: Listener | None = None) -> Run:
+    async def rerun_failed(self, run: str, *, on_event: Listener | None = None, **rights: Unpack[RunRights]) -> Run:
         """Start a new run that reuses every task that completed, also inside loops, and runs the others."""
-        return await self._engine.rerun_failed(run, listeners=_listeners(None, on_event))
+        permission = Permission.taken_from(rights)
+        return await self._engine.rerun_failed(run, listeners=_listeners(None, on_event), permission=permission)
 
-    def rerun_failed_sync(self, run: str, *, on_event: Listener | None = None) -> Run:
+    def rerun_failed_sync(self, run: str, *, on_event: Listener | None = None, **rights: Unpack[RunRights]) -> Run:
         """`rerun_failed`, blocking."""
-        return run_blocking(lambda: self._engine.rerun_failed(run, listeners=_listeners(None, on_event), alone=True))
+        permission = Permission.taken_from(rights)
+        listeners = _listeners(None, on_event)
+        return run_blocking(
+            lambda: self._engine.rerun_failed(run, listeners=listeners, alone=True, permission=permission)
+        )
+
+    # ------------------------------------------------------------------ what runs may do
+
+    def grant(self, *entitlements: str | Entitlement) -> None:
+        """Let every run of this project do more: `project.grant("files:read=docs", "network")`.
+
+        Paths are taken from the current folder.  A grant counts for this user and in this very file: not in a copy, and
+        not for whoever gets it.
+        """
+        self._grants.add(as_rules(entitlements))
+
+    def revoke(self, *entitlements: str | Entitlement) -> None:
+        """Take back grants, written as they were given or as `grants` lists them."""
+        self._grants.remove(as_rules(entitlements))
+
+    @property
+    def grants(self) -> list[str]:
+        """What every run of this project may do, here."""
+        return [text for rule in self._grants.of_project() for text in rule.texts()]
 
     # ------------------------------------------------------------------ graphs by name
 
@@ -347,6 +405,22 @@ def open(  # workglow.open is to projects what open is to files
     """
     file = File.open(path, clock=clock or SystemClock(), read_only=read_only, create=create, durability=durability)
     return Project(file, registry=registry, transforms=transforms)
+
+
+def _options(options: RunSettings) -> RunOptions:
+    """The options that are left when the rights have been taken out."""
+    return RunOptions(**cast("Any", options))
+
+
+def _embedding_model(name: str, _: str) -> EmbeddingModel:
+    from workglow.ai import resolve_embedding_model
+
+    return resolve_embedding_model(name)
+
+
+def _name(thing: Any, _: str) -> str | None:
+    name = getattr(thing, "name", None)
+    return name if isinstance(name, str) else None
 
 
 def _listeners(graph: TaskGraph | None, on_event: Listener | None) -> tuple[Listener, ...]:

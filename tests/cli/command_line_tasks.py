@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
+from threading import Event
 
 import numpy as np
 
@@ -59,6 +61,22 @@ async def hang(context: TaskContext) -> int:
         print("hanging", flush=True)
         await asyncio.Event().wait()
     return context.attempt
+
+
+@task(name="CliRead", output="text", cache=False, entitlements=("files:read={path}",))
+def read(path: str) -> str:
+    return f"read {path}"
+
+
+@task(name="CliFlaky", output="text", cache=False, entitlements=("files:read={path}",))
+def flaky(path: str, context: TaskContext) -> str:
+    """Fail in the first run of all, and wait to be killed where a file called `wait` is."""
+    if Path("wait").exists() and context.attempt == 1:
+        print("waiting", flush=True)
+        Event().wait()
+    if not Path("mended").exists():
+        raise ValueError("not mended")
+    return f"read {path}"
 
 
 @task(name="CliHostile", output="text")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
+from pydantic import Field
 
 import workglow as wg
-from workglow.errors import KnowledgeError
+from workglow.ai import resolve_embedding_model
+from workglow.errors import KnowledgeError, TaskEntitlementError, UnknownModelError
 from workglow.knowledge.document import Document
 from workglow.knowledge.tasks import load, split, text_embedding
 
@@ -33,6 +36,42 @@ def test_a_pipeline_connects_by_itself_and_its_document_is_found(project: wg.Pro
     (result,) = run.outputs["results"]
     assert (result.document, result.place) == (str(path), "Guide > Sour")
     assert project.get(run.id).outputs["results"] == [result]  # as it came back from the file
+
+
+def test_a_knowledge_base_is_named_or_given_and_a_run_keeps_its_name(project: wg.Project, tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    path.write_text("Lemons are sour.")
+    steps = wg.Workflow().load_document(path=str(path)).split_document().text_embedding()
+    project.run_sync(steps.store_document(knowledge_base="other"))
+    base = project.knowledge("other")
+    search = wg.Workflow().search_knowledge(query="lemon")
+    given = project.run_sync(search, {"knowledge_base": base})
+    named = project.run_sync(search, {"knowledge_base": "other"})
+    assert given.outputs == named.outputs
+    assert len(given.outputs["results"]) == 1
+    stored = {record.input for record in project._repositories.runs.all()[1:]}  # pyright: ignore
+    assert stored == {'{"knowledge_base":"other"}'}
+
+
+def test_a_model_is_found_by_its_name(project: wg.Project) -> None:
+    @wg.task(name="uses_a_model", output="dimensions", inline=True)
+    def dimensions(model: Annotated[Any, Field(json_schema_extra={"format": "model:TextEmbedding"})]) -> int:
+        return model.dimensions
+
+    assert project.run_sync(dimensions, {"model": "local:wordllama"}).outputs == {"dimensions": 256}
+    again = project.run_sync(dimensions, {"model": resolve_embedding_model("local:wordllama")})
+    assert again.usage["cached"] == 1
+    with pytest.raises(UnknownModelError):
+        project.run_sync(dimensions, {"model": "local:nothing"})
+
+
+def test_a_graph_from_data_reads_only_the_files_that_it_may(project: wg.Project, tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    path.write_text("words")
+    graph = wg.TaskGraph.from_json(pipeline(path).graph.to_json())
+    with pytest.raises(TaskEntitlementError, match=f"files:read={path}"):
+        project.run_sync(graph)
+    assert project.run_sync(graph, entitlements=[f"files:read={tmp_path}"]).status == "completed"
 
 
 def test_a_changed_file_is_read_again_and_nothing_old_is_left(project: wg.Project, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "resume": ("running", "Go on with a run where it stopped."),
     "fork": ("running", "Run again from a task, or with other inputs, and reuse the rest."),
     "rerun": ("running", "Run what failed again, and reuse what completed."),
+    "allow": ("allowing", "Say what every run of a project file may do, or list it."),
     "runs": ("looking", "List the runs in a project file."),
     "show": ("looking", "Show a run and its tasks."),
     "why": ("looking", "Say why a task ran, was reused, waits or never started."),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from workglow.cli.granting import ask, can_ask
 from workglow.cli.progress import LiveProgress, PlainProgress
 from workglow.cli.projects import is_durable
 from workglow.cli.report import run_as_json, show_outputs, show_tasks
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
+    from workglow.graph.permission import Answer, EntitlementRequest
     from workglow.graph.run import Run
     from workglow.project import Project
 
@@ -35,6 +38,16 @@ class Follower:
         self._task_files = tuple(task_files or ())
         self._out = Screen()
         self._err = Screen(stderr=True)
+        self._progress: LiveProgress | PlainProgress | None = None
+
+    @property
+    def asks(self) -> dict[str, Any]:
+        """The keyword of a run that lets a person decide what is neither granted nor denied, if there is one."""
+        return {"on_entitlement": self._ask} if can_ask(self._err) and not self._as_json else {}
+
+    def _ask(self, request: EntitlementRequest) -> Answer:
+        with nullcontext() if self._progress is None else self._progress.paused():
+            return ask(self._err, request, keeps=is_durable(self._path))
 
     def follow(
         self,
@@ -54,7 +67,7 @@ class Follower:
             watch.run = resumed
             watch.recall(finished_paths(project, resumed))
         live = self._out.terminal and self._err.terminal and not self._as_json
-        progress = (LiveProgress if live else PlainProgress)(self._err, watch, clock)
+        progress = self._progress = (LiveProgress if live else PlainProgress)(self._err, watch, clock)
 
         def listen(event: Event) -> None:
             watch(event)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "Inputs", "InputsFile", "ProjectFile", "RunName", "TaskFiles"]
+__all__ = ["Allow", "AsJson", "Deny", "Inputs", "InputsFile", "ProjectFile", "RunName", "TaskFiles"]
 
 ProjectFile = Annotated[str, typer.Argument(metavar="FILE", help="The project file.", show_default=False)]
 
@@ -22,6 +22,26 @@ TaskFiles = Annotated[
         "--tasks",
         metavar="FILE.py|MODULE",
         help="Import your Python file or module first, so that its tasks are known. May be repeated.",
+        show_default=False,
+    ),
+]
+
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="NAME[=WHAT]",
+        help="Let tasks do this: network, files:read=docs. May be repeated.",
+        show_default=False,
+    ),
+]
+
+Deny = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--deny",
+        metavar="NAME[=WHAT]",
+        help="Never let tasks do this, whatever is allowed. May be repeated.",
         show_default=False,
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from workglow.cli.moments import took
@@ -9,6 +10,7 @@ from workglow.cli.screen import as_text
 from workglow.cli.watch import FINAL
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from types import TracebackType
 
     from rich.console import RenderableType
@@ -48,11 +50,24 @@ class LiveProgress:
         """Nothing: what is drawn is asked of the watch, at the display's own pace."""
 
     def __enter__(self) -> Self:
+        self._draw()
+        return self
+
+    def _draw(self) -> None:
         from rich.live import Live
 
         self._live = Live(console=self._console, get_renderable=self.render, refresh_per_second=10, transient=True)
         self._live.start()
-        return self
+
+    @contextmanager
+    def paused(self) -> Generator[None, None, None]:
+        """Draw nothing meanwhile, so that a person can be asked."""
+        if self._live is not None:
+            self._live.stop()
+        try:
+            yield
+        finally:
+            self._draw()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -134,6 +149,11 @@ class PlainProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave nothing open."""
+
+    @contextmanager
+    def paused(self) -> Generator[None, None, None]:
+        """Nothing is drawn that would be in the way of a question."""
+        yield
 
     def __call__(self, event: Event) -> None:
         """Say what happened, unless it is one of very many."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from workglow.cli.granting import rights
 from workglow.cli.inputs import read_graph, read_inputs
-from workglow.cli.parameters import AsJson, Inputs, InputsFile, ProjectFile, RunName, TaskFiles
+from workglow.cli.parameters import Allow, AsJson, Deny, Inputs, InputsFile, ProjectFile, RunName, TaskFiles
 from workglow.cli.projects import pick, work_on
 from workglow.cli.taskfiles import import_tasks
 
@@ -54,6 +55,8 @@ def run(
             metavar="use|refresh|off", help="Take outputs of equal tasks of earlier runs, only store them, or neither."
         ),
     ] = "use",
+    allow: Allow = None,
+    deny: Deny = None,
     json: AsJson = False,
 ) -> None:
     """Run a graph; with --project every step is kept.
@@ -72,12 +75,9 @@ def run(
     from workglow.cli.following import Follower
 
     follower = Follower(project, as_json=json, task_files=tasks)
+    options |= {**rights(allow, deny), **follower.asks}
     if project is None:
-        from workglow.graph.launch import run_in_memory_sync
-        from workglow.graph.options import RunOptions
-
-        chosen = RunOptions(**options)
-        follower.follow(whole, lambda listen: run_in_memory_sync(whole, inputs, options=chosen, on_event=listen))
+        follower.follow(whole, lambda listen: whole.run_sync(inputs, on_event=listen, **options))
         return
     with work_on(project, create=True) as opened:
         follower.follow(
@@ -115,6 +115,8 @@ def resume(
         ),
     ] = None,
     tasks: TaskFiles = None,
+    allow: Allow = None,
+    deny: Deny = None,
     json: AsJson = False,
 ) -> None:
     """Go on with a run where it stopped.
@@ -127,12 +129,13 @@ def resume(
 
     import_tasks(tasks)
     follower = Follower(file, as_json=json, task_files=tasks)
+    given = {**rights(allow, deny), **follower.asks}
     with work_on(file) as project:
         for name in _unfinished(project, file, run, everyone=all):
             follower.follow(
                 project.graph_of(name),
                 lambda listen, name=name: project.resume_sync(
-                    name, on_change=on_change, interrupted=interrupted, on_event=listen
+                    name, on_change=on_change, interrupted=interrupted, on_event=listen, **given
                 ),
                 project=project,
                 resumed=name,
@@ -160,6 +163,8 @@ def fork(
     input: Inputs = None,
     input_file: InputsFile = None,
     tasks: TaskFiles = None,
+    allow: Allow = None,
+    deny: Deny = None,
     json: AsJson = False,
 ) -> None:
     """Run again from a task, or with other inputs, and reuse the rest.
@@ -174,11 +179,13 @@ def fork(
         raise typer.BadParameter(
             "A fork needs a change: give --from TASK, or --input NAME=VALUE.", param_hint="'--from'"
         )
+    follower = Follower(file, as_json=json, task_files=tasks)
+    given = {**rights(allow, deny), **follower.asks}
     with work_on(file) as project:
         origin = pick(project, run).id
-        Follower(file, as_json=json, task_files=tasks).follow(
+        follower.follow(
             project.graph_of(origin),
-            lambda listen: project.fork_sync(origin, from_task, inputs, on_event=listen),
+            lambda listen: project.fork_sync(origin, from_task, inputs, on_event=listen, **given),
             project=project,
         )
 
@@ -187,10 +194,13 @@ def fork(
 def rerun(
     file: ProjectFile,
     run: RunName,
+    *,
     failed: Annotated[
         bool, typer.Option("--failed", help="Run again what did not complete, inside loops too; it is the default.")
     ] = True,
     tasks: TaskFiles = None,
+    allow: Allow = None,
+    deny: Deny = None,
     json: AsJson = False,
 ) -> None:
     """Run what failed again, and reuse what completed.
@@ -200,10 +210,12 @@ def rerun(
     from workglow.cli.following import Follower
 
     import_tasks(tasks)
+    follower = Follower(file, as_json=json, task_files=tasks)
+    given = {**rights(allow, deny), **follower.asks}
     with work_on(file) as project:
         origin = pick(project, run).id
-        Follower(file, as_json=json, task_files=tasks).follow(
+        follower.follow(
             project.graph_of(origin),
-            lambda listen: project.rerun_failed_sync(origin, on_event=listen),
+            lambda listen: project.rerun_failed_sync(origin, on_event=listen, **given),
             project=project,
         )

@@ -1,4 +1,4 @@
-"""`python -m workglow.demo run FILE MOST SOURCE…` and `resume FILE RUN`: the processes of the demonstration.
+"""`python -m workglow.demo run FILE MOST SOURCE…` and `resume FILE RUN SOURCE…`: the processes of the demonstration.
 
 They write a line of JSON for each thing that happens.  `run` is killed from outside; once half of the documents are
 stored it stops at the next finished task and waits for that, so that the kill always falls half way.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workglow.demo.flow import ingestion
 from workglow.errors import WorkglowError
 from workglow.project import open as open_project
+from workglow.tasks import Entitlement
 
 if TYPE_CHECKING:
     from workglow.graph.events import Event
@@ -64,7 +65,9 @@ def main(command: str, file: str, *words: str) -> int:
     try:
         with open_project(file) as project:
             if command == "resume":
-                project.resume_sync(*words, on_event=announce)
+                # What the run was granted does not count in the copy of its file, so this process grants it.
+                run, *sources = words
+                project.resume_sync(run, on_event=announce, entitlements=[Entitlement("files:read", tuple(sources))])
                 return 0
             inputs = {"most": int(words[0]), "sources": list(words[1:])}
             run = project.run_sync(ingestion(), inputs, on_event=HalfWay(), continue_on_error=True)

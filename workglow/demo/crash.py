@@ -38,6 +38,7 @@ class Crash:
     """A run that was killed: what its file said right afterwards, by the paths of its tasks."""
 
     run: str
+    sources: list[str] = field(default_factory=list[str])
     documents: int = 0
     finished: dict[str, tuple[int, int | None]] = field(default_factory=dict[str, "tuple[int, int | None]"])
     in_flight: list[str] = field(default_factory=list[str])
@@ -94,7 +95,7 @@ def run_and_kill(file: str, sources: Sequence[str], *, most: int, on_step: Calla
 
     `on_step` is told what the process announces.  Raises RunStateError when it ended before it could be killed.
     """
-    crash = Crash("")
+    crash = Crash("", list(sources))
     with _Child("run", file, str(most), *sources) as child:
         for step in child.steps():
             crash.run = step.get("run", crash.run)
@@ -118,7 +119,7 @@ def resume(crash: Crash, file: str, elsewhere: str, *, on_step: Callable[[dict[s
             elif task.status == "running" and path != "each":
                 crash.in_flight.append(path)
     on_step({"documents": crash.documents, "stored": crash.stored})
-    with _Child("resume", elsewhere, crash.run) as child:
+    with _Child("resume", elsewhere, crash.run, *crash.sources) as child:
         for step in child.steps():
             on_step(step)
         if child.wait():

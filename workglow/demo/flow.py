@@ -21,7 +21,7 @@ _CONCURRENCY = 2
 """Documents in work at a time: reading, cutting and embedding keep one core busy, so more would only wait."""
 
 
-@task(name="demo_documents", output="paths", cache=False)
+@task(name="demo_documents", output="paths", cache=False, entitlements=("files:read={sources}",))
 def documents(sources: list[str], most: int) -> list[str]:
     """List the documents in folders and files, `most` of them at most."""
     found: list[str] = []
@@ -34,7 +34,7 @@ def documents(sources: list[str], most: int) -> list[str]:
     return found[:most]
 
 
-@task(name="demo_load", output="document", cache=False)
+@task(name="demo_load", output="document", cache=False, entitlements=("files:read={path}",))
 def load(path: str, sources: list[str]) -> Document:
     """Read a document; its name is its path below the folder."""
     folder = next((source for source in sources if path.startswith(os.path.join(source, ""))), os.path.dirname(path))

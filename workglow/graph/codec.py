@@ -25,7 +25,7 @@ from workglow.values import canonical
 if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
     from workglow.retry import Retry
-    from workglow.tasks import Task
+    from workglow.tasks import Entitlement, Task
 
 __all__ = ["DEEPEST_GRAPH", "FORMAT", "content_hash", "dataflow_to_json", "graph_to_json", "is_raw", "task_to_json"]
 
@@ -114,7 +114,18 @@ def _task_item(task: Task, depth: int) -> Item:
         item["merge"] = subgraph.merge
         item["subgraph"] = _graph_items(subgraph, depth + 1)
     if task.entitlements:
-        item["entitlements"] = {"entitlements": [{"id": entitlement} for entitlement in task.entitlements]}
+        item["entitlements"] = {"entitlements": [_entitlement_item(one) for one in task.required_entitlements()]}
+    return item
+
+
+def _entitlement_item(needed: Entitlement) -> Item:
+    item: Item = {"id": needed.id}
+    if needed.reason:
+        item["reason"] = needed.reason
+    if needed.optional:
+        item["optional"] = True
+    if needed.resources:
+        item["resources"] = list(needed.resources)
     return item
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from workglow.clock import SystemClock
 from workglow.errors import CodeChangedError, RunStateError, WorkglowError
+from workglow.graph.blocking import run_blocking
 from workglow.graph.boundary import InputTask, OutputTask
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.compound import GraphAsTask
@@ -14,10 +15,13 @@ from workglow.graph.conditional import ConditionalTask
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
 from workglow.graph.fallback import FallbackTask
+from workglow.graph.licence import Licence, Licences
 from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.options import RunOptions
+from workglow.graph.permission import Permission
 from workglow.graph.recovery import Recovery
 from workglow.graph.reduce import ReduceTask
+from workglow.graph.resolution import has_names, named_inputs
 from workglow.graph.restart import plan_restart
 from workglow.graph.run import Run
 from workglow.graph.runner import TaskGraphRunner
@@ -25,7 +29,7 @@ from workglow.graph.schedule import Scope
 from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
 from workglow.graph.switch import SwitchTask
 from workglow.graph.while_task import WhileTask
-from workglow.storage.records import FINAL_RUN_STATUSES, EventRecord, TaskRow
+from workglow.storage.records import FINAL_RUN_STATUSES, FINAL_TASK_STATUSES, EventRecord, TaskRow
 from workglow.tasks import task_registry
 from workglow.values import decode, encode
 
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from workglow.storage.records import RunRecord
     from workglow.storage.repositories import Repositories
     from workglow.tasks import Task, TaskRegistry
+    from workglow.tasks.resolver import ResolverRegistry
 
 __all__ = ["GRAPH_TYPES", "Engine", "OnChange"]
 
@@ -51,6 +56,7 @@ GRAPH_TYPES: tuple[type[Task], ...] = (
 """What graphs branch and loop with, in every project."""
 
 OnChange = Literal["error", "keep", "rerun"]
+_PLAIN = Permission()
 
 
 @dataclass(slots=True)
@@ -62,6 +68,8 @@ class Engine:
     clock: Clock = field(default_factory=SystemClock)
     project: object = None
     transforms: TransformRegistry = built_in_transforms
+    resolvers: ResolverRegistry | None = None
+    licences: Licences = field(default_factory=Licences)
 
     def __post_init__(self) -> None:
         for kind in GRAPH_TYPES:  # whatever else a registry allows, a stored graph may branch and loop
@@ -75,27 +83,43 @@ class Engine:
         options: RunOptions,
         listeners: tuple[Callable[[Event], object], ...] = (),
         alone: bool = False,
+        permission: Permission = _PLAIN,
     ) -> Run:
         """Run a graph from the beginning; raises what it failed with, with the run as the error's `run`."""
         options.check_size(len(graph.tasks))
+        inputs = await named_inputs(graph, inputs, self.resolvers)
         delivered = deliver(graph, inputs)
+        licence = self.licences.for_graph(graph, permission)
+        licence.admit(graph, delivered)
+        encoded = encode(inputs, where="the run's inputs")
         journal = self.repositories.runs.begin(
             graph_record(graph),
-            encode(inputs, where="the run's inputs"),
-            options=options.to_json(),
+            encoded,
+            options={**options.to_json(), **licence.to_store(graph, encoded.text)},
             versions=versions_of(graph),
         )
-        environment = self._environment(journal, options, listeners, alone)
+        environment = self._environment(journal, options, listeners, alone, licence)
         return await self._drive(TaskGraphRunner(graph, environment), Scope(graph, delivered), journal)
 
-    def begin(self, graph: TaskGraph, inputs: Mapping[str, object], *, options: RunOptions) -> Run:
+    def begin(
+        self,
+        graph: TaskGraph,
+        inputs: Mapping[str, object],
+        *,
+        options: RunOptions,
+        permission: Permission = _PLAIN,
+    ) -> Run:
         """Store a run that nobody drives yet; whoever resumes it starts it."""
         options.check_size(len(graph.tasks))
+        given = inputs
+        inputs = run_blocking(lambda: named_inputs(graph, given, self.resolvers)) if has_names(graph) else given
         deliver(graph, inputs)
+        licence = self.licences.for_graph(graph, permission)
+        encoded = encode(inputs, where="the run's inputs")
         journal = self.repositories.runs.begin(
             graph_record(graph),
-            encode(inputs, where="the run's inputs"),
-            options=options.to_json(),
+            encoded,
+            options={**options.to_json(), **licence.to_store(graph, encoded.text)},
             versions=versions_of(graph),
             rows=[TaskRow(id) for id in graph.sources()],
         )
@@ -111,16 +135,20 @@ class Engine:
         interrupted: Literal["retry", "fail"] | None = None,
         listeners: tuple[Callable[[Event], object], ...] = (),
         alone: bool = False,
+        permission: Permission = _PLAIN,
     ) -> Run:
         """Go on with a run where it stopped; a finished one is returned as it is."""
         record = self.repositories.runs.get(uid)
         if record.status in FINAL_RUN_STATUSES:
             return self.view(record)
-        journal = self._take_over(record, on_change)
         graph = self._stored(record)
         inputs = decode(record.input, self.repositories.values.load)
-        environment = self._environment(journal, RunOptions.from_json(record.options), listeners, alone)
-        scope = Scope(graph, StoredDelivery(graph, inputs), stored=journal.row)
+        delivered = StoredDelivery(graph, inputs)
+        licence = self.licences.for_run(record, permission)
+        licence.admit_stored(graph, delivered, record, self.repositories.runs)
+        journal = self._take_over(record, on_change)
+        environment = self._environment(journal, RunOptions.from_json(record.options), listeners, alone, licence)
+        scope = Scope(graph, delivered, stored=journal.row)
         recovery = Recovery(journal, interrupted)
         return await self._drive(TaskGraphRunner(graph, environment), scope, journal, recovery)
 
@@ -153,6 +181,7 @@ class Engine:
         options: RunOptions | None = None,
         listeners: tuple[Callable[[Event], object], ...] = (),
         alone: bool = False,
+        permission: Permission = _PLAIN,
     ) -> Run:
         """Start a new run that reuses everything before the change.
 
@@ -161,7 +190,7 @@ class Engine:
         record = self.repositories.runs.get(uid)
         graph = self._graph(record)
         old = decode(record.input, self.repositories.values.load)
-        new = {**old, **(inputs or {})}
+        new = {**old, **await named_inputs(graph, inputs or {}, self.resolvers)}
         again = [] if from_task is None else [from_task]
         again += _changed_targets(graph, old, new)
         if not again:
@@ -169,10 +198,17 @@ class Engine:
         chosen = options or RunOptions.from_json(record.options)
         if options is None and from_task is not None:
             chosen = replace(chosen, cache="refresh")  # the same inputs again must not give the same outputs unasked
-        return await self._run_again(record, graph, new, again, options=chosen, listeners=listeners, alone=alone)
+        return await self._run_again(
+            record, graph, new, again, options=chosen, listeners=listeners, alone=alone, permission=permission
+        )
 
     async def rerun_failed(
-        self, uid: str, *, listeners: tuple[Callable[[Event], object], ...] = (), alone: bool = False
+        self,
+        uid: str,
+        *,
+        listeners: tuple[Callable[[Event], object], ...] = (),
+        alone: bool = False,
+        permission: Permission = _PLAIN,
     ) -> Run:
         """Start a new run that reuses every task that completed, also inside loops, and runs the others."""
         record = self.repositories.runs.get(uid)
@@ -183,7 +219,14 @@ class Engine:
         inputs = decode(record.input, self.repositories.values.load)
         options = RunOptions.from_json(record.options)
         return await self._run_again(
-            record, self._graph(record), inputs, (), options=options, listeners=listeners, alone=alone
+            record,
+            self._graph(record),
+            inputs,
+            (),
+            options=options,
+            listeners=listeners,
+            alone=alone,
+            permission=permission,
         )
 
     async def _run_again(
@@ -196,10 +239,15 @@ class Engine:
         options: RunOptions,
         listeners: tuple[Callable[[Event], object], ...],
         alone: bool,
+        permission: Permission,
     ) -> Run:
         runs = self.repositories.runs
         delivered = deliver(graph, inputs)
         plan = plan_restart(graph, {row.path: row for row in runs.rows(record)}, again)
+        standing = {row.path for row in plan.keep if row.status in FINAL_TASK_STATUSES}
+        licence = self.licences.for_run(record, permission)
+        licence.admit(graph, delivered, is_final=standing.__contains__)
+        encoded = encode(inputs, where="the run's inputs")
         versions = versions_of(graph)
         for row in plan.keep:
             if row.status == "completed":
@@ -207,8 +255,8 @@ class Engine:
             row.row_id = 0
         journal = runs.begin(
             graph_record(graph),
-            encode(inputs, where="the run's inputs"),
-            options=options.to_json(),
+            encoded,
+            options={**options.to_json(), **licence.to_store(graph, encoded.text)},
             versions=versions,
             rows=(*plan.keep, *plan.add),
             forked_from=record,
@@ -217,7 +265,7 @@ class Engine:
         if changed:  # what completed stands all the same: a rerun after a correction is what this is for
             journal.note(EventRecord(self.clock.now(), None, "code_changed_keep", {"tasks": changed}))
         journal.commit((), block=True)
-        environment = self._environment(journal, options, listeners, alone)
+        environment = self._environment(journal, options, listeners, alone, licence)
         scope = Scope(graph, delivered, stored=journal.row)
         return await self._drive(TaskGraphRunner(graph, environment), scope, journal, Recovery(journal))
 
@@ -240,6 +288,7 @@ class Engine:
         options: RunOptions,
         listeners: tuple[Callable[[Event], object], ...],
         alone: bool,
+        licence: Licence,
     ) -> Environment:
         return Environment(
             clock=self.clock,
@@ -254,6 +303,8 @@ class Engine:
             project_uid=self.repositories.uid,
             run_id=journal.run.uid,
             alone=alone,
+            gate=licence.gate,
+            resolvers=self.resolvers,
         )
 
     def view(self, record: RunRecord) -> Run:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from workglow.clock import Clock
     from workglow.graph.events import Event
+    from workglow.graph.gate import Gate
     from workglow.storage.protocols import Journal, TaskOutputRepository
     from workglow.tasks import TaskRegistry
+    from workglow.tasks.resolver import ResolverRegistry
 
 __all__ = ["Environment"]
 
@@ -31,7 +33,8 @@ class Environment:
 
     `journal` keeps the run; without one it lives in memory.  `cache` finds outputs of earlier runs; `cache_is_journal`
     says that the journal's own rows are that cache, so nothing has to be saved twice.  `alone` says that nothing else
-    uses the event loop, so that waiting for the disk on the spot holds nobody up.
+    uses the event loop, so that waiting for the disk on the spot holds nobody up.  `gate` refuses what was not granted;
+    without one everything is.  `resolvers` turn names in inputs into what they name.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -46,3 +49,5 @@ class Environment:
     project_uid: str = ""
     run_id: str = ""
     alone: bool = False
+    gate: Gate | None = None
+    resolvers: ResolverRegistry | None = None

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.environment import Environment
     from workglow.graph.events import EventKind
+    from workglow.graph.resolution import Resolution
     from workglow.graph.schedule import TaskRun
+    from workglow.tasks import Task
 
 __all__ = ["Execution", "Reports", "milliseconds", "suspended"]
 
@@ -61,6 +63,7 @@ class Reports:
             project=environment.project,
             project_uid=environment.project_uid,
             on_progress=on_progress,
+            is_allowed=None if environment.gate is None else environment.gate.is_allowed,
         )
 
     def _progress(self, run: TaskRun, attempt: int, fraction: float, message: str) -> None:
@@ -103,6 +106,11 @@ class Execution:
         self._thread_limit = min(threads or _THREADS, _THREADS)
         self._threads: Threads | None = None
         self._coroutines: set[asyncio.Task[object]] = set()
+        self.resolution: Resolution | None = None
+
+    def resolves(self, task: Task) -> bool:
+        """Whether names in the task's inputs are resolved first, which may take its time."""
+        return self.resolution is not None and self.resolution.concerns(task)
 
     def in_place(self, run: TaskRun) -> object:
         """Call an inline function or step a coroutine that cannot suspend, with a context and a clock."""
@@ -130,10 +138,14 @@ class Execution:
         """Begin a task that takes its time."""
         mode = run.task.mode
         context = self._context(run)
-        if mode == "thread":
+        resolution = self.resolution if run.task.formats else None
+        if resolution is not None and resolution.concerns(run.task):
+            body = self._resolved(run, context, resolution)
+        elif mode == "thread":
             self._in_thread(run, context)
             return
-        body = self._stream(run, context) if mode == "stream" else self._coroutine(run, context)
+        else:
+            body = self._stream(run, context) if mode == "stream" else self._coroutine(run, context)
         task = asyncio.get_running_loop().create_task(body, name=run.path)
         run.handle = task
         self._coroutines.add(task)
@@ -150,6 +162,30 @@ class Execution:
         finally:
             if context.owns:
                 await context.adispose()
+
+    async def _resolved(self, run: TaskRun, context: TaskContext, resolution: Resolution) -> object:
+        run.inputs = await resolution.resolved(run)  # its key in the cache is made of the names
+        if run.task.mode == "stream":
+            result = await self._stream(run, context)
+        elif run.task.mode == "thread":
+            result = await self._thread(run, context)
+        else:
+            result = await self._coroutine(run, context)
+        return await resolution.named(run, result)
+
+    async def _thread(self, run: TaskRun, context: TaskContext) -> object:
+        ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+        def done(result: object, error: BaseException | None) -> None:
+            if ended.done():  # nobody waits for it any more
+                return
+            if error is None:
+                ended.set_result(result)
+            else:
+                ended.set_exception(error)
+
+        self._call_in_thread(run, context, done)
+        return await ended
 
     async def _stream(self, run: TaskRun, context: TaskContext) -> object:
         accumulator = Accumulator(run.task)
@@ -169,10 +205,20 @@ class Execution:
             self._report(run, None if error is not None else finished.result(), error)
 
     def _in_thread(self, run: TaskRun, context: TaskContext) -> None:
+        handle = run.handle = object()
+
+        def done(result: object, error: BaseException | None) -> None:
+            if run.handle is handle:
+                self._report(run, result, error)
+
+        self._call_in_thread(run, context, done)
+
+    def _call_in_thread(
+        self, run: TaskRun, context: TaskContext, done: Callable[[object, BaseException | None], None]
+    ) -> None:
         if self._threads is None:
             self._threads = Threads(asyncio.get_running_loop(), self._thread_limit)
-        task, inputs, handle = run.task, cast("dict[str, object]", run.inputs), object()
-        run.handle = handle
+        task, inputs = run.task, cast("dict[str, object]", run.inputs)
 
         def call() -> object:
             try:
@@ -180,10 +226,6 @@ class Execution:
             finally:
                 if context.owns:
                     context.dispose()
-
-        def done(result: object, error: BaseException | None) -> None:
-            if run.handle is handle:
-                self._report(run, result, error)
 
         self._threads.run(call, done)
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from workglow.errors import InvalidValueError, TaskAbortedError, TaskFailedError, TaskTimeoutError, WorkglowError
+from workglow.errors import (
+    InvalidValueError,
+    TaskAbortedError,
+    TaskEntitlementError,
+    TaskFailedError,
+    TaskTimeoutError,
+    WorkglowError,
+)
 
 if TYPE_CHECKING:
     from workglow.graph.schedule import TaskRun
@@ -44,8 +51,8 @@ def error_record(error: BaseException) -> str:
 
 
 def is_worth_a_retry(error: BaseException, retry: Retry, attempt: int) -> bool:
-    """Another try helps neither a wrong input nor somebody who asked to stop; a timeout is worth one."""
-    if attempt >= retry.attempts or isinstance(error, InvalidValueError):
+    """Another try helps neither a wrong input, nor what was not granted, nor an abort; a timeout is worth one."""
+    if attempt >= retry.attempts or isinstance(error, InvalidValueError | TaskEntitlementError):
         return False
     if isinstance(error, TaskAbortedError) and not isinstance(error, TaskTimeoutError):
         return False

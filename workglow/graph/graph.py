@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workglow.graph.events import Event
+    from workglow.graph.gate import Requirement
     from workglow.graph.preview import Preview
     from workglow.graph.run import Run
     from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import TaskRegistry
+    from workglow.tasks.resolver import ResolverRegistry
 
     Listener = Callable[[Event], object]
 
@@ -37,22 +39,60 @@ class TaskGraph(GraphStructure):
         return f"TaskGraph({len(self.tasks)} tasks, {sum(map(len, self.outgoing.values()))} dataflows)"
 
     async def run(
-        self, inputs: Mapping[str, object] | None = None, *, on_event: Listener | None = None, **options: Any
+        self,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        on_event: Listener | None = None,
+        resolvers: ResolverRegistry | None = None,
+        **options: Any,
     ) -> Run:
-        """Run the graph in memory.  `options` are those of RunOptions; `on_event` is called with each event."""
+        """Run the graph in memory.  `on_event` is called with each event.
+
+        `options` are those of RunOptions, and `entitlements`, `deny` and `on_entitlement`, see RunRights.  `resolvers`
+        take the place of the standard ones.
+        """
         from workglow.graph.launch import run_in_memory
         from workglow.graph.options import RunOptions
+        from workglow.graph.permission import Permission
 
-        return await run_in_memory(self, inputs, options=RunOptions(**options), on_event=on_event)
+        permission = Permission.taken_from(options)
+        return await run_in_memory(
+            self,
+            inputs,
+            options=RunOptions(**options),
+            on_event=on_event,
+            permission=permission,
+            resolvers=resolvers,
+        )
 
     def run_sync(
-        self, inputs: Mapping[str, object] | None = None, *, on_event: Listener | None = None, **options: Any
+        self,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        on_event: Listener | None = None,
+        resolvers: ResolverRegistry | None = None,
+        **options: Any,
     ) -> Run:
         """`run`, blocking; works inside a running event loop too."""
         from workglow.graph.launch import run_in_memory_sync
         from workglow.graph.options import RunOptions
+        from workglow.graph.permission import Permission
 
-        return run_in_memory_sync(self, inputs, options=RunOptions(**options), on_event=on_event)
+        permission = Permission.taken_from(options)
+        return run_in_memory_sync(
+            self,
+            inputs,
+            options=RunOptions(**options),
+            on_event=on_event,
+            permission=permission,
+            resolvers=resolvers,
+        )
+
+    def entitlements(self) -> list[Requirement]:
+        """Return what the tasks, also those inside compound tasks, need to be allowed to do, and which of them."""
+        from workglow.graph.gate import requirements
+
+        return requirements(self)
 
     def preview(self, inputs: Mapping[str, object] | None = None, *, max_tasks: int | None = None) -> Preview:
         """Say at once what the graph would give, without running it, and keep saying it while it is edited.

@@ -124,7 +124,12 @@ class Reader:
         return graph
 
     def task(self, item: object, path: str, depth: int) -> Task:
-        """Read one task, and the graph inside it."""
+        """Read one task, and the graph inside it; it is marked as one that no program made."""
+        made = self._task(item, path, depth)
+        vars(made)["from_data"] = True
+        return made
+
+    def _task(self, item: object, path: str, depth: int) -> Task:
         fields = as_object(item, path)
         task_id, name = fields.get("id"), fields.get("type")
         if not task_id:

@@ -187,6 +187,8 @@ class PreviewScope:
             yield from self._ask_inside(run, task, row, changed)
         elif row is not None:
             self._show_stored(run, row)
+        elif task.from_data and task.required_entitlements():  # nobody granted it anything yet
+            run.become("unknown", f"'{run.path}' was read from data and needs an entitlement; previews have none.")
         else:
             context = self._context(run)
             try:

@@ -24,6 +24,7 @@ from workglow.graph.execution import Execution, Reports, milliseconds, suspended
 from workglow.graph.failure import error_record, failure_outputs
 from workglow.graph.failures import Failures
 from workglow.graph.inputs import gather
+from workglow.graph.resolution import Named, Resolution
 from workglow.graph.results import scope_results
 from workglow.graph.schedule import Schedule, Scope, TaskRun
 from workglow.values import decode, encode
@@ -78,8 +79,10 @@ class TaskGraphRunner:
         self._stop: WorkglowError | None = None
         self._root_closed = False
         self._wake = asyncio.Event()
+        self._gate = environment.gate
         self._reports = Reports(environment, self.emit, self._wake.set)
         self._execution = Execution(self._settle, self._reports, clock=self._clock, threads=self.options.concurrency)
+        self._execution.resolution = Resolution.of(environment)
 
     # ------------------------------------------------------------------ the loop
 
@@ -195,6 +198,8 @@ class TaskGraphRunner:
         task = run.task = run.scope.graph.tasks[run.id]
         try:
             run.inputs = task.check_inputs(gather(run, task, self.outputs_of))
+            if task.guarded and self._gate is not None:
+                self._gate.check(run)
             if self._caches and self._cache.find(run):
                 self._complete(run, "task_cached")
                 return False
@@ -224,7 +229,7 @@ class TaskGraphRunner:
     def _execute(self, run: TaskRun) -> None:
         task = run.task
         mode = task.mode
-        if mode in ("inline", "step"):
+        if mode in ("inline", "step") and not (task.formats and self._execution.resolves(task)):
             try:
                 if task.needs_context or task.timeout:
                     result = self._execution.in_place(run)
@@ -266,7 +271,7 @@ class TaskGraphRunner:
 
     def _finish(self, run: TaskRun, result: object) -> None:
         try:
-            run.outputs = run.task.to_outputs(result)
+            run.outputs = result if type(result) is Named else run.task.to_outputs(result)
             if self._journal is not None:
                 run.output, run.blobs = encode(run.outputs, where=f"task '{run.path}'")
             if run.task.switches_ports:

@@ -103,7 +103,7 @@ class StoredGraph:
         self._graphs = graphs
         self.transforms = transforms
         self._graph_id = graph_id
-        self._registry = registry
+        self.registry = registry
         self._whole: TaskGraph | None = None
         self.tasks: dict[str, Task] = _Lazy(self._task)
         self.incoming: dict[str, list[Dataflow]] = _Lazy(lambda id: _edges(graphs.incoming(graph_id, id)))
@@ -118,7 +118,7 @@ class StoredGraph:
         if record is None:
             raise UnknownTaskError(f"The stored graph has no task '{id}'.")
         return task_from_json(
-            {"id": record.task_id, **msgspec.json.decode(record.definition)}, self._registry, transforms=self.transforms
+            {"id": record.task_id, **msgspec.json.decode(record.definition)}, self.registry, transforms=self.transforms
         )
 
     def sources(self) -> Sequence[str]:
@@ -134,7 +134,7 @@ class StoredGraph:
                 "tasks": [{"id": task.task_id, **msgspec.json.decode(task.definition)} for task in record.tasks],
                 "dataflows": [_flow_json(flow) for flow in record.dataflows],
             }
-            self._whole = TaskGraph.from_json(data, self._registry, transforms=self.transforms)
+            self._whole = TaskGraph.from_json(data, self.registry, transforms=self.transforms)
         return self._whole
 
 

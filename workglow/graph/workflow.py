@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workglow.graph.run import Run
     from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import TaskRegistry
+    from workglow.tasks.resolver import ResolverRegistry
 
 __all__ = ["Workflow"]
 
@@ -48,27 +49,57 @@ class Workflow(GraphBuilder):
     # ------------------------------------------------------------------ running and other forms
 
     async def run(
-        self, inputs: Mapping[str, object] | None = None, *, on_event: Listener | None = None, **options: Any
+        self,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        on_event: Listener | None = None,
+        resolvers: ResolverRegistry | None = None,
+        **options: Any,
     ) -> Run:
-        """Run the graph in memory.  `options` are those of RunOptions; `on_event` is called with each event."""
+        """Run the graph in memory.  `on_event` is called with each event.
+
+        `options` are those of RunOptions, and `entitlements`, `deny` and `on_entitlement`, see RunRights.  `resolvers`
+        take the place of the standard ones.
+        """
         from workglow.graph.launch import run_in_memory
         from workglow.graph.options import RunOptions
+        from workglow.graph.permission import Permission
 
         self._check_finished()
+        permission = Permission.taken_from(options)
         return await run_in_memory(
-            self._graph, inputs, options=RunOptions(**options), on_event=on_event, registry=self._registry
+            self._graph,
+            inputs,
+            options=RunOptions(**options),
+            on_event=on_event,
+            registry=self._registry,
+            permission=permission,
+            resolvers=resolvers,
         )
 
     def run_sync(
-        self, inputs: Mapping[str, object] | None = None, *, on_event: Listener | None = None, **options: Any
+        self,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        on_event: Listener | None = None,
+        resolvers: ResolverRegistry | None = None,
+        **options: Any,
     ) -> Run:
         """`run`, blocking; works inside a running event loop too."""
         from workglow.graph.launch import run_in_memory_sync
         from workglow.graph.options import RunOptions
+        from workglow.graph.permission import Permission
 
         self._check_finished()
+        permission = Permission.taken_from(options)
         return run_in_memory_sync(
-            self._graph, inputs, options=RunOptions(**options), on_event=on_event, registry=self._registry
+            self._graph,
+            inputs,
+            options=RunOptions(**options),
+            on_event=on_event,
+            registry=self._registry,
+            permission=permission,
+            resolvers=resolvers,
         )
 
     def preview(self, inputs: Mapping[str, object] | None = None, *, max_tasks: int | None = None) -> Preview:

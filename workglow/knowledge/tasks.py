@@ -6,10 +6,11 @@ the model, so a run goes on in another process.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from workglow.ai import embed, resolve_embedding_model
 from workglow.errors import KnowledgeError
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from workglow.ai import EmbeddingModel
 
 __all__ = ["Split", "load", "search_knowledge", "split", "store", "text_embedding"]
+
+
+Named: TypeAlias = Annotated[str, Field(json_schema_extra={"format": "knowledge-base"})] | KnowledgeBase
+"""A knowledge base or its name; a project finds the one by the other."""
 
 
 class Split(NamedTuple):
@@ -45,7 +50,7 @@ class _Project(Protocol):
     category="Document",
     version="1",
     cache=False,
-    entitlements=("files:read",),
+    entitlements=("files:read={path}",),
 )
 def load(path: str, media_type: str | None = None, encoding: str | None = None) -> Document:
     """Read a text, Markdown, HTML or PDF file."""
@@ -100,13 +105,15 @@ def store(
     inline=True,
 )
 def search_knowledge(
-    query: str, context: TaskContext, *, knowledge_base: str = "default", limit: int = 5
+    query: str, context: TaskContext, *, knowledge_base: Named = "default", limit: int = 5
 ) -> list[SearchResult]:
     """Find the chunks that fit the query best, by meaning and by words."""
     return _knowledge(context, knowledge_base, None).search(query, limit=limit)
 
 
-def _knowledge(context: TaskContext, name: str, model: str | None) -> KnowledgeBase:
+def _knowledge(context: TaskContext, name: str | KnowledgeBase, model: str | None) -> KnowledgeBase:
+    if isinstance(name, KnowledgeBase):
+        return name
     if context.project is None:
         raise KnowledgeError(
             "A knowledge base is kept in a project file, and this run has none.  Run the graph with project.run(…)."

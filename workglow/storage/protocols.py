@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from workglow.storage.records import DataflowRecord, EventRecord, GraphRecord, GraphTaskRecord, RunRecord, TaskRow
     from workglow.values import Blob, Encoded
 
-__all__ = ["FoundOutput", "GraphRepository", "Journal", "RunRepository", "TaskOutputRepository", "ValueRepository"]
+__all__ = [
+    "FoundOutput",
+    "GraphRepository",
+    "Journal",
+    "RunRepository",
+    "SettingsRepository",
+    "TaskOutputRepository",
+    "ValueRepository",
+]
 
 
 class FoundOutput(Protocol):
@@ -170,4 +178,16 @@ class TaskOutputRepository(Protocol):
 
     def clear_older_than(self, milliseconds: int) -> int:
         """Forget what is older; return how many entries went."""
+        ...
+
+
+class SettingsRepository(Protocol):
+    """What the owner of a project set for it, as plain JSON values."""
+
+    def get(self, name: str) -> object:
+        """Return a setting; None when it was never set."""
+        ...
+
+    def set(self, name: str, value: object) -> None:
+        """Keep a setting; None forgets it."""
         ...

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
 from workglow.errors import TaskConfigurationError
 from workglow.retry import Retry
 from workglow.tasks.clone import clone
+from workglow.tasks.entitlements import Entitlement
 from workglow.tasks.fit import faults_of, is_json
 
-__all__ = ["check_class", "check_config", "check_option", "config_names", "freeze"]
+__all__ = ["check_class", "check_config", "check_option", "check_ports", "config_names", "freeze"]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _ON_INTERRUPT = ("retry", "ask", "fail")
@@ -45,9 +46,33 @@ def check_class(owner: type) -> None:
     for name in ("timeout", "retry"):
         if declared.get(name) is not None and not isinstance(declared[name], property):
             check_option(owner, name, declared[name])
+    _check_entitlements(owner, declared.get("entitlements", ()))
     policy = declared.get("on_interrupt", "retry")
     if policy not in _ON_INTERRUPT:
         _refuse(owner, f"on_interrupt is {policy!r}; give one of {', '.join(_ON_INTERRUPT)}.")
+
+
+def _check_entitlements(owner: type, declared: Any) -> None:
+    if isinstance(declared, str):
+        _refuse(owner, f"entitlements has to be a tuple: ({declared!r},).")
+    for one in declared:
+        if isinstance(one, Entitlement):
+            continue
+        if not isinstance(one, str):
+            _refuse(owner, f"entitlements holds {one!r}; give texts such as 'files:read', or Entitlement(…).")
+        try:
+            Entitlement.parse(one)
+        except TaskConfigurationError as error:
+            _refuse(owner, str(error))
+
+
+def check_ports(owner: type, declared: Iterable[str | Entitlement], ports: Any) -> None:
+    """Raise TaskConfigurationError for an entitlement whose resource is an input that the task does not have."""
+    for one in declared:
+        needed = one if isinstance(one, Entitlement) else Entitlement.parse(one)
+        for name in needed.ports():
+            if hasattr(ports, "open") and not ports.open and name not in ports:
+                _refuse(owner, f"the entitlement {needed} speaks of the input {name!r}, which it does not have.")
 
 
 def config_names(model: Any) -> dict[str, str]:

@@ -26,6 +26,7 @@ class TaskContext:
     """
 
     __slots__ = (
+        "_allows",
         "_fraction",
         "_key",
         "_on_progress",
@@ -53,6 +54,7 @@ class TaskContext:
         project_uid: str = "",
         idempotency_key: str | None = None,
         on_progress: Callable[[float, str], None] | None = None,
+        is_allowed: Callable[..., bool] | None = None,
     ) -> None:
         self.run_id = run_id
         self.path = path
@@ -64,6 +66,7 @@ class TaskContext:
         self._project_uid = project_uid
         self._key = idempotency_key
         self._on_progress = on_progress
+        self._allows = is_allowed
         self._fraction = 0.0
         self._resources: list[object] | None = None
 
@@ -77,6 +80,13 @@ class TaskContext:
             identity = "\n".join((self._project_uid, self.run_id, self.path))
             self._key = hashlib.sha256(identity.encode()).hexdigest()
         return self._key
+
+    def is_allowed(self, entitlement: str, *resources: str) -> bool:
+        """Say whether the run may do something, for a task that can do without it or learns late what it needs.
+
+        `context.is_allowed("network", "example.com")`; without resources: any of them.
+        """
+        return self._allows is None or self._allows(entitlement, *resources)
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Report how much is done, from 0 to 1.  Progress never goes back: a smaller figure counts as no advance."""

@@ -38,6 +38,7 @@ class Definition:
     id: str = ""
     config: Mapping[str, Any] = _EMPTY
     extras: Mapping[str, Any] = _EMPTY
+    from_data: bool = False  # read from a file or from JSON, rather than made by the program
 
     has_defaults: bool = False
     _defaults: Mapping[str, Any] = _EMPTY

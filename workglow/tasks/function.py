@@ -19,6 +19,7 @@ from workglow.tasks.task import Task
 if TYPE_CHECKING:
     from workglow.retry import Retry
     from workglow.tasks.context import TaskContext
+    from workglow.tasks.entitlements import Entitlement
 
 __all__ = ["FunctionTask", "TaskFunction", "task"]
 
@@ -160,7 +161,7 @@ def task(
     title: str | None = None,
     description: str | None = None,
     category: str | None = None,
-    entitlements: tuple[str, ...] = (),
+    entitlements: tuple[str | Entitlement, ...] = (),
     preview: bool | Callable[..., Any] = False,
 ) -> Callable[[Callable[Parameters, Result]], TaskFunction[Parameters, Result]]: ...
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:

@@ -9,17 +9,20 @@ resolver, is handed on untouched.  A project has a registry of its own; nothing 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from workglow.errors import TaskConfigurationError
+from workglow.tasks.entitlements import Entitlement
 
-__all__ = ["Compactor", "Resolver", "ResolverRegistry"]
+__all__ = ["Compactor", "Resolver", "ResolverRegistry", "formats_in"]
 
 Resolver = Callable[[str, str], object | Awaitable[object]]
 """Given the text and the whole format, returns what the text names, or an awaitable of it."""
 Compactor = Callable[[Any, str], object | Awaitable[object]]
 """The inverse: given the thing and the format, returns its text, or None when it has none."""
+Allow = Callable[[Entitlement], None]
+"""Raises what is to be raised when an entitlement is not granted."""
 Handler = TypeVar("Handler")
 Schema = Mapping[str, Any]
 
@@ -30,9 +33,15 @@ class ResolverRegistry:
     def __init__(self) -> None:
         self._resolvers: dict[str, Resolver] = {}
         self._compactors: dict[str, Compactor] = {}
+        self._guarded: dict[str, str] = {}
 
-    def register(self, prefix: str, resolver: Resolver, compactor: Compactor | None = None) -> None:
-        """Resolve formats `prefix` and `prefix:…`; a resolver for the whole format goes before one for its prefix."""
+    def register(
+        self, prefix: str, resolver: Resolver, compactor: Compactor | None = None, *, entitlement: str = ""
+    ) -> None:
+        """Resolve formats `prefix` and `prefix:…`; a resolver for the whole format goes before one for its prefix.
+
+        `entitlement` is what a run must be allowed to do, with the name as its resource, before it is resolved.
+        """
         if prefix in self._resolvers:
             raise TaskConfigurationError(
                 f"Format {prefix!r} has a resolver already; unregister it first to replace it."
@@ -40,19 +49,63 @@ class ResolverRegistry:
         self._resolvers[prefix] = resolver
         if compactor is not None:
             self._compactors[prefix] = compactor
+        if entitlement:
+            self._guarded[prefix] = Entitlement(entitlement).id
 
     def unregister(self, prefix: str) -> bool:
         """Forget a format; False when it was not registered."""
         self._compactors.pop(prefix, None)
+        self._guarded.pop(prefix, None)
         return self._resolvers.pop(prefix, None) is not None
 
     def needed(self, schema: Schema | bool) -> bool:
         """Whether the schema has a format that anything here resolves; most tasks have none and can skip `resolve`."""
-        return bool(self._resolvers) and any(_handler(self._resolvers, name) for name in _all_formats(schema))
+        return bool(self._resolvers) and any(_handler(self._resolvers, name) for name in formats_in(schema))
 
-    async def resolve(self, values: Mapping[str, Any], schema: Schema | bool) -> Mapping[str, Any]:
-        """Return the values with every name replaced by what it names; a resolver's error goes to the caller."""
-        return cast("Mapping[str, Any]", await _Resolving(self._resolvers).of(values, _parts(schema), ()))
+    def handles(self, formats: Iterable[str]) -> bool:
+        """Whether any of the formats is resolved or compacted here."""
+        return any(_handler(self._resolvers, name) or _handler(self._compactors, name) for name in formats)
+
+    def required(self, formats: Iterable[str]) -> tuple[Entitlement, ...]:
+        """Return what the names of these formats may need, whatever the names are."""
+        ids = (_handler(self._guarded, name) for name in sorted(formats) if _handler(self._resolvers, name))
+        return tuple(Entitlement(id) for id in dict.fromkeys(ids) if id)
+
+    def required_by(self, values: Mapping[str, Any], schema: Schema | bool) -> tuple[Entitlement, ...]:
+        """Return what the names in these values need; those that stand in what a name gives turn up in `resolve`."""
+        return tuple(self._needed(values, _parts(schema), ())) if self._guarded else ()
+
+    def _needed(self, value: Any, parts: list[Schema], above: tuple[int, ...]) -> Iterator[Entitlement]:
+        if type(value) is str:
+            name = next((name for name in _formats(parts) if _handler(self._resolvers, name)), "")
+            needed = _handler(self._guarded, name)
+            if needed is not None:
+                yield _entitlement(needed, value, name)
+        elif id(value) not in above:
+            inside = (*above, id(value))
+            if type(value) is list:
+                for item in cast("list[Any]", value):
+                    yield from self._needed(item, _item_parts(parts), inside)
+            elif type(value) is dict:
+                for name, item in cast("dict[str, Any]", value).items():
+                    yield from self._needed(item, _property_parts(parts, name), inside)
+
+    def copy(self) -> ResolverRegistry:
+        """Return a registry with the same resolvers that can be changed on its own."""
+        twin = ResolverRegistry()
+        twin._resolvers, twin._compactors = dict(self._resolvers), dict(self._compactors)
+        twin._guarded = dict(self._guarded)
+        return twin
+
+    async def resolve(
+        self, values: Mapping[str, Any], schema: Schema | bool, *, allow: Allow | None = None
+    ) -> Mapping[str, Any]:
+        """Return the values with every name replaced by what it names; a resolver's error goes to the caller.
+
+        `allow` is asked before each name that needs an entitlement.
+        """
+        walk = _Resolving(self._resolvers, self._guarded if allow is not None else {}, allow)
+        return cast("Mapping[str, Any]", await walk.of(values, _parts(schema), ()))
 
     async def compact(self, values: Mapping[str, Any], schema: Schema | bool) -> Mapping[str, Any]:
         """Return the values with things replaced by their names; the inverse of `resolve`."""
@@ -62,8 +115,10 @@ class ResolverRegistry:
 class _Resolving:
     """One walk through values and schema together.  `above` holds the containers around a value: cycles end there."""
 
-    def __init__(self, resolvers: Mapping[str, Resolver]) -> None:
+    def __init__(self, resolvers: Mapping[str, Resolver], guarded: Mapping[str, str], allow: Allow | None) -> None:
         self._resolvers = resolvers
+        self._guarded = guarded
+        self._allow = allow
         self._active: set[tuple[str, str]] = set()  # a name that leads to itself stays a name
 
     async def of(self, value: Any, parts: list[Schema], above: tuple[int, ...]) -> Any:
@@ -78,6 +133,9 @@ class _Resolving:
             resolver = _handler(self._resolvers, name)
             if resolver is None or (name, text) in self._active:
                 continue
+            needed = _handler(self._guarded, name)
+            if needed is not None and self._allow is not None:
+                self._allow(_entitlement(needed, text, name))
             found = await _awaited(resolver(text, name))
             if type(found) is not dict:
                 return found
@@ -112,6 +170,10 @@ async def _each(value: Any, parts: list[Schema], change: Callable[[Any, list[Sch
     if kind is dict:
         return {name: await change(item, _property_parts(parts, name)) for name, item in value.items()}
     return value
+
+
+def _entitlement(id: str, text: str, format: str) -> Entitlement:
+    return Entitlement(id, (text,), f"for a port of format {format}")
 
 
 async def _awaited(result: object) -> object:
@@ -155,7 +217,8 @@ def _item_parts(parts: list[Schema]) -> list[Schema]:
     return own + [found for part in parts for found in _parts(part.get("items"))]
 
 
-def _all_formats(schema: object) -> Iterator[str]:
+def formats_in(schema: object) -> Iterator[str]:
+    """Yield every format that a schema speaks of, at any depth."""
     seen: set[int] = set()
     waiting = [schema]
     while waiting:

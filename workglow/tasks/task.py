@@ -7,10 +7,10 @@ from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from workglow.errors import PortError, TaskConfigurationError, TaskInputError, TaskOutputError
-from workglow.tasks.configuration import check_class
+from workglow.tasks.configuration import check_class, check_ports
 from workglow.tasks.definition import Definition
 from workglow.tasks.derived import Derived, renew
-from workglow.tasks.entitlements import Entitlement
+from workglow.tasks.entitlements import Entitlement, required
 from workglow.tasks.fields import is_structure, make, values_of
 from workglow.tasks.fit import faults_of
 from workglow.tasks.method import Method, method_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Task"]
 
-_DERIVED = ("inputs", "outputs", "mode", "needs_context", "version", "_method", "_preview")
+_DERIVED = ("inputs", "outputs", "mode", "needs_context", "version", "formats", "guarded", "_method", "_preview")
 
 
 class Task(Definition):
@@ -44,7 +44,7 @@ class Task(Definition):
     side_effects: ClassVar[bool] = False
     inline: ClassVar[bool] = False
     on_interrupt: ClassVar[str] = "retry"
-    entitlements: ClassVar[tuple[str, ...]] = ()
+    entitlements: ClassVar[tuple[str | Entitlement, ...]] = ()
     switches_ports: ClassVar[bool] = False  # has a method `inactive_ports`, as ConditionalTask does
     Input: ClassVar[type[BaseModel] | None] = None
     Output: ClassVar[type[BaseModel] | None] = None
@@ -70,12 +70,20 @@ class Task(Definition):
 
         version: ClassVar[str]
         """What the class gives as its version, else a digest of its code."""
+
+        formats: ClassVar[frozenset[str]]
+        """The formats that its ports speak of; names in them are resolved before it runs."""
+
+        guarded: ClassVar[bool]
+        """Whether it may need an entitlement, its own or that of a name that is resolved."""
     else:
         inputs = Derived()
         outputs = Derived()
         mode = Derived()
         needs_context = Derived()
         version = Derived()
+        formats = Derived()
+        guarded = Derived()
         _method = Derived()
         _preview = Derived()
 
@@ -114,7 +122,13 @@ class Task(Definition):
 
     def required_entitlements(self, inputs: Mapping[str, object] | None = None) -> tuple[Entitlement, ...]:
         """What it must be allowed to do: with its inputs, when they are known, else in general."""
-        return tuple(Entitlement(id) for id in self.entitlements)
+        return required(self.entitlements, inputs)
+
+    @classmethod
+    def asks_by_inputs(cls) -> bool:
+        """Whether what it needs depends on its inputs, so that it is known only when it is about to run."""
+        declared = (one if isinstance(one, Entitlement) else Entitlement.parse(one) for one in cls.entitlements)
+        return cls.required_entitlements is not Task.required_entitlements or any(one.ports() for one in declared)
 
     def check_inputs(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values with defaults of the ports filled in; TaskInputError names task, port and reason."""
@@ -192,6 +206,20 @@ class Task(Definition):
         if method is not None and is_structure(method.returned):
             return Ports.from_model(method.returned)
         return Ports(open=True)
+
+    @classmethod
+    def _derive_formats(cls) -> frozenset[str]:
+        from workglow.tasks.formats import formats_of
+
+        # Not of task types whose ports differ from task to task: they pass on what they are given.
+        ports: tuple[object, ...] = (cls.inputs, cls.outputs)
+        return formats_of(*ports)
+
+    @classmethod
+    def _derive_guarded(cls) -> bool:
+        own = cls.required_entitlements is not Task.required_entitlements
+        check_ports(cls, cls.entitlements, cls.inputs)
+        return own or bool(cls.entitlements) or bool(cls.formats)
 
     @classmethod
     def _derive_version(cls) -> str:

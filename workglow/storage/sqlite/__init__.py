@@ -8,6 +8,7 @@ from workglow.storage.repositories import Repositories
 from workglow.storage.sqlite.graphs import SqliteGraphs
 from workglow.storage.sqlite.outputs import SqliteOutputs
 from workglow.storage.sqlite.runs import SqliteRuns
+from workglow.storage.sqlite.settings import SqliteSettings
 from workglow.storage.sqlite.values import SqliteValues
 
 if TYPE_CHECKING:
@@ -18,4 +19,6 @@ __all__ = ["sqlite_repositories"]
 
 def sqlite_repositories(file: File) -> Repositories:
     """Return everything that a project file keeps."""
-    return Repositories(file.uid, SqliteGraphs(file), SqliteRuns(file), SqliteOutputs(file), SqliteValues(file))
+    return Repositories(
+        file.uid, SqliteGraphs(file), SqliteRuns(file), SqliteOutputs(file), SqliteValues(file), SqliteSettings(file)
+    )
