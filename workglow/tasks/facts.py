@@ -30,14 +30,22 @@ def task_facts(kind: type[Task]) -> dict[str, Any]:
         "category": kind.category,
         "inputs": _ports(kind, "inputs"),
         "outputs": _ports(kind, "outputs"),
-        "config": {} if kind.Config is None else kind.Config.model_json_schema(by_alias=True),
+        "config": _config(kind),
         "side_effects": kind.side_effects,
         "cacheable": kind.cacheable and not kind.side_effects,
-        "entitlements": list(kind.entitlements),
+        "entitlements": [name if isinstance(name, str) else name.id for name in kind.entitlements],
         "has_preview": kind.has_preview(),
         "streaming": getattr(kind, "mode", None) == "stream",
         "holds_graph": holds_graph,
     }
+
+
+def _config(kind: type[Task]) -> dict[str, Any]:
+    if kind.Config is None:
+        return {}
+    from workglow.tasks.adapter import schema_generator  # says something of functions too, which JSON cannot hold
+
+    return kind.Config.model_json_schema(by_alias=True, schema_generator=schema_generator())
 
 
 def _ports(kind: type[Task], side: str) -> Mapping[str, Any]:
