@@ -18,21 +18,28 @@ if TYPE_CHECKING:
     from workglow.graph.options import RunOptions
     from workglow.graph.run import Run, TaskResult
     from workglow.graph.streams import StreamChunk
+    from workglow.graph.wait import Answer, Question
     from workglow.graph.workflow import Workflow
+    from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
     from workglow.project import Project, open
     from workglow.retry import Retry
     from workglow.tasks import Collect, Task, TaskContext, TaskRegistry, task, task_registry
     from workglow.values import Secret, value_types
 
 __all__ = [
+    "Answer",
     "Collect",
     "ConditionalTask",
     "Dataflow",
+    "DelayTask",
     "Event",
     "ForEachTask",
     "GraphAsTask",
+    "HumanApprovalTask",
+    "HumanInputTask",
     "MapTask",
     "Project",
+    "Question",
     "Retry",
     "Run",
     "RunOptions",
@@ -43,6 +50,8 @@ __all__ = [
     "TaskGraph",
     "TaskRegistry",
     "TaskResult",
+    "WaitForEventTask",
+    "WaitUntilTask",
     "Workflow",
     "WorkglowError",
     "__version__",
@@ -55,14 +64,19 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Answer": "graph.wait",
     "Collect": "tasks",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
+    "DelayTask": "library",
     "Event": "graph.events",
     "ForEachTask": "graph.map",
     "GraphAsTask": "graph.compound",
+    "HumanApprovalTask": "library",
+    "HumanInputTask": "library",
     "MapTask": "graph.map",
     "Project": "project",
+    "Question": "graph.wait",
     "Retry": "retry",
     "Run": "graph.run",
     "RunOptions": "graph.options",
@@ -73,6 +87,8 @@ _HOMES = {
     "TaskGraph": "graph.graph",
     "TaskRegistry": "tasks",
     "TaskResult": "graph.run",
+    "WaitForEventTask": "library",
+    "WaitUntilTask": "library",
     "Workflow": "graph.workflow",
     "WorkglowError": "errors",
     "open": "project",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 from workglow.clock import SystemClock
 from workglow.errors import RunStateError, UnknownGraphError
 from workglow.file import File
+from workglow.graph.answering import Answering
 from workglow.graph.blocking import run_blocking
 from workglow.graph.conversion import as_graph
 from workglow.graph.engine import Engine, OnChange
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.run import Run
+    from workglow.graph.wait import Action, Question
     from workglow.knowledge import KnowledgeBase, SearchResult
     from workglow.tasks import TaskRegistry
 
@@ -34,6 +36,7 @@ __all__ = ["Project", "open"]
 
 Durability = Literal["auto", "power", "process"]
 Listener = Callable[["Event"], object]
+Handler = Callable[["Question"], object]
 
 
 class RunSettings(TypedDict, total=False):
@@ -44,6 +47,7 @@ class RunSettings(TypedDict, total=False):
     continue_on_error: bool
     cache: Literal["use", "refresh", "off"]
     max_tasks: int | None
+    wait: bool | float | None
 
 
 class Project:
@@ -57,6 +61,7 @@ class Project:
         self.registry = registry
         self._repositories = sqlite_repositories(file)
         self._engine = Engine(self._repositories, registry, file.clock, self)
+        self._answering = Answering(self._repositories)
         self._bases: dict[str, KnowledgeBase] = {}
 
     @property
@@ -87,13 +92,16 @@ class Project:
         inputs: Mapping[str, object] | None = None,
         *,
         on_event: Listener | None = None,
+        on_question: Handler | None = None,
         **options: Unpack[RunSettings],
     ) -> Run:
         """Run a graph, a workflow or a task from the beginning, and keep every step of it.
 
-        Raises what the run failed with; the error's `run` is the run.
+        Raises what the run failed with; the error's `run` is the run.  A run whose `status` is "waiting" goes on with
+        `resume` once what it waits for has come.  `on_question` is called with each Question that a task asks a person;
+        what it returns is the answer, and with None the question stays open.
         """
-        return await self._run(graph, inputs, on_event, options, alone=False)
+        return await self._run(graph, inputs, on_event, on_question, options, alone=False)
 
     def run_sync(
         self,
@@ -101,23 +109,30 @@ class Project:
         inputs: Mapping[str, object] | None = None,
         *,
         on_event: Listener | None = None,
+        on_question: Handler | None = None,
         **options: Unpack[RunSettings],
     ) -> Run:
         """`run`, blocking; works inside a running event loop too."""
-        return run_blocking(lambda: self._run(graph, inputs, on_event, options, alone=True))
+        return run_blocking(lambda: self._run(graph, inputs, on_event, on_question, options, alone=True))
 
     async def _run(
         self,
         graph: Any,
         inputs: Mapping[str, object] | None,
         on_event: Listener | None,
+        on_question: Handler | None,
         options: RunSettings,
         *,
         alone: bool,
     ) -> Run:
         whole = as_graph(graph)
         return await self._engine.run(
-            whole, inputs or {}, options=RunOptions(**options), listeners=_listeners(whole, on_event), alone=alone
+            whole,
+            inputs or {},
+            options=RunOptions(**options),
+            listeners=_listeners(whole, on_event),
+            alone=alone,
+            on_question=on_question,
         )
 
     def begin(self, graph: Any, inputs: Mapping[str, object] | None = None, **options: Unpack[RunSettings]) -> Run:
@@ -144,15 +159,18 @@ class Project:
         *,
         on_change: OnChange = "error",
         interrupted: Literal["retry", "fail"] | None = None,
+        wait: bool | float | None = None,
         on_event: Listener | None = None,
+        on_question: Handler | None = None,
     ) -> Run:
         """Go on with a run where it stopped; without an id, with the newest unfinished one.
 
         A finished run is returned as it is.  `on_change` decides about tasks whose code changed since the run began:
         'error' refuses and names them, 'keep' lets what is finished stand, 'rerun' runs them and what is behind them
-        again.  `interrupted` decides about side effects whose outcome is unknown.
+        again.  `interrupted` decides about side effects whose outcome is unknown.  `wait` takes the place of the run's
+        own option; a run in which nothing has come for what it waits for is returned as it is.
         """
-        return await self._resume(run, on_change, interrupted, on_event, alone=False)
+        return await self._resume(run, on_change, interrupted, on_event, wait=wait, on_question=on_question)
 
     def resume_sync(
         self,
@@ -160,10 +178,14 @@ class Project:
         *,
         on_change: OnChange = "error",
         interrupted: Literal["retry", "fail"] | None = None,
+        wait: bool | float | None = None,
         on_event: Listener | None = None,
+        on_question: Handler | None = None,
     ) -> Run:
         """`resume`, blocking."""
-        return run_blocking(lambda: self._resume(run, on_change, interrupted, on_event, alone=True))
+        return run_blocking(
+            lambda: self._resume(run, on_change, interrupted, on_event, wait=wait, on_question=on_question, alone=True)
+        )
 
     async def _resume(
         self,
@@ -172,7 +194,9 @@ class Project:
         interrupted: Literal["retry", "fail"] | None,
         on_event: Listener | None,
         *,
-        alone: bool,
+        wait: bool | float | None,
+        on_question: Handler | None,
+        alone: bool = False,
     ) -> Run:
         if run is None:
             unfinished = self._repositories.runs.all(open_only=True)
@@ -180,7 +204,13 @@ class Project:
                 raise RunStateError(f"{self.path} has no unfinished run.  Give a run's id to look at a finished one.")
             run = unfinished[-1].uid
         return await self._engine.resume(
-            run, on_change=on_change, interrupted=interrupted, listeners=_listeners(None, on_event), alone=alone
+            run,
+            on_change=on_change,
+            interrupted=interrupted,
+            listeners=_listeners(None, on_event),
+            alone=alone,
+            on_question=on_question,
+            wait=wait,
         )
 
     async def resume_all(self, *, on_change: OnChange = "error", on_event: Listener | None = None) -> list[Run]:
@@ -245,6 +275,42 @@ class Project:
     def rerun_failed_sync(self, run: str, *, on_event: Listener | None = None) -> Run:
         """`rerun_failed`, blocking."""
         return run_blocking(lambda: self._engine.rerun_failed(run, listeners=_listeners(None, on_event), alone=True))
+
+    # ------------------------------------------------------------------ what runs wait for
+
+    def questions(self, run: str | None = None) -> list[Question]:
+        """The questions to persons that nobody has answered yet, oldest first."""
+        return self._answering.questions(run)
+
+    def answer(self, run: str, task: str, value: object = None, *, action: Action = "accept") -> None:
+        """Answer the question of the task at path `task`, from any process; a process that drives the run goes on.
+
+        `value` is a mapping that fits the question's schema, or the value of its one required field.  `action`
+        "decline" or "cancel" needs none.  The first answer is kept on the disk before this returns.  Raises AnswerError
+        for a value that does not fit, and RunStateError when there is no such question, it has an answer, or its
+        deadline is over.
+        """
+        self._answering.answer(run, task, value, action)
+
+    def send_event(self, name: str, payload: object = None, *, run: str | None = None) -> list[str]:
+        """Send an event to a run, or to every unfinished one; the ids of the runs that it reached.
+
+        Every task of the run that waits for it goes on.  When none does, the event is kept, and the first that waits
+        for it later takes it.
+        """
+        return self._answering.send_event(name, payload, run)
+
+    def due(self) -> list[str]:
+        """The ids of the waiting runs that can go on: something has come, or a time is over, and nobody drives them."""
+        return self._answering.due()
+
+    async def resume_due(self, *, on_change: OnChange = "error", on_event: Listener | None = None) -> list[Run]:
+        """Go on with every run that is `due`, oldest first."""
+        return [await self.resume(run, on_change=on_change, on_event=on_event) for run in self.due()]
+
+    def resume_due_sync(self, *, on_change: OnChange = "error", on_event: Listener | None = None) -> list[Run]:
+        """`resume_due`, blocking."""
+        return run_blocking(lambda: self.resume_due(on_change=on_change, on_event=on_event))
 
     # ------------------------------------------------------------------ graphs by name
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from workglow.clock import SystemClock
 from workglow.errors import CodeChangedError, RunStateError, WorkglowError
+from workglow.graph.answering import Answering
 from workglow.graph.boundary import InputTask, OutputTask
 from workglow.graph.compound import GraphAsTask
 from workglow.graph.conditional import ConditionalTask
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
+    from workglow.graph.wait import Question
     from workglow.storage.protocols import Journal
     from workglow.storage.records import RunRecord
     from workglow.storage.repositories import Repositories
@@ -63,6 +65,7 @@ class Engine:
         options: RunOptions,
         listeners: tuple[Callable[[Event], object], ...] = (),
         alone: bool = False,
+        on_question: Callable[[Question], object] | None = None,
     ) -> Run:
         """Run a graph from the beginning; raises what it failed with, with the run as the error's `run`."""
         options.check_size(len(graph.tasks))
@@ -74,6 +77,7 @@ class Engine:
             versions=versions_of(graph),
         )
         environment = self._environment(journal, options, listeners, alone)
+        environment.on_question = on_question
         return await self._drive(TaskGraphRunner(graph, environment), Scope(graph, delivered), journal)
 
     def begin(self, graph: TaskGraph, inputs: Mapping[str, object], *, options: RunOptions) -> Run:
@@ -99,15 +103,27 @@ class Engine:
         interrupted: Literal["retry", "fail"] | None = None,
         listeners: tuple[Callable[[Event], object], ...] = (),
         alone: bool = False,
+        on_question: Callable[[Question], object] | None = None,
+        wait: bool | float | None = None,
     ) -> Run:
-        """Go on with a run where it stopped; a finished one is returned as it is."""
+        """Go on with a run where it stopped.
+
+        One that is finished is returned as it is, and so is one in which nothing has come for what it waits for.
+        """
         record = self.repositories.runs.get(uid)
         if record.status in FINAL_RUN_STATUSES:
+            return self.view(record)
+        options = RunOptions.from_json(record.options)
+        if wait is not None:
+            options = replace(options, wait=wait)
+        answering = Answering(self.repositories)
+        if record.status == "waiting" and on_question is None and not answering.is_worth_driving(record, options.wait):
             return self.view(record)
         journal = self._take_over(record, on_change)
         graph = StoredGraph(self.repositories.graphs, record.graph_id, self.registry)
         inputs = decode(record.input, self.repositories.values.load)
-        environment = self._environment(journal, RunOptions.from_json(record.options), listeners, alone)
+        environment = self._environment(journal, options, listeners, alone)
+        environment.on_question = on_question
         scope = Scope(graph, StoredDelivery(graph, inputs), stored=journal.row)
         recovery = Recovery(journal, interrupted)
         return await self._drive(TaskGraphRunner(graph, environment), scope, journal, recovery)
@@ -242,6 +258,7 @@ class Engine:
             project_uid=self.repositories.uid,
             run_id=journal.run.uid,
             alone=alone,
+            waiting=self.repositories.waiting,
         )
 
     def view(self, record: RunRecord) -> Run:

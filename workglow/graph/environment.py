@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from workglow.clock import Clock
     from workglow.graph.events import Event
-    from workglow.storage.protocols import Journal, TaskOutputRepository
+    from workglow.graph.wait import Question
+    from workglow.storage.protocols import Journal, TaskOutputRepository, WaitingRepository
     from workglow.tasks import TaskRegistry
 
 __all__ = ["Environment"]
@@ -31,7 +32,9 @@ class Environment:
 
     `journal` keeps the run; without one it lives in memory.  `cache` finds outputs of earlier runs; `cache_is_journal`
     says that the journal's own rows are that cache, so nothing has to be saved twice.  `alone` says that nothing else
-    uses the event loop, so that waiting for the disk on the spot holds nobody up.
+    uses the event loop, so that waiting for the disk on the spot holds nobody up.  `on_question` is called with each
+    question that a task asks, in a thread when it is a plain function; what it returns is the answer.  `waiting` keeps
+    answers until the run acts on them.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -46,3 +49,5 @@ class Environment:
     project_uid: str = ""
     run_id: str = ""
     alone: bool = False
+    on_question: Callable[[Question], object] | None = None
+    waiting: WaitingRepository | None = None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
+    from workglow.graph.wait import Question
     from workglow.storage.protocols import TaskOutputRepository
     from workglow.tasks import TaskRegistry
 
@@ -36,15 +37,22 @@ async def run_in_memory(
     cache: TaskOutputRepository | None = None,
     registry: TaskRegistry = task_registry,
     clock: Clock | None = None,
+    on_question: Callable[[Question], object] | None = None,
 ) -> Run:
-    """Run a graph without a project; raises what it failed with, with the run as the error's `run`."""
+    """Run a graph without a project; raises what it failed with, with the run as the error's `run`.
+
+    `on_question` is called with each Question that a task asks, and returns the answer; a plain function is called in a
+    thread of its own.
+    """
     clock = clock or SystemClock()
     options = options or RunOptions()
     options.check_size(len(graph.tasks))
     listeners = (graph.events.emit,) if len(graph.events) else ()
     if on_event is not None:
         listeners = (*listeners, on_event)
-    environment = Environment(clock=clock, options=options, listeners=listeners, registry=registry, cache=cache)
+    environment = Environment(
+        clock=clock, options=options, listeners=listeners, registry=registry, cache=cache, on_question=on_question
+    )
     runner = TaskGraphRunner(graph, environment)
     begun = clock.now()
     delivered = deliver(graph, inputs or {})
@@ -65,10 +73,18 @@ def run_in_memory_sync(
     cache: TaskOutputRepository | None = None,
     registry: TaskRegistry = task_registry,
     clock: Clock | None = None,
+    on_question: Callable[[Question], object] | None = None,
 ) -> Run:
     """`run_in_memory`, blocking."""
     return run_blocking(
         lambda: run_in_memory(
-            graph, inputs, options=options, on_event=on_event, cache=cache, registry=registry, clock=clock
+            graph,
+            inputs,
+            options=options,
+            on_event=on_event,
+            cache=cache,
+            registry=registry,
+            clock=clock,
+            on_question=on_question,
         )
     )

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workglow.storage.protocols import GraphRepository, RunRepository, TaskOutputRepository, ValueRepository
+    from workglow.storage.protocols import (
+        GraphRepository,
+        RunRepository,
+        TaskOutputRepository,
+        ValueRepository,
+        WaitingRepository,
+    )
 
 __all__ = ["Repositories"]
 
@@ -20,3 +26,4 @@ class Repositories:
     runs: RunRepository
     outputs: TaskOutputRepository
     values: ValueRepository
+    waiting: WaitingRepository

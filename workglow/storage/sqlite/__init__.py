@@ -9,6 +9,7 @@ from workglow.storage.sqlite.graphs import SqliteGraphs
 from workglow.storage.sqlite.outputs import SqliteOutputs
 from workglow.storage.sqlite.runs import SqliteRuns
 from workglow.storage.sqlite.values import SqliteValues
+from workglow.storage.sqlite.waiting import SqliteWaiting
 
 if TYPE_CHECKING:
     from workglow.file import File
@@ -18,4 +19,6 @@ __all__ = ["sqlite_repositories"]
 
 def sqlite_repositories(file: File) -> Repositories:
     """Return everything that a project file keeps."""
-    return Repositories(file.uid, SqliteGraphs(file), SqliteRuns(file), SqliteOutputs(file), SqliteValues(file))
+    return Repositories(
+        file.uid, SqliteGraphs(file), SqliteRuns(file), SqliteOutputs(file), SqliteValues(file), SqliteWaiting(file)
+    )
