@@ -9,6 +9,7 @@ C. Otherwise each port of the target takes the output of the same name, or `inpu
 D. Required ports still without an edge are sought in the earlier tasks, the newest first, by the same two rules.
 
 A source that passes on what enters its open ports gives that too; without edges into it, it counts as an input task.
+A target that takes nothing from a source that waits (for a time, an event, a person) is put behind it by a `*` edge.
 A literal is never overridden.  Among several candidates the one of the same name is preferred, then those that stream
 as the port does; if several are left, that is an error which names them.  A required port without an edge is an error,
 and so is a target that nothing at all was found for, unless it needs nothing.  Types fit as in the system whose graphs
@@ -83,6 +84,7 @@ class _Search:
                 break
             self._search_earlier(task_id, needed)
             needed = self._needed()
+        self._keep_waiting(needed)
         self._check(needed)
         return list(self._found.values())
 
@@ -97,6 +99,12 @@ class _Search:
     def _take_by_name(self) -> None:
         for name in self._taken or ([ALL_PORTS] if self._target.inputs.open else []):
             self._add(self._source_id, name, name)
+
+    def _keep_waiting(self, needed: list[str]) -> None:
+        """Let a target that takes nothing from a task that waits begin behind it all the same."""
+        alone = not (needed or self._found or self._graph.incoming[self._target_id])
+        if alone and self._source.mode == "wait" and self._given.keys().isdisjoint(self._taken):
+            self._add(self._source_id, ALL_PORTS, ALL_PORTS)
 
     def _needed(self) -> list[str]:
         """Return the required ports that have neither literal nor edge."""

@@ -140,7 +140,7 @@ class Engine:
             graph = self._graph(record)
             rows = {row.path: row for row in runs.rows(record)}
             again = [path for path in rows if _type_at(graph, path) in changed]
-            plan = plan_restart(graph, rows, again)
+            plan = plan_restart(graph, rows, again, same_run=True)
             return runs.take_over(record, versions=current, keep=plan.keep, add=plan.add, reason="code_changed_rerun")
         raise CodeChangedError(
             f"The code of {', '.join(changed)} has changed since run {record.uid} began.  Resume with "
