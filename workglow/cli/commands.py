@@ -23,6 +23,9 @@ COMMANDS = {
     "resume": ("running", "Go on with a run where it stopped."),
     "fork": ("running", "Run again from a task, or with other inputs, and reuse the rest."),
     "rerun": ("running", "Run what failed again, and reuse what completed."),
+    "questions": ("asking", "List what runs ask persons, and how to answer."),
+    "answer": ("asking", "Answer the question of a task."),
+    "send": ("asking", "Send an event to the runs that wait for it."),
     "runs": ("looking", "List the runs in a project file."),
     "show": ("looking", "Show a run and its tasks."),
     "why": ("looking", "Say why a task ran, was reused, waits or never started."),
@@ -100,7 +103,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 the work failed, 2 the command was not understood, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 the work failed, 2 the command was not understood, 3 the run waits, 130 interrupted.",
 )
 
 

@@ -25,6 +25,7 @@ _Interrupted = Literal["retry", "fail"]
 _Concurrency = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Tasks in flight at a time.", show_default="no limit")
 ]
+_NoAsk = Annotated[bool, typer.Option("--no-ask", help="Leave what the run asks a person open, also on a terminal.")]
 _Timeout = Annotated[
     float | None, typer.Option(min=0.0, metavar="SECONDS", help="For the whole run.", show_default="no limit")
 ]
@@ -54,6 +55,7 @@ def run(
             metavar="use|refresh|off", help="Take outputs of equal tasks of earlier runs, only store them, or neither."
         ),
     ] = "use",
+    no_ask: _NoAsk = False,
     json: AsJson = False,
 ) -> None:
     """Run a graph; with --project every step is kept.
@@ -71,7 +73,7 @@ def run(
     }
     from workglow.cli.following import Follower
 
-    follower = Follower(project, as_json=json, task_files=tasks)
+    follower = Follower(project, as_json=json, task_files=tasks, asks=not no_ask)
     if project is None:
         from workglow.graph.launch import run_in_memory_sync
         from workglow.graph.options import RunOptions
@@ -115,9 +117,10 @@ def resume(
         ),
     ] = None,
     tasks: TaskFiles = None,
+    no_ask: _NoAsk = False,
     json: AsJson = False,
 ) -> None:
-    """Go on with a run where it stopped.
+    """Go on with a run where it stopped, or where what it waited for has come.
 
     What is finished never runs again; what was in flight starts again, with the same idempotency key.
     """
@@ -126,7 +129,7 @@ def resume(
     from workglow.cli.following import Follower
 
     import_tasks(tasks)
-    follower = Follower(file, as_json=json, task_files=tasks)
+    follower = Follower(file, as_json=json, task_files=tasks, asks=not no_ask)
     with work_on(file) as project:
         for name in _unfinished(project, file, run, everyone=all):
             follower.follow(
@@ -142,8 +145,14 @@ def resume(
 def _unfinished(project: Project, file: str, run: str | None, *, everyone: bool) -> list[str]:
     if run is not None:
         return [pick(project, run).id]
-    found = [one.id for one in project.runs() if one.finished_at is None]
-    if not found:
+    unfinished = [one for one in project.runs() if one.finished_at is None]
+    due = set(project.due())
+    found = [one.id for one in unfinished if one.status != "waiting" or one.id in due]
+    if unfinished and not found:
+        typer.echo(
+            f"{file}: all unfinished runs wait.  For what: workglow questions {file}, workglow runs {file}", err=True
+        )
+    elif not found:
         typer.echo(f"{file} has no unfinished run: there is nothing to resume.", err=True)
     return found if everyone else found[-1:]
 

@@ -44,8 +44,10 @@ class Admission:
 def _judge(edge: Dataflow, source: Task, target: Task) -> bool:
     given = _transformed(edge, port_schema(source, edge.source_port, of_outputs=True))
     taken = port_schema(target, edge.target_port, of_outputs=False)
-    # What a failure carries reaches its handler as it is: ports that the handler does not have are left out.
-    if edge.source_port != ERROR_PORT and compatibility(given, taken) == "incompatible":
+    # What a failure carries reaches its handler as it is: ports that the handler does not have are left out.  So it is
+    # when a task only has to begin behind one that waits.
+    ordered = source.mode == "wait" and edge.source_port == edge.target_port == ALL_PORTS
+    if edge.source_port != ERROR_PORT and not ordered and compatibility(given, taken) == "incompatible":
         raise IncompatiblePortsError(
             f"{edge.id} can never work: {source.type} gives {describe_schema(given)}, "
             f"but {target.type} takes {describe_schema(taken)}. Connect other ports, or put a task in between."
