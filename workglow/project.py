@@ -163,12 +163,12 @@ class Project:
         on_event: Listener | None = None,
         on_question: Handler | None = None,
     ) -> Run:
-        """Go on with a run where it stopped; without an id, with the newest unfinished one.
+        """Go on with a run where it stopped; without an id, with the newest unfinished one that can.
 
         A finished run is returned as it is.  `on_change` decides about tasks whose code changed since the run began:
         'error' refuses and names them, 'keep' lets what is finished stand, 'rerun' runs them and what is behind them
-        again.  `interrupted` decides about side effects whose outcome is unknown.  `wait` takes the place of the run's
-        own option; a run in which nothing has come for what it waits for is returned as it is.
+        again.  `interrupted` decides about side effects whose outcome is unknown.  `wait` is that of
+        RunOptions; a run in which nothing has come for what it waits for is returned as it is.
         """
         return await self._resume(run, on_change, interrupted, on_event, wait=wait, on_question=on_question)
 
@@ -202,7 +202,9 @@ class Project:
             unfinished = self._repositories.runs.all(open_only=True)
             if not unfinished:
                 raise RunStateError(f"{self.path} has no unfinished run.  Give a run's id to look at a finished one.")
-            run = unfinished[-1].uid
+            due = set(self.due())
+            able = [one for one in unfinished if one.status != "waiting" or one.uid in due]
+            run = (able or unfinished)[-1].uid
         return await self._engine.resume(
             run,
             on_change=on_change,
@@ -213,14 +215,18 @@ class Project:
             wait=wait,
         )
 
-    async def resume_all(self, *, on_change: OnChange = "error", on_event: Listener | None = None) -> list[Run]:
+    async def resume_all(
+        self, *, on_change: OnChange = "error", wait: bool | float | None = None, on_event: Listener | None = None
+    ) -> list[Run]:
         """Go on with every unfinished run, oldest first."""
         unfinished = self._repositories.runs.all(open_only=True)
-        return [await self.resume(run.uid, on_change=on_change, on_event=on_event) for run in unfinished]
+        return [await self.resume(run.uid, on_change=on_change, wait=wait, on_event=on_event) for run in unfinished]
 
-    def resume_all_sync(self, *, on_change: OnChange = "error", on_event: Listener | None = None) -> list[Run]:
+    def resume_all_sync(
+        self, *, on_change: OnChange = "error", wait: bool | float | None = None, on_event: Listener | None = None
+    ) -> list[Run]:
         """`resume_all`, blocking."""
-        return run_blocking(lambda: self.resume_all(on_change=on_change, on_event=on_event))
+        return run_blocking(lambda: self.resume_all(on_change=on_change, wait=wait, on_event=on_event))
 
     async def fork(
         self,

@@ -113,9 +113,7 @@ class Engine:
         record = self.repositories.runs.get(uid)
         if record.status in FINAL_RUN_STATUSES:
             return self.view(record)
-        options = RunOptions.from_json(record.options)
-        if wait is not None:
-            options = replace(options, wait=wait)
+        options = replace(RunOptions.from_json(record.options), wait=wait)
         answering = Answering(self.repositories)
         if record.status == "waiting" and on_question is None and not answering.is_worth_driving(record, options.wait):
             return self.view(record)

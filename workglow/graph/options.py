@@ -24,7 +24,7 @@ class RunOptions:
     max_tasks: refuse a graph with more tasks.
     wait: what a process does when all that is left to do is waiting.  True stays until the run is finished; False
     leaves the run as `waiting`; a number stays so many seconds.  None stays for delays, and leaves when only persons
-    and events are left.  A run in memory always stays.
+    and events are left.  A run in memory always stays.  It is not stored: `resume` is told anew.
     """
 
     concurrency: int | None = None
@@ -50,8 +50,10 @@ class RunOptions:
             )
 
     def to_json(self) -> dict[str, object]:
-        """Only what differs from the defaults."""
-        return {name: value for name, value in asdict(self).items() if value != getattr(_DEFAULTS, name)}
+        """Only what differs from the defaults, and belongs to the run rather than to a process."""
+        differs = {name: value for name, value in asdict(self).items() if value != getattr(_DEFAULTS, name)}
+        differs.pop("wait", None)
+        return differs
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object]) -> RunOptions:
