@@ -88,9 +88,9 @@ def answer(
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; for an approval.")] = None,
     json: AsJson = False,
 ) -> None:
-    """Answer the question of a task; the first answer stands.
+    """Answer the question of a task.
 
-    A process that drives the run goes on at once; otherwise `workglow resume` does.
+    The first answer stands.  A process that drives the run goes on at once; otherwise `workglow resume` does.
     """
     if (value is not None) + (text is not None) + decline != 1:
         raise typer.BadParameter("Give one of --value, --text and --decline.", param_hint="'--value'")
@@ -115,7 +115,10 @@ def send(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Send an event to the runs that wait for it; a run that does not wait for it yet keeps it."""
+    """Send an event to the runs that wait for it.
+
+    A run that does not wait for it yet keeps it for the first task that will.
+    """
     data = _read(payload, "'--payload'")
     with work_on(file) as project:
         reached = project.send_event(event, data, run=None if run is None else pick(project, run).id)

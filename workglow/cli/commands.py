@@ -103,7 +103,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 the work failed, 2 the command was not understood, 3 the run waits, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 the work failed, 2 the command was not understood, 3 waiting, 130 interrupted.",
 )
 
 

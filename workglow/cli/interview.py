@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from workglow.cli.asking import show_question
+from workglow.cli.screen import visible
 from workglow.errors import AnswerError, RunStateError
 
 if TYPE_CHECKING:
@@ -68,8 +69,9 @@ def _field(screen: Screen, name: str, schema: dict[str, Any], *, required: bool)
     choices = schema.get("enum") or (["yes", "no"] if kind == "boolean" else None)
     hint = f" ({'/'.join(map(str, choices))})" if choices else "" if kind == "string" else " (JSON)"
     later = "" if required else ", Enter for none"
+    prompt = visible(f"  {schema.get('title') or name}{hint}{later}: ")
     while True:
-        said = screen.console.input(f"  {schema.get('title') or name}{hint}{later}: ", markup=False).strip()
+        said = screen.console.input(prompt, markup=False).strip()
         if not said:
             return _LATER
         if kind == "boolean" and said.lower() in ("y", "yes", "true", "n", "no", "false"):

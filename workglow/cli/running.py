@@ -120,8 +120,9 @@ def resume(
     no_ask: _NoAsk = False,
     json: AsJson = False,
 ) -> None:
-    """Go on with a run where it stopped, or where what it waited for has come.
+    """Go on with a run where it stopped.
 
+    So does a run that waited, once what it waits for has come.
     What is finished never runs again; what was in flight starts again, with the same idempotency key.
     """
     if all and run is not None:
