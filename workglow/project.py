@@ -228,6 +228,13 @@ class Project:
         """`resume_all`, blocking."""
         return run_blocking(lambda: self.resume_all(on_change=on_change, wait=wait, on_event=on_event))
 
+    def abort(self, run: str, reason: str = "The run was aborted.") -> Run:
+        """End a run for good that nobody drives: one that waits, or whose process is gone.
+
+        What it asks can be answered no more.  Raises RunStateError when it is finished, or a process drives it.
+        """
+        return self._engine.abort(run, reason)
+
     async def fork(
         self,
         run: str,

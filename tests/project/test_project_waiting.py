@@ -29,7 +29,14 @@ from workglow import (
     Workflow,
     task,
 )
-from workglow.errors import AnswerError, RunStateError, TaskConfigurationError, TaskInputError, TaskTimeoutError
+from workglow.errors import (
+    AnswerError,
+    CorruptValueError,
+    RunStateError,
+    TaskConfigurationError,
+    TaskInputError,
+    TaskTimeoutError,
+)
 from workglow.file import doctor
 from workglow.graph.events import Event
 from workglow.testing import FakeClock
@@ -397,6 +404,42 @@ def test_a_failure_elsewhere_ends_the_wait(project: Project) -> None:
     assert project.questions() == []
     with pytest.raises(RunStateError, match="is aborted"):
         project.answer(run.id, "approve", True)
+
+
+def test_a_run_that_waits_can_be_aborted(reopen: Callable[[], Project]) -> None:
+    run = reopen().run_sync(around(APPROVAL), {"topic": "bees"})
+    project = reopen()
+    project.answer(run.id, "approve", True)
+    run = project.abort(run.id, "not needed any more")
+    assert (run.status, run.error, run.tasks["approve"].status) == ("aborted", "not needed any more", "aborted")
+    assert (project.questions(), project.due()) == ([], [])
+    with pytest.raises(RunStateError, match="already aborted"):
+        project.abort(run.id)
+    with pytest.raises(RunStateError, match="is aborted"):
+        project.answer(run.id, "approve", True)
+    again = project.rerun_failed_sync(run.id)
+    assert (again.status, begun) == ("waiting", {"draft": 1})
+
+
+def test_a_run_that_is_driven_is_not_aborted_from_elsewhere(project: Project) -> None:
+    async def go() -> None:
+        running = asyncio.ensure_future(project.run(around(APPROVAL), {"topic": "bees"}, wait=True))
+        await asked(project)
+        with pytest.raises(RunStateError, match="is being run by process"):
+            project.abort(project.runs()[0].id)
+        project.answer(project.runs()[0].id, "approve", True)
+        assert (await running).status == "completed"
+
+    asyncio.run(go())
+
+
+def test_a_stored_question_that_was_damaged_says_so(project: Project) -> None:
+    project.run_sync(around(APPROVAL), {"topic": "bees"})
+    with project.file.transaction() as db:
+        db.execute('UPDATE task_run SET state = \'{"waits_for":"person","message":3}\' WHERE path = \'approve\'')
+    with pytest.raises(CorruptValueError, match="question cannot be read"):
+        project.questions()
+    assert "waits for a person: 3" in project.why("0", "approve")
 
 
 def test_changed_code_asks_again_only_behind_the_change(reopen: Callable[[], Project]) -> None:

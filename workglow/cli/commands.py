@@ -22,6 +22,7 @@ COMMANDS = {
     "run": ("running", "Run a graph; with --project every step is kept."),
     "resume": ("running", "Go on with a run where it stopped."),
     "fork": ("running", "Run again from a task, or with other inputs, and reuse the rest."),
+    "abort": ("running", "End a run for good that waits, or whose process is gone."),
     "rerun": ("running", "Run what failed again, and reuse what completed."),
     "questions": ("asking", "List what runs ask persons, and how to answer."),
     "answer": ("asking", "Answer the question of a task."),

@@ -9,6 +9,7 @@ import typer
 from workglow.cli.inputs import read_graph, read_inputs
 from workglow.cli.parameters import AsJson, Inputs, InputsFile, ProjectFile, RunName, TaskFiles
 from workglow.cli.projects import pick, work_on
+from workglow.cli.screen import Screen
 from workglow.cli.taskfiles import import_tasks
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _Interrupted = Literal["retry", "fail"]
 
 _Concurrency = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Tasks in flight at a time.", show_default="no limit")
+]
+_Stay = Annotated[
+    bool, typer.Option("--stay", help="Wait for persons and events too; an answer from elsewhere wakes this process.")
 ]
 _NoAsk = Annotated[bool, typer.Option("--no-ask", help="Leave what the run asks a person open, also on a terminal.")]
 _Timeout = Annotated[
@@ -55,6 +59,7 @@ def run(
             metavar="use|refresh|off", help="Take outputs of equal tasks of earlier runs, only store them, or neither."
         ),
     ] = "use",
+    stay: _Stay = False,
     no_ask: _NoAsk = False,
     json: AsJson = False,
 ) -> None:
@@ -83,7 +88,9 @@ def run(
         return
     with work_on(project, create=True) as opened:
         follower.follow(
-            whole, lambda listen: opened.run_sync(whole, inputs, on_event=listen, **options), project=opened
+            whole,
+            lambda listen: opened.run_sync(whole, inputs, on_event=listen, wait=stay or None, **options),
+            project=opened,
         )
 
 
@@ -117,6 +124,7 @@ def resume(
         ),
     ] = None,
     tasks: TaskFiles = None,
+    stay: _Stay = False,
     no_ask: _NoAsk = False,
     json: AsJson = False,
 ) -> None:
@@ -132,23 +140,23 @@ def resume(
     import_tasks(tasks)
     follower = Follower(file, as_json=json, task_files=tasks, asks=not no_ask)
     with work_on(file) as project:
-        for name in _unfinished(project, file, run, everyone=all):
+        for name in _unfinished(project, file, run, everyone=all, stay=stay):
             follower.follow(
                 project.graph_of(name),
                 lambda listen, name=name: project.resume_sync(
-                    name, on_change=on_change, interrupted=interrupted, on_event=listen
+                    name, on_change=on_change, interrupted=interrupted, wait=stay or None, on_event=listen
                 ),
                 project=project,
                 resumed=name,
             )
 
 
-def _unfinished(project: Project, file: str, run: str | None, *, everyone: bool) -> list[str]:
+def _unfinished(project: Project, file: str, run: str | None, *, everyone: bool, stay: bool) -> list[str]:
     if run is not None:
         return [pick(project, run).id]
     unfinished = [one for one in project.runs() if one.finished_at is None]
     due = set(project.due())
-    found = [one.id for one in unfinished if one.status != "waiting" or one.id in due]
+    found = [one.id for one in unfinished if stay or one.status != "waiting" or one.id in due]
     if unfinished and not found:
         typer.echo(
             f"{file}: all unfinished runs wait.  For what: workglow questions {file}, workglow runs {file}", err=True
@@ -191,6 +199,20 @@ def fork(
             lambda listen: project.fork_sync(origin, from_task, inputs, on_event=listen),
             project=project,
         )
+
+
+@app.command()
+def abort(file: ProjectFile, run: RunName, json: AsJson = False) -> None:
+    """End a run for good that waits, or whose process is gone.
+
+    What it asks can be answered no more.  What is finished stays, and `workglow rerun` goes on from there.
+    """
+    with work_on(file) as project:
+        ended = project.abort(pick(project, run).id)
+        if json:
+            Screen().json({"run": ended.id, "status": ended.status})
+        else:
+            Screen().line(f"Run {ended.id} is aborted.")
 
 
 @app.command()

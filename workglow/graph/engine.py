@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 from workglow.clock import SystemClock
-from workglow.errors import CodeChangedError, RunStateError, WorkglowError
+from workglow.errors import CodeChangedError, RunStateError, TaskAbortedError, WorkglowError
 from workglow.graph.answering import Answering
 from workglow.graph.boundary import InputTask, OutputTask
 from workglow.graph.compound import GraphAsTask
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
+from workglow.graph.failure import error_record
 from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.options import RunOptions
 from workglow.graph.recovery import Recovery
@@ -145,6 +146,13 @@ class Engine:
             "on_change='keep' to let what is finished stand and go on with the new code, or with on_change='rerun' "
             "to run these tasks and everything behind them again."
         )
+
+    def abort(self, uid: str, reason: str) -> Run:
+        """End a run for good that nobody drives, such as one that waits."""
+        record = self.repositories.runs.get(uid)
+        journal = self.repositories.runs.take_over(record, reason="aborted")
+        journal.commit((), block=True, sync=True, status="aborted", error=error_record(TaskAbortedError(reason)))
+        return self.view(self.repositories.runs.get(uid))
 
     async def fork(
         self,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import msgspec
 
-from workglow.errors import AnswerError, PortError, TaskInputError
+from workglow.errors import AnswerError, CorruptValueError, PortError, TaskInputError
 from workglow.tasks import Ports, Task
 from workglow.values import decode, encode
 
@@ -145,7 +145,12 @@ def read_question(state: str, load: LoadValue, **place: Any) -> Question | None:
     facts = decode(state, load)
     if facts.pop("waits_for", None) != "person":
         return None
-    return Question(**cast("Any", facts), **place)
+    try:
+        return msgspec.convert({**facts, **place}, Question)
+    except msgspec.ValidationError as error:
+        raise CorruptValueError(
+            f"A stored question cannot be read: {error}.  `workglow doctor` checks the file."
+        ) from None
 
 
 def describe_wait(state: str | None, wake_at: int | None, load: LoadValue) -> str:
@@ -154,9 +159,9 @@ def describe_wait(state: str | None, wake_at: int | None, load: LoadValue) -> st
     until = "" if wake_at is None else f"until {moment(wake_at)}"
     match facts.get("waits_for"):
         case "person":
-            reason = f"for a person: {facts['message']}"
+            reason = f"for a person: {facts.get('message')}"
         case "event":
-            reason = f"for the event '{facts['event']}'"
+            reason = f"for the event '{facts.get('event')}'"
         case _:
             return until
     return f"{reason}, {until}" if until else reason

@@ -40,6 +40,10 @@ class DelayTask(WaitTask):
     def woken(self, inputs: dict[str, Any], until: int) -> dict[str, Any]:
         return self.passed_on(inputs)
 
+    def preview(self, inputs: dict[str, Any], context: object) -> dict[str, Any]:
+        """Pass on at once what will be passed on later."""
+        return self.passed_on(inputs)
+
 
 class WaitUntilTask(WaitTask):
     """Wait until the time `at`, then pass everything else on; a time that is over does not wait.
@@ -66,6 +70,10 @@ class WaitUntilTask(WaitTask):
         return Wait(until=time_of(inputs["at"], self._who))
 
     def woken(self, inputs: dict[str, Any], until: int) -> dict[str, Any]:
+        return self.passed_on(inputs)
+
+    def preview(self, inputs: dict[str, Any], context: object) -> dict[str, Any]:
+        """Pass on at once what will be passed on later."""
         return self.passed_on(inputs)
 
 
