@@ -178,3 +178,24 @@ def test_a7_a_coroutine_and_a_function_that_raise_end_the_run() -> None:
     for handler in (away, gone):
         with pytest.raises(Gone):
             run_in_memory_sync(graph, on_question=handler)
+
+
+def test_a7_the_run_goes_on_once_somebody_was_told() -> None:
+    told: list[str] = []
+
+    async def tell(question: Question) -> None:
+        await asyncio.sleep(0)
+        told.append(question.message)
+
+    @task(name="A7Count", output="count", cache=False)
+    def count() -> int:
+        return len(told)
+
+    flow = Workflow().then(HumanInputTask(kind="notify", message="Look.")).then(count)
+    assert flow.run_sync(on_question=tell).outputs == {"count": 1}
+
+    async def fails(question: Question) -> None:
+        raise ValueError("nobody there")
+
+    with pytest.raises(ValueError, match="nobody there"):
+        flow.run_sync(on_question=fails)

@@ -9,13 +9,12 @@ it: so an answer that was accepted is never overtaken by a deadline, and two pro
 from __future__ import annotations
 
 import asyncio
-import inspect
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from workglow.errors import RunStateError
+from workglow.graph.asking import Asking
 from workglow.graph.inputs import gather
-from workglow.graph.threads import Threads
 from workglow.graph.wait import as_answer, read_question, write_wait
 from workglow.storage.records import EventRecord
 from workglow.values import decode, encode
@@ -57,11 +56,10 @@ class Waits:
         self._environment = runner.environment
         self._for_time: set[TaskRun] = set()
         self._due: dict[TaskRun, None] = {}
-        self._asking: dict[TaskRun, asyncio.Task[object] | None] = {}
-        self._calls: set[asyncio.Task[object]] = set()  # of a handler that is a coroutine
+        handler = runner.environment.on_question
+        self._asking = None if handler is None else Asking(handler, self._heard)
         self._news = False  # something may have come since the file was last looked at
         self._watcher: asyncio.Task[None] | None = None
-        self._threads: Threads | None = None
         self._patience: Timer | None = None
         self._out_of_patience = False
 
@@ -75,7 +73,7 @@ class Waits:
             wait = self._limited(task.wait(inputs, now), task.timeout, now)
             question = wait.question
             if question is not None and not question.expects_answer:
-                self._notify(run, question)
+                self._tell(run, question)
                 return
             self._check_possible(run, wait)
             run.state, run.blobs = write_wait(wait, f"task '{run.path}'")
@@ -88,15 +86,15 @@ class Waits:
         if self._environment.journal is not None:
             self._runner.touch(run)
         self._runner.emit("task_waiting", run.path, self._placed(run, question) if question else wait)
-        if question is not None:
-            self._ask(run, question)
+        if question is not None and self._asking is not None:
+            self._asking.ask(run, self._placed(run, question))
 
     def restore(self, run: TaskRun) -> None:
         """Go on waiting where an earlier process left."""
         question = read_question(run.state or "{}", self._environment.load_value)
         self._hold(run, question is None and "event" not in decode(run.state or "{}", self._environment.load_value))
-        if question is not None:
-            self._ask(run, question)
+        if question is not None and self._asking is not None:
+            self._asking.ask(run, self._placed(run, question))
 
     @staticmethod
     def _limited(wait: Wait, timeout: float | None, now: int) -> Wait:
@@ -156,50 +154,31 @@ class Waits:
         asked = run.started_at or 0
         return replace(question, run=self._environment.run_id, task=run.path, asked_at=asked, deadline=run.wake_at)
 
-    def _notify(self, run: TaskRun, question: Question) -> None:
-        environment, placed = self._environment, self._placed(run, question)
+    def _tell(self, run: TaskRun, question: Question) -> None:
+        placed = self._placed(run, question)
+        self._runner.emit("task_notified", run.path, placed)
+        self.open[run] = None
+        if self._asking is None:
+            self._told(run, question)
+        else:
+            self._asking.ask(run, placed)
+
+    def _told(self, run: TaskRun, question: Question) -> None:
+        environment = self._environment
         if environment.journal is not None:
             data = {"message": question.message, "target": question.target}
             environment.journal.note(EventRecord(environment.clock.now(), run.path, question.kind, data))
-        self._runner.emit("task_notified", run.path, placed)
-        self._call(placed, self._told)
-        self._end(run, lambda inputs: cast("WaitTask", run.task).answered(inputs, "accept", {}))
-
-    def _ask(self, run: TaskRun, question: Question) -> None:
-        if self._environment.on_question is not None:
-            self._asking[run] = None
-            placed = self._placed(run, question)
-            self._asking[run] = self._call(placed, lambda value, error: self._heard(run, placed, value, error))
-
-    def _call(
-        self, question: Question, done: Callable[[object, BaseException | None], None]
-    ) -> asyncio.Task[object] | None:
-        handler = self._environment.on_question
-        if handler is None:
-            return None
-        if inspect.iscoroutinefunction(handler):
-            asked: asyncio.Task[object] = asyncio.ensure_future(handler(question))
-            self._calls.add(asked)
-            asked.add_done_callback(self._calls.discard)
-            asked.add_done_callback(lambda over: done(*_outcome(over)))
-            return asked
-        self._threads = self._threads or Threads(asyncio.get_running_loop(), 1)  # people answer one thing at a time
-        self._threads.run(lambda: handler(question), done)
-        return None
-
-    def _told(self, _: object, error: BaseException | None) -> None:
-        if isinstance(error, Exception):
-            self._broken(error)
+        self._end_answered(run, "accept", {})
 
     def _heard(self, run: TaskRun, question: Question, value: object, error: BaseException | None) -> None:
-        self._asking.pop(run, None)
-        if run not in self.open or isinstance(error, asyncio.CancelledError):
-            return
         self._wake()
         try:
             if error is not None:
                 raise error
-            self._take(run, question, value)
+            if question.expects_answer:
+                self._take(run, question, value)
+            else:
+                self._told(run, question)
         except Exception as failure:
             self._broken(failure)
 
@@ -287,9 +266,8 @@ class Waits:
         self.open.pop(run, None)
         self._for_time.discard(run)
         self._due.pop(run, None)
-        asked = self._asking.pop(run, None)
-        if asked is not None:
-            asked.cancel()
+        if self._asking is not None:
+            self._asking.stop(run)
         if run.timer is not None:
             run.timer.cancel()
             run.timer = None
@@ -330,22 +308,13 @@ class Waits:
             self._broken(error)
 
     async def close(self) -> None:
-        """Stop watching and asking, once those who were only told something have heard it."""
+        """Stop watching and asking."""
         for run in tuple(self.open):
             self.forget(run)
-        if self._calls:
-            await asyncio.wait(tuple(self._calls))
+        if self._asking is not None:
+            await self._asking.close()
         if self._patience is not None:
             self._patience.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait((self._watcher,))
-        if self._threads is not None:
-            self._threads.close()
-
-
-def _outcome(done: asyncio.Future[object]) -> tuple[object, BaseException | None]:
-    if done.cancelled():
-        return None, asyncio.CancelledError()
-    error = done.exception()
-    return (None, error) if error is not None else (done.result(), None)
