@@ -136,3 +136,10 @@ def test_tasks_that_wait_are_methods_of_a_workflow() -> None:
         "HumanApprovalTask",
         "WaitForEventTask",
     ]
+
+
+def test_a_long_chain_of_them_is_built_quickly() -> None:
+    flow = Workflow().then(make, id="make")
+    for number in range(300):
+        flow = flow.then(DelayTask(id=f"d{number}", seconds=1))
+    assert edges(flow.then(use, id="use"))[-1] == "d299[text] ==> use[text]"

@@ -177,12 +177,24 @@ def _gives(graph: TaskGraph, task: Task) -> dict[str, Schema]:
     own: dict[str, Schema] = task.outputs.schema["properties"]
     if not _passes_on(task):
         return own
-    passed: dict[str, Schema] = {}
-    for edge in graph.incoming[task.id]:
-        if edge.target_port != ALL_PORTS and edge.target_port not in task.inputs:
-            known = {} if edge.transforms else _gives(graph, graph.tasks[edge.source])
-            passed[edge.target_port] = known.get(edge.source_port, {})
+    passed: dict[str, Schema] = {
+        edge.target_port: {} if edge.transforms else _origin(graph, edge.source, edge.source_port)
+        for edge in graph.incoming[task.id]
+        if edge.target_port != ALL_PORTS and edge.target_port not in task.inputs
+    }
     return {**passed, **own}
+
+
+def _origin(graph: TaskGraph, task_id: str, port: str) -> Schema:
+    """Return the schema of an output, sought through the tasks that only passed it on; empty when none declares it."""
+    while True:
+        task = graph.tasks[task_id]
+        if port in task.outputs:
+            return task.outputs[port].schema
+        entering = [edge for edge in graph.incoming[task_id] if edge.target_port == port and not edge.transforms]
+        if not entering or not _passes_on(task):
+            return {}
+        task_id, port = entering[0].source, entering[0].source_port
 
 
 _Fits = Callable[[str, Schema, str, Schema], bool]
