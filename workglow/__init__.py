@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from workglow.graph.streams import StreamChunk
     from workglow.graph.switch import SwitchTask
     from workglow.graph.transforms import TransformDefinition, TransformRegistry
+    from workglow.graph.wait import Answer, Question
     from workglow.graph.while_task import WhileTask
     from workglow.graph.workflow import Workflow
+    from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
     from workglow.project import Project, open
     from workglow.retry import Retry
     from workglow.tasks import MISSING, Collect, Entitlement, Task, TaskContext, TaskRegistry, task, task_registry
@@ -34,18 +36,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MISSING",
+    "Answer",
     "Collect",
     "ConditionalTask",
     "Dataflow",
+    "DelayTask",
     "Entitlement",
     "EntitlementRequest",
     "Event",
     "FallbackTask",
     "ForEachTask",
     "GraphAsTask",
+    "HumanApprovalTask",
+    "HumanInputTask",
     "MapTask",
     "Preview",
     "Project",
+    "Question",
     "ReduceTask",
     "Retry",
     "Run",
@@ -61,6 +68,8 @@ __all__ = [
     "TaskResult",
     "TransformDefinition",
     "TransformRegistry",
+    "WaitForEventTask",
+    "WaitUntilTask",
     "WhileTask",
     "Workflow",
     "WorkglowError",
@@ -75,19 +84,24 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Answer": "graph.wait",
     "Collect": "tasks",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
+    "DelayTask": "library",
     "Entitlement": "tasks",
     "EntitlementRequest": "graph.permission",
     "Event": "graph.events",
     "FallbackTask": "graph.fallback",
     "ForEachTask": "graph.map",
     "GraphAsTask": "graph.compound",
+    "HumanApprovalTask": "library",
+    "HumanInputTask": "library",
     "MISSING": "tasks",
     "MapTask": "graph.map",
     "Preview": "graph.preview",
     "Project": "project",
+    "Question": "graph.wait",
     "ReduceTask": "graph.reduce",
     "Retry": "retry",
     "Run": "graph.run",
@@ -103,6 +117,8 @@ _HOMES = {
     "TaskResult": "graph.run",
     "TransformDefinition": "graph.transforms",
     "TransformRegistry": "graph.transforms",
+    "WaitForEventTask": "library",
+    "WaitUntilTask": "library",
     "WhileTask": "graph.while_task",
     "Workflow": "graph.workflow",
     "WorkglowError": "errors",

@@ -17,6 +17,7 @@ WorkglowError
 │   ├── PortError                  one port refused a value; a task turns it into the next two
 │   ├── TaskInputError
 │   ├── TaskOutputError
+│   ├── AnswerError                an answer does not fit the question's schema
 │   ├── UnstorableValueError
 │   └── CorruptValueError          what the file holds is not what was stored
 ├── TaskFailedError
@@ -49,6 +50,7 @@ WorkglowError
 from __future__ import annotations
 
 __all__ = [
+    "AnswerError",
     "AutoConnectError",
     "CodeChangedError",
     "CorruptValueError",
@@ -172,6 +174,10 @@ class TaskInputError(InvalidValueError):
 
 class TaskOutputError(InvalidValueError):
     """A task returned something that its own output ports do not allow."""
+
+
+class AnswerError(InvalidValueError):
+    """An answer that does not fit the question's schema; it was not kept."""
 
 
 class UnstorableValueError(InvalidValueError):

@@ -10,8 +10,10 @@ from workglow.clock import SystemClock
 from workglow.errors import RunStateError, UnknownGraphError
 from workglow.file import File
 from workglow.file.seal import Seal
+from workglow.graph.answering import Answering
 from workglow.graph.blocking import run_blocking
 from workglow.graph.built_in_transforms import built_in_transforms
+from workglow.graph.caller import Caller
 from workglow.graph.conversion import as_graph
 from workglow.graph.engine import Engine, OnChange
 from workglow.graph.grants import Grants
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from workglow.graph.preview import Preview
     from workglow.graph.run import Run
     from workglow.graph.transforms import TransformRegistry
+    from workglow.graph.wait import Action, Question
     from workglow.knowledge import KnowledgeBase, SearchResult
     from workglow.tasks import Entitlement, TaskRegistry
 
@@ -44,6 +47,7 @@ __all__ = ["Project", "open"]
 
 Durability = Literal["auto", "power", "process"]
 Listener = Callable[["Event"], object]
+Handler = Callable[["Question"], object]
 
 
 class RunSettings(RunRights, total=False):
@@ -54,6 +58,7 @@ class RunSettings(RunRights, total=False):
     continue_on_error: bool
     cache: Literal["use", "refresh", "off"]
     max_tasks: int | None
+    wait: bool | float | None
 
 
 class Project:
@@ -79,6 +84,7 @@ class Project:
         self._grants = Grants(self._repositories.settings, Seal(file))
         licences = Licences(self._grants, self.resolvers)
         self._engine = Engine(self._repositories, registry, file.clock, self, transforms, self.resolvers, licences)
+        self._answering = Answering(self._repositories)
         self._bases: dict[str, KnowledgeBase] = {}
 
     @property
@@ -109,13 +115,16 @@ class Project:
         inputs: Mapping[str, object] | None = None,
         *,
         on_event: Listener | None = None,
+        on_question: Handler | None = None,
         **options: Unpack[RunSettings],
     ) -> Run:
         """Run a graph, a workflow or a task from the beginning, and keep every step of it.
 
-        Raises what the run failed with; the error's `run` is the run.
+        Raises what the run failed with; the error's `run` is the run.  A run whose `status` is "waiting" goes on with
+        `resume` once what it waits for has come.  `on_question` is called with each Question that a task asks a person;
+        what it returns is the answer, and with None the question stays open.
         """
-        return await self._run(graph, inputs, on_event, options, alone=False)
+        return await self._run(graph, inputs, on_event, on_question, options, alone=False)
 
     def run_sync(
         self,
@@ -123,30 +132,25 @@ class Project:
         inputs: Mapping[str, object] | None = None,
         *,
         on_event: Listener | None = None,
+        on_question: Handler | None = None,
         **options: Unpack[RunSettings],
     ) -> Run:
         """`run`, blocking; works inside a running event loop too."""
-        return run_blocking(lambda: self._run(graph, inputs, on_event, options, alone=True))
+        return run_blocking(lambda: self._run(graph, inputs, on_event, on_question, options, alone=True))
 
     async def _run(
         self,
         graph: Any,
         inputs: Mapping[str, object] | None,
         on_event: Listener | None,
+        on_question: Handler | None,
         options: RunSettings,
         *,
         alone: bool,
     ) -> Run:
         whole = as_graph(graph)
-        permission = Permission.taken_from(options)
-        return await self._engine.run(
-            whole,
-            inputs or {},
-            options=_options(options),
-            listeners=_listeners(whole, on_event),
-            alone=alone,
-            permission=permission,
-        )
+        caller = _caller(whole, on_event, on_question, options, alone=alone)
+        return await self._engine.run(whole, inputs or {}, options=_options(options), caller=caller)
 
     def begin(self, graph: Any, inputs: Mapping[str, object] | None = None, **options: Unpack[RunSettings]) -> Run:
         """Store a run without starting it; `resume` starts it, in this process or in another one."""
@@ -173,17 +177,21 @@ class Project:
         *,
         on_change: OnChange = "error",
         interrupted: Literal["retry", "fail"] | None = None,
+        wait: bool | float | None = None,
         on_event: Listener | None = None,
+        on_question: Handler | None = None,
         **rights: Unpack[RunRights],
     ) -> Run:
-        """Go on with a run where it stopped; without an id, with the newest unfinished one.
+        """Go on with a run where it stopped; without an id, with the newest unfinished one that can.
 
         A finished run is returned as it is.  `on_change` decides about tasks whose code changed since the run began:
         'error' refuses and names them, 'keep' lets what is finished stand, 'rerun' runs them and what is behind them
-        again.  `interrupted` decides about side effects whose outcome is unknown.  `rights` are added to what the run
-        was granted when it began, which counts only in the file and for the user it was granted in and by.
+        again.  `interrupted` decides about side effects whose outcome is unknown.  `wait` is that of RunOptions; a run
+        in which nothing has come for what it waits for is returned as it is.  `rights` are added to what the run was
+        granted when it began, which counts only in the file and for the user it was granted in and by.
         """
-        return await self._resume(run, on_change, interrupted, on_event, rights, alone=False)
+        caller = _caller(None, on_event, on_question, rights, alone=False)
+        return await self._resume(run, on_change, interrupted, wait, caller)
 
     def resume_sync(
         self,
@@ -191,48 +199,62 @@ class Project:
         *,
         on_change: OnChange = "error",
         interrupted: Literal["retry", "fail"] | None = None,
+        wait: bool | float | None = None,
         on_event: Listener | None = None,
+        on_question: Handler | None = None,
         **rights: Unpack[RunRights],
     ) -> Run:
         """`resume`, blocking."""
-        return run_blocking(lambda: self._resume(run, on_change, interrupted, on_event, rights, alone=True))
+        caller = _caller(None, on_event, on_question, rights, alone=True)
+        return run_blocking(lambda: self._resume(run, on_change, interrupted, wait, caller))
 
     async def _resume(
         self,
         run: str | None,
         on_change: OnChange,
         interrupted: Literal["retry", "fail"] | None,
-        on_event: Listener | None,
-        rights: RunRights,
-        *,
-        alone: bool,
+        wait: bool | float | None,
+        caller: Caller,
     ) -> Run:
         if run is None:
             unfinished = self._repositories.runs.all(open_only=True)
             if not unfinished:
                 raise RunStateError(f"{self.path} has no unfinished run.  Give a run's id to look at a finished one.")
-            run = unfinished[-1].uid
-        return await self._engine.resume(
-            run,
-            on_change=on_change,
-            interrupted=interrupted,
-            listeners=_listeners(None, on_event),
-            alone=alone,
-            permission=Permission.taken_from(rights),
-        )
+            due = set(self.due())
+            able = [one for one in unfinished if one.status != "waiting" or one.uid in due]
+            run = (able or unfinished)[-1].uid
+        return await self._engine.resume(run, on_change=on_change, interrupted=interrupted, wait=wait, caller=caller)
 
     async def resume_all(
-        self, *, on_change: OnChange = "error", on_event: Listener | None = None, **rights: Unpack[RunRights]
+        self,
+        *,
+        on_change: OnChange = "error",
+        wait: bool | float | None = None,
+        on_event: Listener | None = None,
+        **rights: Unpack[RunRights],
     ) -> list[Run]:
         """Go on with every unfinished run, oldest first."""
         unfinished = self._repositories.runs.all(open_only=True)
-        return [await self.resume(run.uid, on_change=on_change, on_event=on_event, **rights) for run in unfinished]
+        caller = _caller(None, on_event, None, rights, alone=False)
+        return [await self._resume(run.uid, on_change, None, wait, caller) for run in unfinished]
 
     def resume_all_sync(
-        self, *, on_change: OnChange = "error", on_event: Listener | None = None, **rights: Unpack[RunRights]
+        self,
+        *,
+        on_change: OnChange = "error",
+        wait: bool | float | None = None,
+        on_event: Listener | None = None,
+        **rights: Unpack[RunRights],
     ) -> list[Run]:
         """`resume_all`, blocking."""
-        return run_blocking(lambda: self.resume_all(on_change=on_change, on_event=on_event, **rights))
+        return run_blocking(lambda: self.resume_all(on_change=on_change, wait=wait, on_event=on_event, **rights))
+
+    def abort(self, run: str, reason: str = "The run was aborted.") -> Run:
+        """End a run for good that nobody drives: one that waits, or whose process is gone.
+
+        What it asks can be answered no more.  Raises RunStateError when it is finished, or a process drives it.
+        """
+        return self._engine.abort(run, reason)
 
     async def fork(
         self,
@@ -271,29 +293,18 @@ class Project:
         *,
         alone: bool,
     ) -> Run:
-        permission = Permission.taken_from(options)
-        return await self._engine.fork(
-            run,
-            from_task=from_task,
-            inputs=inputs,
-            options=_options(options) if options else None,
-            listeners=_listeners(None, on_event),
-            alone=alone,
-            permission=permission,
-        )
+        caller = _caller(None, on_event, None, options, alone=alone)
+        chosen = _options(options) if options else None
+        return await self._engine.fork(run, from_task=from_task, inputs=inputs, options=chosen, caller=caller)
 
     async def rerun_failed(self, run: str, *, on_event: Listener | None = None, **rights: Unpack[RunRights]) -> Run:
         """Start a new run that reuses every task that completed, also inside loops, and runs the others."""
-        permission = Permission.taken_from(rights)
-        return await self._engine.rerun_failed(run, listeners=_listeners(None, on_event), permission=permission)
+        return await self._engine.rerun_failed(run, caller=_caller(None, on_event, None, rights, alone=False))
 
     def rerun_failed_sync(self, run: str, *, on_event: Listener | None = None, **rights: Unpack[RunRights]) -> Run:
         """`rerun_failed`, blocking."""
-        permission = Permission.taken_from(rights)
-        listeners = _listeners(None, on_event)
-        return run_blocking(
-            lambda: self._engine.rerun_failed(run, listeners=listeners, alone=True, permission=permission)
-        )
+        caller = _caller(None, on_event, None, rights, alone=True)
+        return run_blocking(lambda: self._engine.rerun_failed(run, caller=caller))
 
     # ------------------------------------------------------------------ what runs may do
 
@@ -313,6 +324,42 @@ class Project:
     def grants(self) -> list[str]:
         """What every run of this project may do, here."""
         return [text for rule in self._grants.of_project() for text in rule.texts()]
+
+    # ------------------------------------------------------------------ what runs wait for
+
+    def questions(self, run: str | None = None) -> list[Question]:
+        """The questions to persons that nobody has answered yet, oldest first."""
+        return self._answering.questions(run)
+
+    def answer(self, run: str, task: str, value: object = None, *, action: Action = "accept") -> None:
+        """Answer the question of the task at path `task`, from any process; a process that drives the run goes on.
+
+        `value` is a mapping that fits the question's schema, or the value of its one required field.  `action`
+        "decline" or "cancel" needs none.  The first answer is kept on the disk before this returns.  Raises AnswerError
+        for a value that does not fit, and RunStateError when there is no such question, it has an answer, or its
+        deadline is over.
+        """
+        self._answering.answer(run, task, value, action)
+
+    def send_event(self, name: str, payload: object = None, *, run: str | None = None) -> list[str]:
+        """Send an event to a run, or to every unfinished one; the ids of the runs that it reached.
+
+        Every task of the run that waits for it goes on.  When none does, the event is kept, and the first that waits
+        for it later takes it.
+        """
+        return self._answering.send_event(name, payload, run)
+
+    def due(self) -> list[str]:
+        """The ids of the waiting runs that can go on: something has come, or a time is over, and nobody drives them."""
+        return self._answering.due()
+
+    async def resume_due(self, *, on_change: OnChange = "error", on_event: Listener | None = None) -> list[Run]:
+        """Go on with every run that is `due`, oldest first."""
+        return [await self.resume(run, on_change=on_change, on_event=on_event) for run in self.due()]
+
+    def resume_due_sync(self, *, on_change: OnChange = "error", on_event: Listener | None = None) -> list[Run]:
+        """`resume_due`, blocking."""
+        return run_blocking(lambda: self.resume_due(on_change=on_change, on_event=on_event))
 
     # ------------------------------------------------------------------ graphs by name
 
@@ -423,6 +470,10 @@ def _name(thing: Any, _: str) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _listeners(graph: TaskGraph | None, on_event: Listener | None) -> tuple[Listener, ...]:
+def _caller(
+    graph: TaskGraph | None, on_event: Listener | None, on_question: Handler | None, options: Any, *, alone: bool
+) -> Caller:
+    """Who drives the run; the rights are taken out of the options."""
     own = (graph.events.emit,) if graph is not None and len(graph.events) else ()
-    return own if on_event is None else (*own, on_event)
+    listeners = own if on_event is None else (*own, on_event)
+    return Caller(listeners, on_question, Permission.taken_from(options), alone)

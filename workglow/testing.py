@@ -83,8 +83,8 @@ def install_crash_points(point: str | None = None) -> None:
     """Let this process kill itself with SIGKILL at a moment of a transition; call it first in a test's child process.
 
     `point` is `kind.moment:n`, by default from the environment variable WORKGLOW_CRASH; without either nothing happens.
-    Kinds: begin (a run), start, complete, reuse (a cached output), fail, retry, open (a loop's items), disable, finish
-    (a run).
+    Kinds: begin (a run), start, complete, reuse (a cached output), fail, retry, wait, open (a loop's items), disable,
+    finish (a run, or leaving it to wait).
     Moments: before the transaction; halfway through it, with half of the rows written; inside it, with everything
     written but the commit; and after it.
     """
@@ -141,6 +141,8 @@ def _kinds(journal: Any, rows: Sequence[TaskRow], status: str | None) -> set[str
             kinds.add("retry")
         if row.status == "running":
             kinds.add("open" if row.holds_others else "start")
+        elif row.status == "waiting":
+            kinds.add("wait")
         elif row.status == "completed":
             kinds.add("reuse" if row.source_id else "complete")
         elif row.status == "failed":

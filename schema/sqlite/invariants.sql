@@ -35,6 +35,23 @@ WHERE task_run.finished_at IS NULL AND run.finished_at IS NOT NULL;
 -- owners_of_finished_runs: nobody drives a run that is over
 SELECT id, uid, session_id FROM run WHERE finished_at IS NOT NULL AND session_id IS NOT NULL;
 
+-- waiting_runs: a run that waits is driven by nobody, and something in it waits
+SELECT id, uid, session_id FROM run
+WHERE status = 'waiting'
+  AND (session_id IS NOT NULL
+       OR NOT EXISTS (SELECT 1 FROM task_run WHERE task_run.run_id = run.id AND task_run.status = 'waiting'));
+
+-- waiting_tasks: a task that waits was started, says for what, and if for a time, until when
+SELECT id, path, state FROM task_run
+WHERE status = 'waiting'
+  AND (started_at IS NULL OR attempt < 1 OR NOT coalesce(json_valid(state), 0)
+       OR coalesce(json_extract(state, '$.waits_for'), '') NOT IN ('time', 'event', 'person')
+       OR (json_extract(state, '$.waits_for') = 'time' AND wake_at IS NULL));
+
+-- answers: an answer belongs to an attempt that was made
+SELECT answer.task_run_id, answer.attempt, task_run.attempt FROM answer JOIN task_run ON task_run.id = answer.task_run_id
+WHERE answer.attempt > task_run.attempt;
+
 -- epochs: a run's epoch only grows, and no take-over on record is later than the run's own epoch
 SELECT run.id, run.uid, run.epoch, event.id FROM event JOIN run ON run.id = event.run_id
 WHERE event.kind = 'resumed'
@@ -57,6 +74,9 @@ WITH text (place, id, json) AS (
   SELECT 'task_run.output', id, output FROM task_run WHERE output LIKE '%"$value"%'
   UNION ALL SELECT 'run.input', id, input FROM run WHERE input LIKE '%"$value"%'
   UNION ALL SELECT 'run.output', id, output FROM run WHERE output LIKE '%"$value"%'
+  UNION ALL SELECT 'task_run.state', id, state FROM task_run WHERE state LIKE '%"$value"%'
+  UNION ALL SELECT 'answer.content', task_run_id, content FROM answer WHERE content LIKE '%"$value"%'
+  UNION ALL SELECT 'sent_event.content', id, content FROM sent_event WHERE content LIKE '%"$value"%'
   UNION ALL SELECT 'task_output.output', hex(cache_key), output FROM task_output WHERE output LIKE '%"$value"%'
 )
 SELECT text.place, text.id, reference.value FROM text, json_tree(text.json) AS reference

@@ -59,6 +59,13 @@ def resumed(epoch: int) -> str:
     return f"""INSERT INTO event (at, run_id, kind, data) VALUES (0, 1, 'resumed', '{{"epoch": {epoch}}}')"""
 
 
+def answered(attempt: int) -> Row:
+    columns = {"task_run_id": 2 - (attempt == 2), "attempt": attempt, "action": "accept", "content": "{}"}
+    return Row("answer", {**columns, "answered_at": 0})
+
+
+WAITING = """INSERT INTO task_run (run_id, path, attempt, status, started_at, state)
+             VALUES (1, 'w', 1, 'waiting', 0, '{"waits_for": "event", "event": "e"}')"""
 REFERENCE = task("status, output, finished_at", """'completed', '{"a": {"$value": "%s"}}', 0""" % ("a" * 64))
 
 BROKEN = {
@@ -74,6 +81,9 @@ BROKEN = {
         GRAPH, RUN, task("status", "'pending'"), "UPDATE run SET status = 'failed', finished_at = 0",
     ],
     "owners_of_finished_runs": [GRAPH, RUN, "UPDATE run SET status = 'failed', finished_at = 0, session_id = 1"],
+    "waiting_runs": [GRAPH, RUN, "UPDATE run SET status = 'waiting'"],
+    "waiting_tasks": [GRAPH, RUN, task("status, started_at, state", "'waiting', 0, '{}'")],
+    "answers": [GRAPH, RUN, WAITING, answered(2)],
     "epochs": [GRAPH, RUN, resumed(1)],
     "reused_outputs": [
         GRAPH, RUN, task("status", "'pending'"),
@@ -93,6 +103,7 @@ BROKEN = {
 SOUND = [
     GRAPH, RUN, "UPDATE run SET epoch = 2", resumed(1), resumed(2),
     task("status, output, finished_at", "'completed', '{\"a\": 1}', 0"),
+    "UPDATE run SET status = 'waiting'", WAITING, answered(1),
     BASE, DOCUMENT, chunk(8), word(),
 ]  # fmt: skip
 

@@ -20,9 +20,9 @@ _HEAD = """\
 
 `workglow COMMAND`, or `python -m workglow COMMAND`.  `workglow COMMAND --help` says the same as this page.
 
-Exit codes: 0 done; 1 the work failed, or a file is not well; 2 the command was not understood; 130 interrupted, and
-the run can be resumed.  With `--json` a command prints one JSON document on standard output and nothing else there;
-progress and errors go to standard error.
+Exit codes: 0 done; 1 the work failed, or a file is not well; 2 the command was not understood; 3 the run waits for a
+person, an event or a time; 130 interrupted, and the run can be resumed.  With `--json` a command prints one JSON
+document on standard output and nothing else there; progress and errors go to standard error.
 
 A graph names its tasks by their types.  The types that you wrote are known once the file that defines them is imported:
 `--tasks FILE.py`, or `--tasks MODULE`.  Nothing that a graph or a project file names is ever imported.

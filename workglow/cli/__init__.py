@@ -1,7 +1,7 @@
 """The command line: `workglow COMMAND`.
 
-Exit codes: 0 done; 1 the work failed, or a file is not well; 2 the command was not understood; 130 interrupted, and
-the run can be resumed.
+Exit codes: 0 done; 1 the work failed, or a file is not well; 2 the command was not understood; 3 the run waits for a
+person, an event or a time; 130 interrupted, and the run can be resumed.
 """
 
 from __future__ import annotations

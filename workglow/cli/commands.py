@@ -22,8 +22,12 @@ COMMANDS = {
     "run": ("running", "Run a graph; with --project every step is kept."),
     "resume": ("running", "Go on with a run where it stopped."),
     "fork": ("running", "Run again from a task, or with other inputs, and reuse the rest."),
+    "abort": ("running", "End a run for good that waits, or whose process is gone."),
     "rerun": ("running", "Run what failed again, and reuse what completed."),
     "allow": ("allowing", "Say what every run of a project file may do, or list it."),
+    "questions": ("asking", "List what runs ask persons, and how to answer."),
+    "answer": ("asking", "Answer the question of a task."),
+    "send": ("asking", "Send an event to the runs that wait for it."),
     "runs": ("looking", "List the runs in a project file."),
     "show": ("looking", "Show a run and its tasks."),
     "why": ("looking", "Say why a task ran, was reused, waits or never started."),
@@ -102,7 +106,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 the work failed, 2 the command was not understood, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 the work failed, 2 the command was not understood, 3 waiting, 130 interrupted.",
 )
 
 

@@ -30,10 +30,14 @@ __all__ = ["Follower"]
 
 
 class Follower:
-    """Runs something and shows it.  `task_files` are repeated in the commands that it proposes."""
+    """Runs something and shows it.  `task_files` are repeated in the commands that it proposes.
 
-    def __init__(self, path: str | None, *, as_json: bool, task_files: Iterable[str] | None) -> None:
+    `asks` lets it ask a person at the terminal what the run asks.
+    """
+
+    def __init__(self, path: str | None, *, as_json: bool, task_files: Iterable[str] | None, asks: bool = True) -> None:
         self._path = path
+        self._asks = asks and not as_json
         self._as_json = as_json
         self._task_files = tuple(task_files or ())
         self._out = Screen()
@@ -85,6 +89,9 @@ class Follower:
                 self._show(failed)
                 error.add_note(self._after_failure(failed))
             raise
+        if run.status == "waiting" and project is not None:
+            self._waiting(graph, project, run)
+            return
         self._show(run)
         if run.status != "completed":
             self._err.line((f"The run is {run.status}", STATUS_STYLES.get(run.status, "")), f": {run.error or ''}")
@@ -100,6 +107,26 @@ class Follower:
         if run.id and is_durable(self._path):
             self._out.line("")
             self._out.line(("run ", "dim"), run.id, (f" in {self._path}", "dim"))
+
+    def _waiting(self, graph: TaskGraph, project: Project, run: Run) -> None:
+        """Ask whoever is there, and go on; or say what the run waits for and how it goes on, and exit with 3."""
+        from workglow.cli.interview import can_ask, interview
+
+        if self._asks and can_ask(self._out) and interview(self._out, project, run.id):
+            self.follow(
+                graph, lambda listen: project.resume_sync(run.id, on_event=listen), project=project, resumed=run.id
+            )
+            return
+        self._show(run)
+        if not self._as_json:
+            from workglow.cli.asking import show_questions
+
+            self._out.line("")
+            self._out.line(("The run waits, and no process is needed for that.", "cyan"))
+            show_questions(self._out, str(self._path), project.questions(run.id))
+            self._out.line("Then, or when its time has come, it goes on with:")
+            self._out.command(self._command("resume", run.id))
+        raise typer.Exit(3)
 
     def _interrupted(self, run: str) -> None:
         self._err.line(("Interrupted.", "bold yellow"))

@@ -43,6 +43,7 @@ def runs(file: ProjectFile, json: AsJson = False) -> None:
         else:
             screen.table(("RUN", "STATUS", "BEGAN", "TIME", "TASKS", "NOTE"), map(_run_row, found), right=(3, 4))
             _propose_resuming(screen, file, found)
+            _propose_waiting(screen, project, file)
 
 
 def _run_facts(stored: StoredRun) -> dict[str, object]:
@@ -64,10 +65,32 @@ def _run_row(stored: StoredRun) -> list[Cell]:
     took_time = "" if run.finished_at is None else took((run.finished_at - run.created_at) / 1000)
     done, whole = stored.counts.get("completed", 0), sum(stored.counts.values())
     note = (run.error or "").partition("\n")[0]
+    if run.status == "waiting":
+        note = f"waits {_what_it_waits_for(run)}"
     if run.forked_from and not note:
         note = f"from {run.forked_from}"
     tasks = str(whole) if done == whole else f"{done}/{whole}"
     return [run.id, (stored.status, style), moment(run.created_at), took_time, tasks, note]
+
+
+def _what_it_waits_for(run: Run) -> str:
+    reasons = [task.waits_for or "" for task in run.tasks.values() if task.status == "waiting"]
+    more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return f"{reasons[0].partition(chr(10))[0]}{more}" if reasons else ""
+
+
+def _propose_waiting(screen: Screen, project: Project, file: str, run: str = "") -> None:
+    """Say how what waits goes on: what has come needs a process, and what is asked a person."""
+    due = [one for one in project.due() if one.startswith(run)]
+    asked = project.questions(run or None)
+    if due:
+        screen.line("")
+        screen.line(("What was waited for has come.  Go on with:", "dim"))
+        screen.command(f"workglow resume {file}" + (f" {run}" if run else " --all" if len(due) > 1 else ""))
+    if asked:
+        screen.line("")
+        screen.line(("What is asked is answered as this says:", "dim"))
+        screen.command(f"workglow questions {file}")
 
 
 def _propose_resuming(screen: Screen, file: str, found: list[StoredRun]) -> None:
@@ -146,6 +169,8 @@ def _show_run(screen: Screen, project: Project, run: Run, *, most: int | None) -
     if status == "interrupted":
         screen.line("")
         _propose(screen, project.path, run)
+    elif run.finished_at is None:
+        _propose_waiting(screen, project, project.path, run.id)
 
 
 def _propose(screen: Screen, file: str, run: Run) -> None:
@@ -166,6 +191,8 @@ def _show_task(screen: Screen, run: Run, task: TaskResult, *, as_json: bool) -> 
     screen.line(("task ", "dim"), (task.path, "bold"), "  ", status, f"  {tries}")
     if task.started_at is not None:
         screen.line(f"began {moment(task.started_at)}, took {took(task.seconds) or 'no end yet'}")
+    if task.waits_for:
+        screen.line(f"waits {task.waits_for}")
     if task.error:
         screen.line((task.error, "red"))
     show_outputs(screen, task.outputs)
@@ -193,3 +220,5 @@ def why(
         screen.line(said)
         if status == "interrupted":
             _propose(screen, file, found)
+        elif found.finished_at is None:
+            _propose_waiting(screen, project, file, found.id)

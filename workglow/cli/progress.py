@@ -47,7 +47,9 @@ class LiveProgress:
         self._live: Live | None = None
 
     def __call__(self, event: Event) -> None:
-        """Nothing: what is drawn is asked of the watch, at the display's own pace."""
+        """Show what a task only tells; all else that is drawn is asked of the watch, at the display's own pace."""
+        if event.kind == "task_notified":
+            self._console.print(as_text(f"{event.path}: {event.data.message}"))
 
     def __enter__(self) -> Self:
         self._draw()
@@ -131,6 +133,13 @@ class LiveProgress:
         return as_text(("\n".join("  " + line for line in lines[-_STREAM_LINES:]), "dim"))
 
 
+def what_is_awaited(data: Any) -> str:
+    """Say in a word what the data of a `task_waiting` event is about."""
+    if hasattr(data, "message"):
+        return "a person"
+    return "its time" if data.event is None else f"the event {data.event}"
+
+
 class PlainProgress:
     """A line for each task outside of loops, and one a second at most for each loop."""
 
@@ -164,6 +173,10 @@ class PlainProgress:
             self._screen.line(f"{path} failed: {str(event.data).partition(chr(10))[0]}")
         elif event.kind == "task_retried":
             self._screen.line(f"{path} is tried again: {type(event.data).__name__}: {event.data}")
+        elif event.kind == "task_notified":
+            self._screen.line(f"{path}: {event.data.message}")
+        elif event.kind == "task_waiting" and not inside:
+            self._screen.line(f"{path} waits for {what_is_awaited(event.data)}")
         elif event.kind == "task_started" and not inside:
             self._began[path] = self._clock.monotonic()
             self._screen.line(f"{path} started")

@@ -71,5 +71,6 @@ def stored_runs(project: Project) -> list[StoredRun]:
         record = records.get(run.id)
         if record is not None:
             left = record.session_id is None or record.session_id in dead
-            found.append(StoredRun(run, runs.count(record), record.finished_at is None and left))
+            interrupted = record.finished_at is None and left and record.status != "waiting"
+            found.append(StoredRun(run, runs.count(record), interrupted))
     return found

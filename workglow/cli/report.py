@@ -36,7 +36,8 @@ def _row(name: str, line: Line) -> list[Cell]:
     if task is None:
         return [name, status, "", "", line.note]
     reused = task.cached or (task.status == "completed" and not task.attempt)
-    notes = [note for note in (line.note, "reused" if reused else "", _first_line(task.error)) if note]
+    waits = "" if task.waits_for is None else f"waits {_first_line(task.waits_for)}"
+    notes = [note for note in (line.note, "reused" if reused else "", waits, _first_line(task.error)) if note]
     tries: Cell = (str(task.attempt), "yellow") if task.attempt > 1 else str(task.attempt)
     return [name, status, tries, "" if reused else took(task.seconds), "; ".join(notes)]
 
@@ -71,6 +72,8 @@ def task_as_json(task: TaskResult, *, outputs: bool = False) -> dict[str, object
         "seconds": task.seconds,
         "reused": task.cached,
         "error": task.error,
+        "waits_for": task.waits_for,
+        "wake_at": task.wake_at,
     }
     return {**facts, "outputs": dict(task.outputs)} if outputs else facts
 

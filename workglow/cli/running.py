@@ -10,6 +10,7 @@ from workglow.cli.granting import rights
 from workglow.cli.inputs import read_graph, read_inputs
 from workglow.cli.parameters import Allow, AsJson, Deny, Inputs, InputsFile, ProjectFile, RunName, TaskFiles
 from workglow.cli.projects import pick, work_on
+from workglow.cli.screen import Screen
 from workglow.cli.taskfiles import import_tasks
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ _Interrupted = Literal["retry", "fail"]
 _Concurrency = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Tasks in flight at a time.", show_default="no limit")
 ]
+_Stay = Annotated[
+    bool, typer.Option("--stay", help="Wait for persons and events too; an answer from elsewhere wakes this process.")
+]
+_NoAsk = Annotated[bool, typer.Option("--no-ask", help="Leave what the run asks a person open, also on a terminal.")]
 _Timeout = Annotated[
     float | None, typer.Option(min=0.0, metavar="SECONDS", help="For the whole run.", show_default="no limit")
 ]
@@ -57,6 +62,8 @@ def run(
     ] = "use",
     allow: Allow = None,
     deny: Deny = None,
+    stay: _Stay = False,
+    no_ask: _NoAsk = False,
     json: AsJson = False,
 ) -> None:
     """Run a graph; with --project every step is kept.
@@ -74,14 +81,16 @@ def run(
     }
     from workglow.cli.following import Follower
 
-    follower = Follower(project, as_json=json, task_files=tasks)
+    follower = Follower(project, as_json=json, task_files=tasks, asks=not no_ask)
     options |= {**rights(allow, deny), **follower.asks}
     if project is None:
         follower.follow(whole, lambda listen: whole.run_sync(inputs, on_event=listen, **options))
         return
     with work_on(project, create=True) as opened:
         follower.follow(
-            whole, lambda listen: opened.run_sync(whole, inputs, on_event=listen, **options), project=opened
+            whole,
+            lambda listen: opened.run_sync(whole, inputs, on_event=listen, wait=stay or None, **options),
+            project=opened,
         )
 
 
@@ -117,10 +126,13 @@ def resume(
     tasks: TaskFiles = None,
     allow: Allow = None,
     deny: Deny = None,
+    stay: _Stay = False,
+    no_ask: _NoAsk = False,
     json: AsJson = False,
 ) -> None:
     """Go on with a run where it stopped.
 
+    So does a run that waited, once what it waits for has come.
     What is finished never runs again; what was in flight starts again, with the same idempotency key.
     """
     if all and run is not None:
@@ -128,25 +140,31 @@ def resume(
     from workglow.cli.following import Follower
 
     import_tasks(tasks)
-    follower = Follower(file, as_json=json, task_files=tasks)
+    follower = Follower(file, as_json=json, task_files=tasks, asks=not no_ask)
     given = {**rights(allow, deny), **follower.asks}
     with work_on(file) as project:
-        for name in _unfinished(project, file, run, everyone=all):
+        for name in _unfinished(project, file, run, everyone=all, stay=stay):
             follower.follow(
                 project.graph_of(name),
                 lambda listen, name=name: project.resume_sync(
-                    name, on_change=on_change, interrupted=interrupted, on_event=listen, **given
+                    name, on_change=on_change, interrupted=interrupted, wait=stay or None, on_event=listen, **given
                 ),
                 project=project,
                 resumed=name,
             )
 
 
-def _unfinished(project: Project, file: str, run: str | None, *, everyone: bool) -> list[str]:
+def _unfinished(project: Project, file: str, run: str | None, *, everyone: bool, stay: bool) -> list[str]:
     if run is not None:
         return [pick(project, run).id]
-    found = [one.id for one in project.runs() if one.finished_at is None]
-    if not found:
+    unfinished = [one for one in project.runs() if one.finished_at is None]
+    due = set(project.due())
+    found = [one.id for one in unfinished if stay or one.status != "waiting" or one.id in due]
+    if unfinished and not found:
+        typer.echo(
+            f"{file}: all unfinished runs wait.  For what: workglow questions {file}, workglow runs {file}", err=True
+        )
+    elif not found:
         typer.echo(f"{file} has no unfinished run: there is nothing to resume.", err=True)
     return found if everyone else found[-1:]
 
@@ -188,6 +206,20 @@ def fork(
             lambda listen: project.fork_sync(origin, from_task, inputs, on_event=listen, **given),
             project=project,
         )
+
+
+@app.command()
+def abort(file: ProjectFile, run: RunName, json: AsJson = False) -> None:
+    """End a run for good that waits, or whose process is gone.
+
+    What it asks can be answered no more.  What is finished stays, and `workglow rerun` goes on from there.
+    """
+    with work_on(file) as project:
+        ended = project.abort(pick(project, run).id)
+        if json:
+            Screen().json({"run": ended.id, "status": ended.status})
+        else:
+            Screen().line(f"Run {ended.id} is aborted.")
 
 
 @app.command()

@@ -89,7 +89,7 @@ class Watch:
             self._progress(path, event.data)
         elif event.kind == "task_chunk":
             self._chunk(path, event.data)
-        elif event.kind == "task_retried":
+        elif event.kind in ("task_retried", "task_waiting"):
             self.running.pop(path, None)
         elif event.kind == "run_started":
             self.run = event.run

@@ -48,8 +48,10 @@ class Admission:
         given = port_schema(source, edge.source_port, of_outputs=True)
         made = self._transformed(edge, given) if edge.transforms else given
         taken = port_schema(target, edge.target_port, of_outputs=False)
-        # What a failure carries reaches its handler as it is: ports that the handler does not have are left out.
-        if edge.source_port != ERROR_PORT and compatibility(made, taken) == "incompatible":
+        # What a failure carries reaches its handler as it is: ports that the handler does not have are left out.  So it
+        # is when a task only has to begin behind one that waits.
+        ordered = source.mode == "wait" and edge.source_port == edge.target_port == ALL_PORTS
+        if edge.source_port != ERROR_PORT and not ordered and compatibility(made, taken) == "incompatible":
             through = f" through {', '.join(step.id for step in edge.transforms)}" if edge.transforms else ""
             raise IncompatiblePortsError(
                 f"{edge.id} can never work: {source.type} gives {describe_schema(made)}{through}, "

@@ -3,12 +3,13 @@
 Policy.  The new task (the target) is matched with the task before it (the source), port by port.
 
 A. An input task as the source gives every port of the target, under the port's name.
-B. A target with open ports takes every output of the source under its name.  If the source names none, those that it
-   was given count when it only passes them on, and otherwise the target takes whatever comes.
+B. A target with open ports takes every output of the source under its name, or whatever comes if it names none.
 C. Otherwise each port of the target takes the output of the same name, or `input` takes `output`, if their types fit;
    then, for ports still without an edge, the output with the same `format` or `$id`, whatever its name.
 D. Required ports still without an edge are sought in the earlier tasks, the newest first, by the same two rules.
 
+A source that passes on what enters its open ports gives that too; without edges into it, it counts as an input task.
+A target that takes nothing from a source that waits (for a time, an event, a person) is put behind it by a `*` edge.
 A literal is never overridden.  Among several candidates the one of the same name is preferred, then those that stream
 as the port does; if several are left, that is an error which names them.  A required port without an edge is an error,
 and so is a target that nothing at all was found for, unless it needs nothing.  Types fit as in the system whose graphs
@@ -26,6 +27,7 @@ from workglow.graph.admission import edge_schema
 from workglow.graph.boundary import InputTask
 from workglow.graph.dataflow import ALL_PORTS
 from workglow.graph.graph import TaskGraph
+from workglow.tasks import Task
 from workglow.tasks.compatibility import compatibility
 
 __all__ = ["Match", "find_matches", "types_fit"]
@@ -59,7 +61,7 @@ class _Search:
         self._graph = graph
         self._source_id, self._target_id = source_id, target_id
         self._source, self._target = graph.tasks[source_id], graph.tasks[target_id]
-        self._given: dict[str, Schema] = self._source.outputs.schema["properties"]
+        self._given = _gives(graph, self._source)
         properties: dict[str, Any] = self._target.inputs.schema["properties"]
         self._taken: dict[str, Schema] = {name: edge_schema(schema) for name, schema in properties.items()}
         self._closed = {*provided, *(edge.target_port for edge in graph.incoming[target_id])}
@@ -71,6 +73,8 @@ class _Search:
             self._take_by_name()
         elif self._target.inputs.open:
             self._take_everything()
+        elif _passes_on(source) and not self._graph.incoming[self._source_id]:
+            self._take_by_name()  # it stands where an input task would
         else:
             for fits in (_named_fit, _marked_fit):
                 self._match(self._source_id, self._given, fits, self._taken)
@@ -80,6 +84,7 @@ class _Search:
                 break
             self._search_earlier(task_id, needed)
             needed = self._needed()
+        self._keep_waiting(needed)
         self._check(needed)
         return list(self._found.values())
 
@@ -88,16 +93,18 @@ class _Search:
             self._found[target_port] = Match(source_id, source_port, target_port)
 
     def _take_everything(self) -> None:
-        names = list(self._given)
-        if not names and self._source.outputs.open and getattr(self._source, "passthrough", False):
-            edges = self._graph.incoming[self._source_id]
-            names = [edge.target_port for edge in edges if edge.target_port != ALL_PORTS]
-        for name in names or ([ALL_PORTS] if self._source.outputs.open else []):
+        for name in list(self._given) or ([ALL_PORTS] if self._source.outputs.open else []):
             self._add(self._source_id, name, name)
 
     def _take_by_name(self) -> None:
         for name in self._taken or ([ALL_PORTS] if self._target.inputs.open else []):
             self._add(self._source_id, name, name)
+
+    def _keep_waiting(self, needed: list[str]) -> None:
+        """Let a target that takes nothing from a task that waits begin behind it all the same."""
+        alone = not (needed or self._found or self._graph.incoming[self._target_id])
+        if alone and self._source.mode == "wait" and self._given.keys().isdisjoint(self._taken):
+            self._add(self._source_id, ALL_PORTS, ALL_PORTS)
 
     def _needed(self) -> list[str]:
         """Return the required ports that have neither literal nor edge."""
@@ -108,7 +115,7 @@ class _Search:
 
     def _search_earlier(self, task_id: str, needed: list[str]) -> None:
         task = self._graph.tasks[task_id]
-        given: dict[str, Schema] = task.outputs.schema["properties"]
+        given = _gives(self._graph, task)
         wanted = {name: self._taken[name] for name in needed}
         if isinstance(task, InputTask):
             for name in wanted:
@@ -159,6 +166,35 @@ class _Search:
             f"The input {name!r} of {self._target.type} could come from any of {candidates}. "
             f"Say which: rename({ports[0]!r}, {name!r}) before adding it, or give it a literal."
         )
+
+
+def _passes_on(task: Task) -> bool:
+    return task.outputs.open and getattr(task, "passthrough", False)
+
+
+def _gives(graph: TaskGraph, task: Task) -> dict[str, Schema]:
+    """Return the outputs of a task by name, and if it passes on what enters its open ports, those that it was given."""
+    own: dict[str, Schema] = task.outputs.schema["properties"]
+    if not _passes_on(task):
+        return own
+    passed: dict[str, Schema] = {
+        edge.target_port: {} if edge.transforms else _origin(graph, edge.source, edge.source_port)
+        for edge in graph.incoming[task.id]
+        if edge.target_port != ALL_PORTS and edge.target_port not in task.inputs
+    }
+    return {**passed, **own}
+
+
+def _origin(graph: TaskGraph, task_id: str, port: str) -> Schema:
+    """Return the schema of an output, sought through the tasks that only passed it on; empty when none declares it."""
+    while True:
+        task = graph.tasks[task_id]
+        if port in task.outputs:
+            return task.outputs[port].schema
+        entering = [edge for edge in graph.incoming[task_id] if edge.target_port == port and not edge.transforms]
+        if not entering or not _passes_on(task):
+            return {}
+        task_id, port = entering[0].source, entering[0].source_port
 
 
 _Fits = Callable[[str, Schema, str, Schema], bool]

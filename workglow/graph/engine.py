@@ -6,14 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 from workglow.clock import SystemClock
-from workglow.errors import CodeChangedError, RunStateError, WorkglowError
+from workglow.errors import CodeChangedError, RunStateError, TaskAbortedError, WorkglowError
+from workglow.graph.answering import Answering
 from workglow.graph.blocking import run_blocking
 from workglow.graph.boundary import InputTask, OutputTask
 from workglow.graph.built_in_transforms import built_in_transforms
+from workglow.graph.caller import Caller
 from workglow.graph.compound import GraphAsTask
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
+from workglow.graph.failure import error_record
 from workglow.graph.fallback import FallbackTask
 from workglow.graph.licence import Licence, Licences
 from workglow.graph.map import ForEachTask, MapTask
@@ -34,10 +37,9 @@ from workglow.tasks import task_registry
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from workglow.clock import Clock
-    from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
     from workglow.graph.preview import Preview
     from workglow.graph.transforms import TransformRegistry
@@ -56,7 +58,7 @@ GRAPH_TYPES: tuple[type[Task], ...] = (
 """What graphs branch and loop with, in every project."""
 
 OnChange = Literal["error", "keep", "rerun"]
-_PLAIN = Permission()
+_NOBODY = Caller()
 
 
 @dataclass(slots=True)
@@ -81,15 +83,13 @@ class Engine:
         inputs: Mapping[str, object],
         *,
         options: RunOptions,
-        listeners: tuple[Callable[[Event], object], ...] = (),
-        alone: bool = False,
-        permission: Permission = _PLAIN,
+        caller: Caller = _NOBODY,
     ) -> Run:
         """Run a graph from the beginning; raises what it failed with, with the run as the error's `run`."""
         options.check_size(len(graph.tasks))
         inputs = await named_inputs(graph, inputs, self.resolvers)
         delivered = deliver(graph, inputs)
-        licence = self.licences.for_graph(graph, permission)
+        licence = self.licences.for_graph(graph, caller.permission)
         licence.admit(graph, delivered)
         encoded = encode(inputs, where="the run's inputs")
         journal = self.repositories.runs.begin(
@@ -98,7 +98,7 @@ class Engine:
             options={**options.to_json(), **licence.to_store(graph, encoded.text)},
             versions=versions_of(graph),
         )
-        environment = self._environment(journal, options, listeners, alone, licence)
+        environment = self._environment(journal, options, caller, licence)
         return await self._drive(TaskGraphRunner(graph, environment), Scope(graph, delivered), journal)
 
     def begin(
@@ -107,7 +107,7 @@ class Engine:
         inputs: Mapping[str, object],
         *,
         options: RunOptions,
-        permission: Permission = _PLAIN,
+        permission: Permission = _NOBODY.permission,
     ) -> Run:
         """Store a run that nobody drives yet; whoever resumes it starts it."""
         options.check_size(len(graph.tasks))
@@ -133,21 +133,27 @@ class Engine:
         *,
         on_change: OnChange = "error",
         interrupted: Literal["retry", "fail"] | None = None,
-        listeners: tuple[Callable[[Event], object], ...] = (),
-        alone: bool = False,
-        permission: Permission = _PLAIN,
+        caller: Caller = _NOBODY,
+        wait: bool | float | None = None,
     ) -> Run:
-        """Go on with a run where it stopped; a finished one is returned as it is."""
+        """Go on with a run where it stopped.
+
+        One that is finished is returned as it is, and so is one in which nothing has come for what it waits for.
+        """
         record = self.repositories.runs.get(uid)
         if record.status in FINAL_RUN_STATUSES:
+            return self.view(record)
+        options = replace(RunOptions.from_json(record.options), wait=wait)
+        idle = record.status == "waiting" and caller.on_question is None
+        if idle and not Answering(self.repositories).is_worth_driving(record, options.wait):
             return self.view(record)
         graph = self._stored(record)
         inputs = decode(record.input, self.repositories.values.load)
         delivered = StoredDelivery(graph, inputs)
-        licence = self.licences.for_run(record, permission)
+        licence = self.licences.for_run(record, caller.permission)
         licence.admit_stored(graph, delivered, record, self.repositories.runs)
         journal = self._take_over(record, on_change)
-        environment = self._environment(journal, RunOptions.from_json(record.options), listeners, alone, licence)
+        environment = self._environment(journal, options, caller, licence)
         scope = Scope(graph, delivered, stored=journal.row)
         recovery = Recovery(journal, interrupted)
         return await self._drive(TaskGraphRunner(graph, environment), scope, journal, recovery)
@@ -164,13 +170,20 @@ class Engine:
             graph = self._graph(record)
             rows = {row.path: row for row in runs.rows(record)}
             again = [path for path in rows if _type_at(graph, path) in changed]
-            plan = plan_restart(graph, rows, again)
+            plan = plan_restart(graph, rows, again, same_run=True)
             return runs.take_over(record, versions=current, keep=plan.keep, add=plan.add, reason="code_changed_rerun")
         raise CodeChangedError(
             f"The code of {', '.join(changed)} has changed since run {record.uid} began.  Resume with "
             "on_change='keep' to let what is finished stand and go on with the new code, or with on_change='rerun' "
             "to run these tasks and everything behind them again."
         )
+
+    def abort(self, uid: str, reason: str) -> Run:
+        """End a run for good that nobody drives, such as one that waits."""
+        record = self.repositories.runs.get(uid)
+        journal = self.repositories.runs.take_over(record, reason="aborted")
+        journal.commit((), block=True, sync=True, status="aborted", error=error_record(TaskAbortedError(reason)))
+        return self.view(self.repositories.runs.get(uid))
 
     async def fork(
         self,
@@ -179,9 +192,7 @@ class Engine:
         from_task: str | None = None,
         inputs: Mapping[str, object] | None = None,
         options: RunOptions | None = None,
-        listeners: tuple[Callable[[Event], object], ...] = (),
-        alone: bool = False,
-        permission: Permission = _PLAIN,
+        caller: Caller = _NOBODY,
     ) -> Run:
         """Start a new run that reuses everything before the change.
 
@@ -198,17 +209,13 @@ class Engine:
         chosen = options or RunOptions.from_json(record.options)
         if options is None and from_task is not None:
             chosen = replace(chosen, cache="refresh")  # the same inputs again must not give the same outputs unasked
-        return await self._run_again(
-            record, graph, new, again, options=chosen, listeners=listeners, alone=alone, permission=permission
-        )
+        return await self._run_again(record, graph, new, again, options=chosen, caller=caller)
 
     async def rerun_failed(
         self,
         uid: str,
         *,
-        listeners: tuple[Callable[[Event], object], ...] = (),
-        alone: bool = False,
-        permission: Permission = _PLAIN,
+        caller: Caller = _NOBODY,
     ) -> Run:
         """Start a new run that reuses every task that completed, also inside loops, and runs the others."""
         record = self.repositories.runs.get(uid)
@@ -224,9 +231,7 @@ class Engine:
             inputs,
             (),
             options=options,
-            listeners=listeners,
-            alone=alone,
-            permission=permission,
+            caller=caller,
         )
 
     async def _run_again(
@@ -237,15 +242,13 @@ class Engine:
         again: Iterable[str],
         *,
         options: RunOptions,
-        listeners: tuple[Callable[[Event], object], ...],
-        alone: bool,
-        permission: Permission,
+        caller: Caller,
     ) -> Run:
         runs = self.repositories.runs
         delivered = deliver(graph, inputs)
         plan = plan_restart(graph, {row.path: row for row in runs.rows(record)}, again)
         standing = {row.path for row in plan.keep if row.status in FINAL_TASK_STATUSES}
-        licence = self.licences.for_run(record, permission)
+        licence = self.licences.for_run(record, caller.permission)
         licence.admit(graph, delivered, is_final=standing.__contains__)
         encoded = encode(inputs, where="the run's inputs")
         versions = versions_of(graph)
@@ -265,7 +268,7 @@ class Engine:
         if changed:  # what completed stands all the same: a rerun after a correction is what this is for
             journal.note(EventRecord(self.clock.now(), None, "code_changed_keep", {"tasks": changed}))
         journal.commit((), block=True)
-        environment = self._environment(journal, options, listeners, alone, licence)
+        environment = self._environment(journal, options, caller, licence)
         scope = Scope(graph, delivered, stored=journal.row)
         return await self._drive(TaskGraphRunner(graph, environment), scope, journal, Recovery(journal))
 
@@ -286,14 +289,14 @@ class Engine:
         self,
         journal: Journal,
         options: RunOptions,
-        listeners: tuple[Callable[[Event], object], ...],
-        alone: bool,
+        caller: Caller,
         licence: Licence,
     ) -> Environment:
         return Environment(
             clock=self.clock,
             options=options,
-            listeners=listeners,
+            listeners=caller.listeners,
+            on_question=caller.on_question,
             registry=self.registry,
             journal=journal,
             load_value=self.repositories.values.load,
@@ -302,9 +305,10 @@ class Engine:
             project=self.project,
             project_uid=self.repositories.uid,
             run_id=journal.run.uid,
-            alone=alone,
+            alone=caller.alone,
             gate=licence.gate,
             resolvers=self.resolvers,
+            waiting=self.repositories.waiting,
         )
 
     def view(self, record: RunRecord) -> Run:

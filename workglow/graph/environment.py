@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.gate import Gate
-    from workglow.storage.protocols import Journal, TaskOutputRepository
+    from workglow.graph.wait import Question
+    from workglow.storage.protocols import Journal, TaskOutputRepository, WaitingRepository
     from workglow.tasks import TaskRegistry
     from workglow.tasks.resolver import ResolverRegistry
 
@@ -34,7 +35,9 @@ class Environment:
     `journal` keeps the run; without one it lives in memory.  `cache` finds outputs of earlier runs; `cache_is_journal`
     says that the journal's own rows are that cache, so nothing has to be saved twice.  `alone` says that nothing else
     uses the event loop, so that waiting for the disk on the spot holds nobody up.  `gate` refuses what was not granted;
-    without one everything is.  `resolvers` turn names in inputs into what they name.
+    without one everything is.  `resolvers` turn names in inputs into what they name.  `on_question` is called with each
+    question that a task asks, in a thread when it is a plain function; what it returns is the answer.  `waiting` keeps
+    answers until the run acts on them.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -51,3 +54,5 @@ class Environment:
     alone: bool = False
     gate: Gate | None = None
     resolvers: ResolverRegistry | None = None
+    on_question: Callable[[Question], object] | None = None
+    waiting: WaitingRepository | None = None

@@ -19,6 +19,8 @@ EventKind = Literal[
     "task_progress",
     "task_chunk",
     "task_retried",
+    "task_waiting",
+    "task_notified",
     "task_completed",
     "task_cached",
     "task_failed",
@@ -31,7 +33,8 @@ class Event(msgspec.Struct, frozen=True):
     """One thing that happened: its kind, the run, the task's path ('' for the run itself), the time in milliseconds.
 
     `data` depends on the kind: the fraction and message of a progress, the port and text of a chunk, the error of a
-    failure, the status of a finished run, the outputs of a completed task.
+    failure, the status of a finished run, the outputs of a completed task, the Question or Wait of a task that waits,
+    the Question of a task that tells something and does not wait.
     """
 
     kind: EventKind

@@ -75,7 +75,7 @@ class Failures:
 
     def abort(self, run: TaskRun) -> None:
         """End one task run that nobody needs any more."""
-        if run.status not in ("pending", "running"):
+        if run.status not in ("pending", "running", "waiting"):
             return
         runner = self._runner
         runner.cancel(run, "The run no longer needs this task.")

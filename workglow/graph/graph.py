@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from workglow.graph.preview import Preview
     from workglow.graph.run import Run
     from workglow.graph.transforms import TransformRegistry
+    from workglow.graph.wait import Question
     from workglow.tasks import TaskRegistry
     from workglow.tasks.resolver import ResolverRegistry
 
     Listener = Callable[[Event], object]
+    Handler = Callable[[Question], object]
 
 __all__ = ["TaskGraph"]
 
@@ -44,12 +46,14 @@ class TaskGraph(GraphStructure):
         *,
         on_event: Listener | None = None,
         resolvers: ResolverRegistry | None = None,
+        on_question: Handler | None = None,
         **options: Any,
     ) -> Run:
         """Run the graph in memory.  `on_event` is called with each event.
 
         `options` are those of RunOptions, and `entitlements`, `deny` and `on_entitlement`, see RunRights.  `resolvers`
-        take the place of the standard ones.
+        take the place of the standard ones.  `on_question` is called with each Question that a task asks a person, and
+        returns the answer.
         """
         from workglow.graph.launch import run_in_memory
         from workglow.graph.options import RunOptions
@@ -63,6 +67,7 @@ class TaskGraph(GraphStructure):
             on_event=on_event,
             permission=permission,
             resolvers=resolvers,
+            on_question=on_question,
         )
 
     def run_sync(
@@ -71,6 +76,7 @@ class TaskGraph(GraphStructure):
         *,
         on_event: Listener | None = None,
         resolvers: ResolverRegistry | None = None,
+        on_question: Handler | None = None,
         **options: Any,
     ) -> Run:
         """`run`, blocking; works inside a running event loop too."""
@@ -86,6 +92,7 @@ class TaskGraph(GraphStructure):
             on_event=on_event,
             permission=permission,
             resolvers=resolvers,
+            on_question=on_question,
         )
 
     def entitlements(self) -> list[Requirement]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
+    from workglow.graph.wait import Question
     from workglow.storage.protocols import TaskOutputRepository
     from workglow.tasks import TaskRegistry
     from workglow.tasks.resolver import ResolverRegistry
@@ -44,11 +45,13 @@ async def run_in_memory(
     resolvers: ResolverRegistry | None = None,
     permission: Permission | None = None,
     clock: Clock | None = None,
+    on_question: Callable[[Question], object] | None = None,
 ) -> Run:
     """Run a graph without a project; raises what it failed with, with the run as the error's `run`.
 
     `resolvers` take the place of the standard ones.  `permission` says what the graph may do; without it, everything
-    when the program made it, nothing when it was read from data.
+    when the program made it, nothing when it was read from data.  `on_question` is called with each Question that a
+    task asks, and returns the answer; a plain function is called in a thread of its own.
     """
     clock = clock or SystemClock()
     options = options or RunOptions()
@@ -71,6 +74,7 @@ async def run_in_memory(
         cache=cache,
         gate=gate,
         resolvers=resolvers,
+        on_question=on_question,
     )
     runner = TaskGraphRunner(graph, environment)
     begun = clock.now()
@@ -94,6 +98,7 @@ def run_in_memory_sync(
     resolvers: ResolverRegistry | None = None,
     permission: Permission | None = None,
     clock: Clock | None = None,
+    on_question: Callable[[Question], object] | None = None,
 ) -> Run:
     """`run_in_memory`, blocking."""
     return run_blocking(
@@ -107,5 +112,6 @@ def run_in_memory_sync(
             resolvers=resolvers,
             permission=permission,
             clock=clock,
+            on_question=on_question,
         )
     )

@@ -22,6 +22,9 @@ class RunOptions:
     continue_on_error: a failure stops only what depends on it.
     cache: 'use' looks outputs up, 'refresh' only stores them, 'off' does neither.
     max_tasks: refuse a graph with more tasks.
+    wait: what a process does when all that is left to do is waiting.  True stays until the run is finished; False
+    leaves the run as `waiting`; a number stays so many seconds.  None stays for delays, and leaves when only persons
+    and events are left.  A run in memory always stays.  It is not stored: `resume` is told anew.
     """
 
     concurrency: int | None = None
@@ -29,12 +32,15 @@ class RunOptions:
     continue_on_error: bool = False
     cache: Literal["use", "refresh", "off"] = "use"
     max_tasks: int | None = None
+    wait: bool | float | None = None
 
     def __post_init__(self) -> None:
         if self.concurrency is not None and self.concurrency < 1:
             raise TaskConfigurationError(f"concurrency is {self.concurrency}; give at least 1, or None for no limit.")
         if self.cache not in ("use", "refresh", "off"):
             raise TaskConfigurationError(f"cache is {self.cache!r}; give 'use', 'refresh' or 'off'.")
+        if self.wait is not None and not self.wait >= 0:  # NaN too
+            raise TaskConfigurationError(f"wait is {self.wait!r}; give True, False, a number of seconds, or None.")
 
     def check_size(self, tasks: int) -> None:
         """Refuse a graph that has more tasks than `max_tasks`."""
@@ -44,8 +50,10 @@ class RunOptions:
             )
 
     def to_json(self) -> dict[str, object]:
-        """Only what differs from the defaults."""
-        return {name: value for name, value in asdict(self).items() if value != getattr(_DEFAULTS, name)}
+        """Only what differs from the defaults, and belongs to the run rather than to a process."""
+        differs = {name: value for name, value in asdict(self).items() if value != getattr(_DEFAULTS, name)}
+        differs.pop("wait", None)
+        return differs
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object]) -> RunOptions:

@@ -81,6 +81,8 @@ class Recovery:
             self._restore_compound(run)
         elif run.status == "running":
             self._interrupt(run)
+        elif run.status == "waiting":
+            self._runner.waits.restore(run)
         else:
             self._wait_or_go(run)
 

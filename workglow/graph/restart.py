@@ -39,8 +39,13 @@ class Restart:
     add: list[TaskRow] = field(default_factory=list[TaskRow])
 
 
-def plan_restart(graph: TaskGraph, rows: Mapping[str, TaskRow], again: Iterable[str]) -> Restart:
-    """Plan to run the tasks at these paths again, with all that depends on them; raises UnknownTaskError."""
+def plan_restart(
+    graph: TaskGraph, rows: Mapping[str, TaskRow], again: Iterable[str], *, same_run: bool = False
+) -> Restart:
+    """Plan to run the tasks at these paths again, with all that depends on them; raises UnknownTaskError.
+
+    In the `same_run` what waits goes on waiting, and keeps the answer that has come; another run asks anew.
+    """
     plan = _Plan(graph, rows)
     for path in again:
         plan.run_again(path)
@@ -48,6 +53,8 @@ def plan_restart(graph: TaskGraph, rows: Mapping[str, TaskRow], again: Iterable[
         if row.status in ("completed", "disabled") or plan.is_dropped(path):
             continue
         if (row.status == "failed" and plan.is_handled(path)) or plan.is_given_up(path):
+            continue
+        if row.status == "waiting" and same_run:
             continue
         if plan.is_compound(path) and row.state is not None:  # something inside it was begun
             plan.reopened.add(path)

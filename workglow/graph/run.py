@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from workglow.graph.wait import describe_wait
 from workglow.values import decode
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class TaskResult:
             return None
         record = msgspec.json.decode(self._row.error)
         return f"{record['type']}: {record['message']}"
+
+    @property
+    def waits_for(self) -> str | None:
+        """What it waits for, in a few words; None when it does not wait."""
+        return describe_wait(self._row.state, self.wake_at, self._load) if self.status == "waiting" else None
 
     @property
     def seconds(self) -> float | None:

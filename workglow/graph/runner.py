@@ -27,6 +27,7 @@ from workglow.graph.inputs import gather
 from workglow.graph.resolution import Named, Resolution
 from workglow.graph.results import scope_results
 from workglow.graph.schedule import Schedule, Scope, TaskRun
+from workglow.graph.waits import Waits
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ __all__ = ["TaskGraphRunner"]
 
 _BATCH = 64
 """Tasks begun in one transaction."""
+
+_HELD = frozenset({"compound", "wait"})
+"""Modes of tasks that have no body of their own."""
 
 _SLICE = 0.005
 """Seconds of work in place before the journal, and whatever else uses the event loop, get their turn."""
@@ -83,6 +87,7 @@ class TaskGraphRunner:
         self._reports = Reports(environment, self.emit, self._wake.set)
         self._execution = Execution(self._settle, self._reports, clock=self._clock, threads=self.options.concurrency)
         self._execution.resolution = Resolution.of(environment)
+        self.waits = Waits(self, self._settle, self._reports.broken, self._wake.set)
 
     # ------------------------------------------------------------------ the loop
 
@@ -107,6 +112,7 @@ class TaskGraphRunner:
                 timer.cancel()
             for run in (*self._in_flight, *self._sleeping):
                 self._execution.cancel(run, "The run has ended.")
+            await self.waits.close()
             await self._execution.close()
 
     async def _drive(self) -> None:
@@ -143,7 +149,11 @@ class TaskGraphRunner:
                 return
             elif self._stop is None and self._reports.error is None:
                 self._wake.clear()
-                await self._wake.wait()
+                if self.waits.open and await self.waits.take_turn(idle=not (self._in_flight or self._sleeping)):
+                    if self.waits.parked:
+                        return
+                else:
+                    await self._wake.wait()
                 turn_ends = self._monotonic() + _SLICE
 
     def _begin_batch(self) -> list[TaskRun]:
@@ -219,7 +229,10 @@ class TaskGraphRunner:
             event = Event("task_started", self._run_id, run.path, run.started_at)
             for listener in self._listeners:
                 listener(event)
-        if task.mode == "compound":
+        if task.mode in _HELD:
+            if task.mode == "wait":
+                self.waits.begin(run)
+                return False
             if task.timeout:
                 self._execution.arm(run, task.timeout)
             self.compounds.open(run)
@@ -347,13 +360,15 @@ class TaskGraphRunner:
     def unfinished(self) -> tuple[TaskRun, ...]:
         """Return every task run that is ready, in flight or waiting."""
         schedule, compounds = self.schedule, self.compounds
-        return (*self._in_flight, *self._sleeping, *self._begun, *schedule.ready, *compounds.open_runs)
+        waiting = (*self._sleeping, *self.waits.open)
+        return (*self._in_flight, *waiting, *self._begun, *schedule.ready, *compounds.open_runs)
 
     def cancel(self, run: TaskRun, reason: str) -> None:
         """Stop what executes a task run, and expect nothing of it any more."""
         self._execution.cancel(run, reason)
         self._in_flight.pop(run, None)
         self._sleeping.pop(run, None)
+        self.waits.forget(run)
         self.compounds.forget(run)
 
     def sleep(self, run: TaskRun, seconds: float) -> None:
@@ -385,6 +400,10 @@ class TaskGraphRunner:
     # ------------------------------------------------------------------ the end
 
     async def _finish_run(self, root: Scope) -> None:
+        if self.waits.parked:
+            self.status = "waiting"
+            self.emit("run_finished", "", self.status)
+            return
         failure = self._stop
         if failure is None:
             self.outputs = scope_results(root, self.outputs_of)

@@ -86,7 +86,8 @@ class TaskRun(TaskRow):
             import msgspec
 
             self.inactive = inactive
-            self.state = msgspec.json.encode({"inactive": sorted(inactive)}).decode()
+            known: dict[str, object] = msgspec.json.decode(self.state or "{}")  # what it asked stays on record
+            self.state = msgspec.json.encode({**known, "inactive": sorted(inactive)}).decode()
 
     def is_inside(self, compound: TaskRun) -> bool:
         """Whether it runs somewhere inside this compound task."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from workglow.errors import UnknownTaskError
+from workglow.graph.wait import describe_wait
 
 if TYPE_CHECKING:
     from workglow.graph.engine import Engine
@@ -23,7 +24,10 @@ def explain(engine: Engine, run: str, path: str) -> str:
     row = runs.row(record, path)
     if row is None:
         return _unreached(engine, record, path)
-    told = [_state(row, abandoned=runs.is_abandoned(record)), *_inside(row)]
+    if row.status == "waiting":
+        told = [_waiting(engine, record, row)]
+    else:
+        told = [_state(row, abandoned=runs.is_abandoned(record)), *_inside(row)]
     told += [_event(event) for event in runs.events(record) if event.path == path]
     if row.source_id is not None:
         told.append("Its output was reused from an earlier task run, so its code did not run.")
@@ -66,6 +70,14 @@ def _inside(row: TaskRow) -> list[str]:
         of = f" of {state['count']}" if "count" in state else ""
         told.append(f"It has begun {state['opened']}{of} of the graphs inside it.")
     return told
+
+
+def _waiting(engine: Engine, record: RunRecord, row: TaskRow) -> str:
+    repositories = engine.repositories
+    reason = describe_wait(row.state, row.wake_at, repositories.values.load)
+    answered = any(one.answered for one in repositories.waiting.rows(record) if one.path == row.path)
+    told = f"'{row.path}' waits {reason}"
+    return f"{told}\nWhat it waits for has come: resuming the run goes on." if answered else told
 
 
 def _unreached(engine: Engine, record: RunRecord, path: str) -> str:

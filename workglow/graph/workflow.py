@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from workglow.graph.preview import Preview
     from workglow.graph.run import Run
     from workglow.graph.transforms import TransformRegistry
+    from workglow.graph.wait import Question
     from workglow.tasks import TaskRegistry
     from workglow.tasks.resolver import ResolverRegistry
 
 __all__ = ["Workflow"]
 
 Listener = Callable[["Event"], object]
+Handler = Callable[["Question"], object]
 
 
 class Workflow(GraphBuilder):
@@ -54,12 +56,14 @@ class Workflow(GraphBuilder):
         *,
         on_event: Listener | None = None,
         resolvers: ResolverRegistry | None = None,
+        on_question: Handler | None = None,
         **options: Any,
     ) -> Run:
         """Run the graph in memory.  `on_event` is called with each event.
 
         `options` are those of RunOptions, and `entitlements`, `deny` and `on_entitlement`, see RunRights.  `resolvers`
-        take the place of the standard ones.
+        take the place of the standard ones.  `on_question` is called with each Question that a task asks a person, and
+        returns the answer.
         """
         from workglow.graph.launch import run_in_memory
         from workglow.graph.options import RunOptions
@@ -75,6 +79,7 @@ class Workflow(GraphBuilder):
             registry=self._registry,
             permission=permission,
             resolvers=resolvers,
+            on_question=on_question,
         )
 
     def run_sync(
@@ -83,6 +88,7 @@ class Workflow(GraphBuilder):
         *,
         on_event: Listener | None = None,
         resolvers: ResolverRegistry | None = None,
+        on_question: Handler | None = None,
         **options: Any,
     ) -> Run:
         """`run`, blocking; works inside a running event loop too."""
@@ -100,6 +106,7 @@ class Workflow(GraphBuilder):
             registry=self._registry,
             permission=permission,
             resolvers=resolvers,
+            on_question=on_question,
         )
 
     def preview(self, inputs: Mapping[str, object] | None = None, *, max_tasks: int | None = None) -> Preview:

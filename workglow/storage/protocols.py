@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
-    from workglow.storage.records import DataflowRecord, EventRecord, GraphRecord, GraphTaskRecord, RunRecord, TaskRow
+    from workglow.storage.records import (
+        Arrival,
+        DataflowRecord,
+        EventRecord,
+        GraphRecord,
+        GraphTaskRecord,
+        RunRecord,
+        TaskRow,
+        WaitingRow,
+    )
     from workglow.values import Blob, Encoded
 
 __all__ = [
@@ -22,6 +31,7 @@ __all__ = [
     "SettingsRepository",
     "TaskOutputRepository",
     "ValueRepository",
+    "WaitingRepository",
 ]
 
 
@@ -113,6 +123,19 @@ class Journal(Protocol):
         """Give the run up as it is, for anyone to resume."""
         ...
 
+    def arrivals(self, expired: Sequence[int] = ()) -> list[Arrival]:
+        """What has come for the waiting tasks; for those whose deadline is over (by `row_id`), that, unless an answer
+        came before.  What is told once stays so, and no later answer is accepted."""
+        ...
+
+    async def wait_for_change(self) -> None:
+        """Return when somebody may have brought something since the call."""
+        ...
+
+    async def park(self, *, block: bool = False) -> bool:
+        """Leave the run as `waiting`, driven by nobody; False, and nothing is changed, when something has come."""
+        ...
+
 
 class RunRepository(Protocol):
     """Runs: begun, taken over, listed, forked."""
@@ -162,6 +185,32 @@ class RunRepository(Protocol):
 
     def is_abandoned(self, run: RunRecord) -> bool:
         """Is the run unfinished, and nobody there who drives it?"""
+        ...
+
+
+class WaitingRepository(Protocol):
+    """What unfinished runs wait for.  Any process may answer; who drives the run acts on it, now or later."""
+
+    def rows(self, run: RunRecord | None = None) -> list[WaitingRow]:
+        """The tasks that wait, oldest first; those whose answer nobody has acted on yet are `answered`."""
+        ...
+
+    def answer(self, run: RunRecord, path: str, attempt: int, action: str, content: Encoded) -> None:
+        """Keep the answer to a task that waits; RunStateError when it does not, has one, or its deadline is over.
+
+        On return the answer is on the disk, and who drives the run is woken.  Of several answers exactly one is kept.
+        """
+        ...
+
+    def send(self, name: str, content: Encoded, runs: Sequence[RunRecord]) -> list[str]:
+        """Give an event to every task of these runs that waits for it; where none does, the next that will gets it.
+
+        Return the ids of the runs that are not finished and so were reached.
+        """
+        ...
+
+    def due(self) -> list[str]:
+        """The ids of the runs in which something has come, or the time is over, for a task that waits."""
         ...
 
 

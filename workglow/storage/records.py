@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 __all__ = [
     "FINAL_RUN_STATUSES",
     "FINAL_TASK_STATUSES",
+    "Arrival",
     "DataflowRecord",
     "EventRecord",
     "GraphRecord",
     "GraphTaskRecord",
     "RunRecord",
     "TaskRow",
+    "WaitingRow",
 ]
 
 FINAL_TASK_STATUSES: Final = frozenset({"completed", "failed", "aborted", "disabled"})
@@ -80,6 +82,28 @@ class EventRecord:
     path: str | None
     kind: str
     data: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What has come for a waiting task run; `content` is the JSON of an answer or an event."""
+
+    row_id: int
+    action: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """A task that waits in an unfinished run, whose id is `run`; `state` is JSON and says for what."""
+
+    run: str
+    path: str
+    attempt: int
+    started_at: int
+    wake_at: int | None
+    state: str
+    answered: bool
 
 
 @dataclass(frozen=True, slots=True)

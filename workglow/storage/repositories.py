@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         SettingsRepository,
         TaskOutputRepository,
         ValueRepository,
+        WaitingRepository,
     )
 
 __all__ = ["Repositories"]
@@ -27,3 +28,4 @@ class Repositories:
     outputs: TaskOutputRepository
     values: ValueRepository
     settings: SettingsRepository
+    waiting: WaitingRepository

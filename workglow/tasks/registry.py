@@ -17,11 +17,16 @@ __all__ = ["TaskRegistry", "task_registry"]
 
 _SHIPPED = {
     "DebugLogTask": "workglow.library",
+    "DelayTask": "workglow.library",
+    "HumanApprovalTask": "workglow.library",
+    "HumanInputTask": "workglow.library",
     "LoadDocumentTask": "workglow.knowledge.tasks",
     "SearchKnowledgeTask": "workglow.knowledge.tasks",
     "SplitDocumentTask": "workglow.knowledge.tasks",
     "StoreDocumentTask": "workglow.knowledge.tasks",
     "TextEmbeddingTask": "workglow.knowledge.tasks",
+    "WaitForEventTask": "workglow.library",
+    "WaitUntilTask": "workglow.library",
 }
 """Types that come with workglow, and the module that registers each when somebody first asks for one."""
 

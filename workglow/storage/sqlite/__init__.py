@@ -10,6 +10,7 @@ from workglow.storage.sqlite.outputs import SqliteOutputs
 from workglow.storage.sqlite.runs import SqliteRuns
 from workglow.storage.sqlite.settings import SqliteSettings
 from workglow.storage.sqlite.values import SqliteValues
+from workglow.storage.sqlite.waiting import SqliteWaiting
 
 if TYPE_CHECKING:
     from workglow.file import File
@@ -20,5 +21,11 @@ __all__ = ["sqlite_repositories"]
 def sqlite_repositories(file: File) -> Repositories:
     """Return everything that a project file keeps."""
     return Repositories(
-        file.uid, SqliteGraphs(file), SqliteRuns(file), SqliteOutputs(file), SqliteValues(file), SqliteSettings(file)
+        file.uid,
+        SqliteGraphs(file),
+        SqliteRuns(file),
+        SqliteOutputs(file),
+        SqliteValues(file),
+        SqliteSettings(file),
+        SqliteWaiting(file),
     )

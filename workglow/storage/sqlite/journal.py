@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from workglow.errors import FileLockedError, LeaseLostError
-from workglow.storage.records import FINAL_RUN_STATUSES, EventRecord, RunRecord, TaskRow
+from workglow.storage.records import FINAL_RUN_STATUSES, Arrival, EventRecord, RunRecord, TaskRow
 from workglow.storage.sqlite.values import insert_values
+from workglow.storage.sqlite.waiting import has_arrivals, has_kept_events, select_arrivals, take_arrivals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -211,11 +212,8 @@ class SqliteJournal:
         execute = self._execute = self._execute or db.cursor().execute  # one cursor serves all; making one costs 0.5 µs
         if self._begin is not None:
             run.row_id = self._begin(db)
-        elif not execute(_FENCE, (run.row_id, run.session_id, run.epoch)).fetchall():
-            raise LeaseLostError(
-                f"Run {run.uid} was taken over by another process, so this one has stopped writing.  "
-                "Its tasks in flight will be repeated there with the same idempotency keys."
-            )
+        else:
+            self._fence(execute)
         inserted: list[TaskRow] = []
         try:
             for row in rows:
@@ -248,6 +246,14 @@ class SqliteJournal:
                 row.row_id = 0
             raise
 
+    def _fence(self, execute: Callable[..., apsw.Cursor]) -> None:
+        run = self.run
+        if not execute(_FENCE, (run.row_id, run.session_id, run.epoch)).fetchall():
+            raise LeaseLostError(
+                f"Run {run.uid} was taken over by another process, so this one has stopped writing.  "
+                "Its tasks in flight will be repeated there with the same idempotency keys."
+            )
+
     def _insert(self, db: apsw.Connection, execute: Callable[..., apsw.Cursor], row: TaskRow) -> None:
         if row.finished_at is None and row.state is None and row.wake_at is None:
             execute(_START, (self.run.row_id, row.path, row.status, row.attempt, row.started_at))
@@ -267,6 +273,7 @@ class SqliteJournal:
 
     def _set_status(self, db: apsw.Connection, status: str, output: Encoded | None, error: str | None) -> None:
         final = status in FINAL_RUN_STATUSES
+        leaves = final or status == "waiting"
         now = self._file.clock.now() if final else None
         if output is not None:
             insert_values(db, output.blobs)
@@ -285,7 +292,7 @@ class SqliteJournal:
                            session_id = CASE WHEN ? THEN NULL ELSE session_id END
              WHERE id = ?
             """,
-            (status, None if output is None else output.text, error, now, final, self.run.row_id),
+            (status, None if output is None else output.text, error, now, leaves, self.run.row_id),
         )
 
     def row(self, path: str) -> TaskRow | None:
@@ -325,3 +332,33 @@ class SqliteJournal:
                 "UPDATE run SET session_id = NULL WHERE id = ? AND session_id IS ? AND epoch = ?",
                 (run.row_id, run.session_id, run.epoch),
             )
+
+    def arrivals(self, expired: Sequence[int] = ()) -> list[Arrival]:
+        run_id = self.run.row_id
+        if expired or has_kept_events(self._file.reader, run_id):
+            with self._file.transaction() as db:
+                self._fence(db.execute)
+                take_arrivals(db, run_id, expired, self._file.clock.now())
+        return select_arrivals(self._file.reader, run_id)
+
+    async def wait_for_change(self) -> None:
+        await self._file.wait_for_change()
+
+    async def park(self, *, block: bool = False) -> bool:
+        def leave(db: apsw.Connection) -> bool:
+            if has_arrivals(db, self.run.row_id):
+                return False
+            self._write(db, (), "waiting", None, None)
+            return True
+
+        if block:
+            with self._file.transaction(sync=True) as db:
+                left = leave(db)
+        else:
+            import asyncio
+
+            left = await asyncio.wrap_future(self._file.submit(leave, sync=True))
+        if left:
+            self._events.clear()
+            self._driven.discard(self.run.uid)
+        return left

@@ -58,7 +58,8 @@ class SqliteOutputs:
         row = self._look_up(_FIND, (key,))
         if row is None:
             return None
-        return StoredOutput(*row, self._load)
+        text, source_id = row
+        return StoredOutput(text, source_id, self._load)
 
     def save(self, key: bytes, type: str, outputs: Mapping[str, object], *, created_at: int | None = None) -> None:
         encoded = encode(outputs, where=f"task type '{type}'")

@@ -28,7 +28,16 @@ SELECT output FROM task_run    WHERE output LIKE '%"$value"%'
 UNION ALL SELECT output FROM task_output WHERE output LIKE '%"$value"%'
 UNION ALL SELECT input  FROM run         WHERE input  LIKE '%"$value"%'
 UNION ALL SELECT output FROM run         WHERE output LIKE '%"$value"%'
+UNION ALL SELECT state   FROM task_run   WHERE state   LIKE '%"$value"%'
+UNION ALL SELECT content FROM answer     WHERE content LIKE '%"$value"%'
+UNION ALL SELECT content FROM sent_event WHERE content LIKE '%"$value"%'
 UNION ALL SELECT definition FROM graph_task WHERE definition LIKE '%"$value"%'
+"""
+
+_WAITS = """
+SELECT run_id, state FROM task_run WHERE state LIKE '%"$value"%'
+UNION ALL SELECT run_id, content FROM answer JOIN task_run ON id = task_run_id WHERE content LIKE '%"$value"%'
+UNION ALL SELECT run_id, content FROM sent_event WHERE content LIKE '%"$value"%'
 """
 
 
@@ -136,6 +145,9 @@ def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
     for run_id, input, output in db.execute("SELECT id, input, coalesce(output, '') FROM run"):
         if run_id not in exclude:
             yield from _REFERENCE.findall(input + output)
+    for run_id, text in db.execute(_WAITS):
+        if run_id not in exclude:
+            yield from _REFERENCE.findall(text)
     for (text,) in db.execute("SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"):
         yield from _REFERENCE.findall(text)
 

@@ -1,0 +1,148 @@
+"""What runs wait for, and what has come for them, in the tables `task_run`, `answer` and `sent_event`.
+
+Whoever drives a run holds its rows in memory and writes them again, so an answer is a row of its own: it is added under
+the write lock while the task's row says `waiting`, and the primary key lets only the first one in.  A deadline that has
+passed is an answer too, so that it and a late person cannot both win.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workglow.errors import RunStateError
+from workglow.storage.records import Arrival, WaitingRow
+from workglow.storage.sqlite.values import insert_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import apsw
+
+    from workglow.file import File
+    from workglow.storage.records import RunRecord
+    from workglow.values import Encoded
+
+__all__ = ["SqliteWaiting", "has_arrivals", "select_arrivals", "take_arrivals"]
+
+_ARRIVALS = """
+SELECT task_run.id, answer.action, answer.content
+  FROM task_run JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
+ WHERE task_run.run_id = ? AND task_run.status = 'waiting'
+"""
+_KEPT = """
+SELECT 1 FROM sent_event JOIN task_run ON task_run.run_id = sent_event.run_id
+ WHERE sent_event.run_id = ? AND task_run.status = 'waiting'
+   AND json_extract(task_run.state, '$.event') = sent_event.name
+ LIMIT 1
+"""
+_ADD = "INSERT OR IGNORE INTO answer (task_run_id, attempt, action, content, answered_at) VALUES (?, ?, ?, ?, ?)"
+_WAITING = """
+SELECT run.uid, task_run.path, task_run.attempt, task_run.started_at, task_run.wake_at, task_run.state,
+       answer.action IS NOT NULL
+  FROM task_run JOIN run ON run.id = task_run.run_id
+       LEFT JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
+ WHERE task_run.status = 'waiting' AND run.finished_at IS NULL
+"""
+_UNANSWERED = """
+SELECT task_run.id, task_run.attempt
+  FROM task_run LEFT JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
+ WHERE task_run.run_id = ? AND task_run.status = 'waiting' AND answer.action IS NULL
+   AND json_extract(task_run.state, '$.event') = ? AND (task_run.wake_at IS NULL OR task_run.wake_at > ?)
+"""
+
+
+def select_arrivals(db: apsw.Connection, run_id: int) -> list[Arrival]:
+    """Read what has come for the waiting tasks of a run."""
+    return [Arrival(*row) for row in db.execute(_ARRIVALS, (run_id,))]  # pyright: ignore[reportArgumentType]
+
+
+def has_arrivals(db: apsw.Connection, run_id: int) -> bool:
+    """Whether anything has come that whoever drives the run has not acted on."""
+    return bool(db.execute(_ARRIVALS + " LIMIT 1", (run_id,)).fetchall())
+
+
+def has_kept_events(db: apsw.Connection, run_id: int) -> bool:
+    """Whether an event was sent before a task that now waits for it."""
+    return bool(db.execute(_KEPT, (run_id,)).fetchall())
+
+
+def take_arrivals(db: apsw.Connection, run_id: int, expired: Iterable[int], now: int) -> None:
+    """Inside the owner's transaction: events that came early find who waits now; deadlines pass unless answered."""
+    names = db.execute("SELECT DISTINCT name FROM sent_event WHERE run_id = ?", (run_id,)).fetchall()
+    for (name,) in names:
+        _hand_out(db, run_id, str(name), now)
+    for row_id in expired:
+        db.execute(
+            "INSERT OR IGNORE INTO answer (task_run_id, attempt, action, content, answered_at) "
+            "SELECT id, attempt, 'expired', '{}', ? FROM task_run WHERE id = ? AND status = 'waiting'",
+            (now, row_id),
+        )
+
+
+def _hand_out(db: apsw.Connection, run_id: int, name: str, now: int) -> bool:
+    """Give the oldest kept event of this name to every task that waits for it; True when one did."""
+    waiting = db.execute(_UNANSWERED, (run_id, name, now)).fetchall()
+    if not waiting:
+        return False
+    event = "SELECT id, content, sent_at FROM sent_event WHERE run_id = ? AND name = ? ORDER BY id LIMIT 1"
+    event_id, content, sent_at = db.execute(event, (run_id, name)).fetchall()[0]
+    for row_id, attempt in waiting:
+        db.execute(_ADD, (row_id, attempt, "event", content, sent_at))
+    db.execute("DELETE FROM sent_event WHERE id = ?", (event_id,))
+    return True
+
+
+class SqliteWaiting:
+    """The waiting tasks of every unfinished run in one file."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+
+    def rows(self, run: RunRecord | None = None) -> list[WaitingRow]:
+        one, values = ("", ()) if run is None else (" AND task_run.run_id = ?", (run.row_id,))
+        found = self._file.reader.execute(f"{_WAITING}{one} ORDER BY task_run.id", values)
+        return [WaitingRow(*row[:-1], answered=bool(row[-1])) for row in found]  # pyright: ignore
+
+    def answer(self, run: RunRecord, path: str, attempt: int, action: str, content: Encoded) -> None:
+        now = self._file.clock.now()
+        with self._file.transaction(sync=True) as db:
+            found = db.execute(
+                "SELECT id, attempt, status, wake_at FROM task_run WHERE run_id = ? AND path = ?", (run.row_id, path)
+            ).fetchone()
+            if found is None or found[1:3] != (attempt, "waiting"):
+                raise RunStateError(f"'{path}' of run {run.uid} does not wait any more, so the answer was not kept.")
+            if found[3] is not None and found[3] <= now:
+                raise RunStateError(
+                    f"The deadline of '{path}' of run {run.uid} has passed, so the answer was not kept."
+                )
+            insert_values(db, content.blobs)
+            db.execute(_ADD, (found[0], attempt, action, content.text, now))
+            if not db.changes():
+                raise RunStateError(
+                    f"'{path}' of run {run.uid} has been answered already.  The first answer stands, and this one was "
+                    "not kept; to decide anew, fork the run from that task."
+                )
+        self._file.notify()
+
+    def send(self, name: str, content: Encoded, runs: Sequence[RunRecord]) -> list[str]:
+        now = self._file.clock.now()
+        reached: list[str] = []
+        with self._file.transaction(sync=True) as db:
+            insert_values(db, content.blobs)
+            for run in runs:
+                db.execute(
+                    "INSERT INTO sent_event (run_id, name, content, sent_at) "
+                    "SELECT id, ?, ?, ? FROM run WHERE id = ? AND finished_at IS NULL",
+                    (name, content.text, now, run.row_id),
+                )
+                if not db.changes():
+                    continue
+                reached.append(run.uid)
+                _hand_out(db, run.row_id, name, now)
+        self._file.notify()
+        return reached
+
+    def due(self) -> list[str]:
+        now = self._file.clock.now()
+        waiting = (row for row in self.rows() if row.answered or (row.wake_at is not None and row.wake_at <= now))
+        return list(dict.fromkeys(row.run for row in waiting))
