@@ -9,6 +9,7 @@ import pytest
 from random_graphs import random_graph, registry
 
 from workglow.errors import TaskFailedError
+from workglow.graph.dependency_codec import graph_from_dependency_json, graph_to_dependency_json
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
 from workglow.tasks import Ports, Task
@@ -46,3 +47,20 @@ def test_json_gives_the_same_graph_back(seed: int) -> None:
     graph = random_graph(Random(seed))
     data = graph.to_json()
     assert TaskGraph.from_json(data, registry()).to_json() == data
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_drawn_boundary_changes_no_result(seed: int) -> None:
+    random = Random(seed)
+    graph, inputs = random_graph(random), {"value": random.randrange(50)}
+    drawn = TaskGraph.from_json(graph.to_json(with_boundary_nodes=True), registry())
+    listed = graph_from_dependency_json(graph_to_dependency_json(graph, with_boundary_nodes=True), registry())
+    plain = outputs(graph, inputs)
+    assert (outputs(drawn, inputs), outputs(listed, inputs)) == (plain, plain)
+
+
+def outputs(graph: TaskGraph, inputs: dict[str, object]) -> object:
+    try:
+        return dict(run_in_memory_sync(graph, inputs).outputs)
+    except TaskFailedError:
+        return "failed"
