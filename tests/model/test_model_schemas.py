@@ -9,6 +9,7 @@ import pytest
 from random_graphs import random_graph, registry
 
 from workglow.errors import TaskFailedError
+from workglow.graph.compound import GraphAsTask
 from workglow.graph.dependency_codec import graph_from_dependency_json, graph_to_dependency_json
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
@@ -47,6 +48,9 @@ def test_json_gives_the_same_graph_back(seed: int) -> None:
     graph = random_graph(Random(seed))
     data = graph.to_json()
     assert TaskGraph.from_json(data, registry()).to_json() == data
+    whole = TaskGraph()
+    whole.add_task(GraphAsTask(graph, id="whole"))
+    assert graph_from_dependency_json(graph_to_dependency_json(whole), registry()).to_json() == whole.to_json()
 
 
 @pytest.mark.parametrize("seed", range(60))
