@@ -112,11 +112,12 @@ def tasks(tasks: TaskFiles = None, json: AsJson = False) -> None:
         if facts["description"]:
             screen.line(str(facts["description"]).partition("\n")[0], indent=2)
         takes, gives = _ports(facts["inputs"]), _ports(facts["outputs"])
+        holds_graph = hasattr(kind, "from_subgraph")
         screen.line(
             ("takes ", "dim"),
-            takes or "what its graph takes",
+            takes or ("what its graph takes" if holds_graph else "anything"),
             ("  gives ", "dim"),
-            gives or "what its graph gives",
+            gives or ("what its graph gives" if holds_graph else "anything"),
             indent=2,
         )
 
@@ -146,7 +147,12 @@ def _type_facts(kind: Any) -> dict[str, Any]:
 def _schema(kind: Any, ports: str) -> Mapping[str, Any]:
     if hasattr(kind, "from_subgraph"):
         return {}  # its ports are those of the graph inside it
-    return getattr(kind(), ports).schema
+    from workglow.errors import TaskConfigurationError
+
+    try:
+        return getattr(kind(), ports).schema
+    except TaskConfigurationError:
+        return {}  # they depend on settings that it cannot do without
 
 
 def _ports(schema: Mapping[str, Any]) -> str:
