@@ -10,6 +10,7 @@ from fixture_runs import graph_of, kinds, outcome
 from fixture_tasks import DoubleToDoubled, DoubleToResult, Open, ProcessItem, Uncached
 from pydantic import BaseModel, Field
 
+from workglow import Retry
 from workglow.errors import MaxIterationsError, TaskConfigurationError, TaskFailedError, TaskInputError
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.events import Event
@@ -17,7 +18,7 @@ from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.workflow import Workflow
-from workglow.tasks import TaskContext
+from workglow.tasks import TaskContext, TaskRegistry
 
 
 def mapped(body: TaskGraph, **options: Any) -> TaskGraph:
@@ -31,6 +32,8 @@ def mapped_outputs(body: TaskGraph, inputs: dict[str, object], **options: Any) -
 def test_c10_1_the_limit_has_to_be_given() -> None:
     with pytest.raises(TaskConfigurationError, match="maxIterations"):
         MapTask(graph_of(ProcessItem))
+    with pytest.raises(TaskConfigurationError, match="give retry to the tasks inside it"):
+        mapped(graph_of(ProcessItem), retry=Retry())
     unbounded = Workflow().map(ProcessItem).graph.tasks["map"]
     assert unbounded.config["max_iterations"] == "unbounded"
     assert Workflow().map(ProcessItem, max_iterations=5).graph.tasks["map"].config["max_iterations"] == 5
@@ -236,3 +239,53 @@ def test_c10_11_a_disabled_leaf_keeps_the_others_in_their_places() -> None:
 def test_c10_a_map_inside_a_map() -> None:
     inner = graph_of(MapTask(graph_of(DoubleToDoubled), max_iterations="unbounded"))
     assert mapped_outputs(inner, {"value": [[1, 2], [3]]}) == {"doubled": [[2, 4], [6]]}
+
+
+def test_c10_a_for_each_that_keeps_results_does_so_after_json() -> None:
+    task = ForEachTask(graph_of(ProcessItem), id="each", max_iterations="unbounded", discard_results=False)
+    data = graph_of(task).to_json()
+    assert data["tasks"][0]["config"] == {"maxIterations": "unbounded", "discardResults": False}
+    read = TaskGraph.from_json(data, TaskRegistry([ProcessItem]))
+    assert read.run_sync({"item": [1]}).outputs == {"processed": [2]}
+
+
+def test_c10_what_a_body_asks_about_its_turn() -> None:
+    class Told(Uncached):
+        class Input(BaseModel):
+            item: float
+            iteration_index: int
+            iteration_count: int
+
+        class Output(BaseModel):
+            told: str
+
+        def execute(self, inputs: Input) -> dict[str, Any]:
+            return {"told": f"{inputs.item:g}: {inputs.iteration_index} of {inputs.iteration_count}"}
+
+    task = MapTask(graph_of(Told), id="map", max_iterations="unbounded")
+    assert list(task.inputs) == ["item"]
+    assert graph_of(task).run_sync({"item": [7, 8]}).outputs == {"told": ["7: 0 of 2", "8: 1 of 2"]}
+
+
+def test_c10_flattened_lists_have_the_schema_of_their_items() -> None:
+    class Twice(Uncached):
+        Input = DelayedEcho.Input
+
+        class Output(BaseModel):
+            items: list[float]
+
+        def execute(self, inputs: DelayedEcho.Input) -> dict[str, Any]:
+            return {"items": [inputs.item] * 2}
+
+    task = MapTask(graph_of(Twice), id="map", max_iterations="unbounded", flatten=True)
+    assert task.output_schema()["properties"]["items"] == {"type": "array", "items": {"type": "number"}}
+    assert graph_of(task).run_sync({"item": [1, 2]}).outputs == {"items": [1, 1, 2, 2]}
+
+
+def test_c10_modes_of_inputs_as_other_systems_write_them() -> None:
+    modes = {"n": {"mode": "array"}, "k": {"mode": "scalar"}}
+    task = MapTask(graph_of(Times), max_iterations=9, iterationInputConfig=modes)
+    assert task.input_schema()["properties"]["n"]["type"] == "array"
+    with pytest.raises(TaskInputError, match="'n' is configured for iteration"):
+        task.analyze({"n": 1, "k": [1]})
+    assert list(task.analyze({"n": [1], "k": [1]}).whole) == ["k"]

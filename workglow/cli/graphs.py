@@ -114,11 +114,12 @@ def tasks(tasks: TaskFiles = None, json: AsJson = False) -> None:
         if facts["description"]:
             screen.line(str(facts["description"]).partition("\n")[0], indent=2)
         takes, gives = _ports(facts["inputs"]), _ports(facts["outputs"])
+        holds_graph = hasattr(kind, "from_subgraph")
         screen.line(
             ("takes ", "dim"),
-            takes or "what its graph takes",
+            takes or ("what its graph takes" if holds_graph else "anything"),
             ("  gives ", "dim"),
-            gives or "what its graph gives",
+            gives or ("what its graph gives" if holds_graph else "anything"),
             indent=2,
         )
 

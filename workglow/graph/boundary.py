@@ -202,8 +202,16 @@ def _with_boundary_inside(task: Task) -> Task:
     if not hasattr(task, "subgraph"):
         return task
     compound: Any = task.replace()
-    compound.subgraph = with_boundary_nodes(compound.subgraph)
+    compound.subgraph = (with_boundary_nodes if compound.is_one_graph else _with_boundaries_inside)(compound.subgraph)
     return compound
+
+
+def _with_boundaries_inside(graph: TaskGraph) -> TaskGraph:
+    """Return a graph of tasks that never run together: each with the boundary of the graph inside it."""
+    drawn = graph.copy()
+    for task_id, task in graph.tasks.items():
+        drawn.replace_task(task_id, _with_boundary_inside(task))
+    return drawn
 
 
 def _free_id(name: str, graph: TaskGraph) -> str:

@@ -130,6 +130,10 @@ class GraphAsTask(Task):
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
         if not subgraph.tasks:
             raise TaskConfigurationError(f"{self.type}: its graph has no tasks; add at least one.")
+        if options.get("retry") is not None:
+            raise TaskConfigurationError(
+                f"{self.type} is not tried again as a whole; give retry to the tasks inside it."
+            )
         self.subgraph = subgraph  # before the options, because literals are checked against the graph's inputs
         super().__init__(**options)
 
@@ -150,6 +154,11 @@ class GraphAsTask(Task):
     @property
     def mode(self) -> str:
         return "compound"
+
+    @property
+    def is_one_graph(self) -> bool:
+        """Whether a scope runs the whole of its graph."""
+        return True
 
     @property
     def inputs(self) -> Ports:

@@ -1,10 +1,11 @@
 """Graphs as a flat list of tasks, each of which says what it depends on.
 
-    [{"id", "type", "defaults", "config"?, …, "subtasks"?: […],
+    [{"id", "type", "defaults", "config"?, …, "subtasks"?: […], "inputs"?, "outputs"?,
       "dependencies"?: {port: {"id", "output", "transforms"?}}}]
 
-A port that several edges enter has a list of them.  The list has no place for named inputs and outputs of a graph; such
-a graph is written with its boundary drawn as tasks, or as the envelope of `to_json`.
+A port that several edges enter has a list of them.  `inputs` and `outputs` of a task with subtasks are the names that
+the graph inside it has of its own, as in the envelope of `to_json`.  The outermost list has no place for such names; a
+graph that has some is written with its boundary drawn as tasks, or as that envelope.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["graph_from_dependency_json", "graph_to_dependency_json"]
 
+_NAMES = ("inputs", "outputs")
+
 Placed = tuple[str, Mapping[str, Any]]
 
 
@@ -38,18 +41,19 @@ def graph_to_dependency_json(graph: TaskGraph, *, with_boundary_nodes: bool = Fa
         graph = draw(graph)
     if graph.merge != PROPERTY_ARRAY:
         raise TaskSerializationError(f"Dependency JSON cannot say that the graph merges as {graph.merge}; use to_json.")
+    if graph.inputs or graph.outputs:
+        names = ", ".join([*graph.inputs, *graph.outputs])
+        raise TaskSerializationError(f"Dependency JSON cannot hold the graph's own names ({names}); use to_json.")
     return _items(graph)
 
 
 def _items(graph: TaskGraph) -> list[dict[str, Any]]:
-    if graph.inputs or graph.outputs:
-        names = ", ".join([*graph.inputs, *graph.outputs])
-        raise TaskSerializationError(f"Dependency JSON cannot hold the graph's own names ({names}); use to_json.")
     items: list[dict[str, Any]] = []
     for task_id, task in graph.tasks.items():
         item = task_to_json(task)
         if "subgraph" in item:
-            del item["subgraph"]
+            inner = item.pop("subgraph")
+            item.update((key, inner[key]) for key in _NAMES if key in inner)
             item["subtasks"] = _items(task.subgraph)  # pyright: ignore  # a task with a subgraph in JSON has one
         if graph.incoming[task_id]:
             item["dependencies"] = _dependencies(graph.incoming[task_id])
@@ -98,6 +102,7 @@ def _taken_apart(items: list[Any], path: str, depth: int) -> tuple[list[Placed],
             fields["subgraph"] = {
                 "tasks": [task for _, task in inner_tasks],
                 "dataflows": [edge for _, edge in inner_edges],
+                **{key: fields.pop(key) for key in _NAMES if key in fields},
             }
         tasks.append((place, fields))
     return tasks, edges

@@ -50,9 +50,8 @@ class FallbackTask(GraphAsTask):
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
         if not subgraph.tasks:
             raise TaskConfigurationError(f"{self.type} has no alternatives to try; add tasks to its graph.")
-        self._each = [_alone(subgraph, task_id) for task_id in subgraph.tasks]
         super().__init__(subgraph, **options)
-        if self.config["mode"] == "data":
+        if self.is_one_graph:
             if not self.config["alternatives"]:
                 raise TaskConfigurationError(
                     f"{self.type} has no data alternatives to try; give alternatives=[{{…}}, …], one for each try."
@@ -69,16 +68,21 @@ class FallbackTask(GraphAsTask):
 
     @property
     def _graphs(self) -> list[TaskGraph]:
-        return [self.subgraph] if self.config["mode"] == "data" else self._each
+        return [self.subgraph] if self.is_one_graph else self.subgraph.derive("alternatives", _each_alone)
 
     def alternative(self, index: int) -> TaskGraph:
         """The graph of one alternative."""
-        return self.subgraph if self.config["mode"] == "data" else self._each[index]
+        return self.subgraph if self.is_one_graph else self._graphs[index]
 
     @property
     def count(self) -> int:
         """How many alternatives there are."""
-        return len(self.config["alternatives"]) or len(self._each)
+        return len(self.config["alternatives"]) or len(self.subgraph.tasks)
+
+    @property
+    def is_one_graph(self) -> bool:
+        """Whether the tasks of its graph belong together; as alternatives they do not."""
+        return self.config["mode"] == "data"
 
     def input_schema(self) -> dict[str, Any]:
         schemas = [graph.input_schema() for graph in self._graphs]
@@ -139,10 +143,14 @@ class _FallbackController(SequentialController):
 
     def outputs(self) -> dict[str, object]:
         if self._outputs is None:
-            kind = "data alternatives" if self.task.config["mode"] == "data" else "alternatives"
+            kind = "data alternatives" if self.task.is_one_graph else "alternatives"
             lines = (f"\n  alternative {number}: {text}" for number, text in enumerate(self._failures, 1))
             raise TaskFailedError(f"All {len(self._failures)} {kind} failed:{''.join(lines)}")
         return self._outputs
+
+
+def _each_alone(graph: TaskGraph) -> list[TaskGraph]:
+    return [_alone(graph, task_id) for task_id in graph.tasks]
 
 
 def _alone(graph: TaskGraph, task_id: str) -> TaskGraph:

@@ -75,11 +75,14 @@ def turn(graph: TaskGraph, index: int, count: int | None = None) -> dict[str, ob
 
 def check_limit(task: GraphAsTask, given: Mapping[str, object]) -> None:
     """Refuse a loop that does not say how often it may go round; `given` is what its maker wrote."""
-    if "max_iterations" not in given and "maxIterations" not in given:
+    limit = given.get("max_iterations", given.get("maxIterations"))
+    if limit is None:
         raise TaskConfigurationError(
             f"{task.type}: maxIterations is required.  Pass a positive integer to cap iteration, "
             'or max_iterations="unbounded" to opt out explicitly.'
         )
+    if limit != "unbounded" and not (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 1):
+        raise TaskConfigurationError(f'{task.type}: maxIterations is {limit!r}; give at least 1, or "unbounded".')
 
 
 class IteratorTask(GraphAsTask):
@@ -96,9 +99,6 @@ class IteratorTask(GraphAsTask):
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
         check_limit(self, options)
         super().__init__(subgraph, **options)
-        limit = self.config["max_iterations"]
-        if limit != "unbounded" and not (isinstance(limit, int) and limit >= 1):
-            raise TaskConfigurationError(f'{self.type}: maxIterations is {limit!r}; give at least 1, or "unbounded".')
 
     def input_schema(self) -> dict[str, Any]:
         inner = self.subgraph.input_schema()

@@ -62,9 +62,6 @@ class WhileTask(GraphAsTask):
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
         check_limit(self, options)
         super().__init__(subgraph, **options)
-        limit = self.config["max_iterations"]
-        if limit != "unbounded" and not (isinstance(limit, int) and limit >= 1):
-            raise TaskConfigurationError(f'{self.type}: maxIterations is {limit!r}; give at least 1, or "unbounded".')
         function, operator = self.config["condition"], self.config["condition_operator"]
         if function is None and operator is None:
             raise TaskConfigurationError(
@@ -78,7 +75,6 @@ class WhileTask(GraphAsTask):
                 f"{self.type}: the condition is async; let a task at the end of the graph find out, and look at its "
                 "output here."
             )
-
         self._check_field()
 
     def _check_field(self) -> None:
