@@ -310,6 +310,21 @@ def test_no_is_no_and_a_deny_is_never_asked_about() -> None:
     assert ran == []
 
 
+def test_a_no_is_not_asked_for_again() -> None:
+    asked: list[str] = []
+
+    def no(request: EntitlementRequest) -> str:
+        asked.append(request.task)
+        return "no"
+
+    graph = TaskGraph()
+    graph.add_task(fetch, id="one")
+    graph.add_task(fetch, id="two")
+    error = refused(loaded(graph), {"path": "a"}, on_entitlement=no)
+    assert "network for 'one' (gate_fetch), 'two' (gate_fetch)" in str(error)
+    assert asked == ["one"]
+
+
 def test_what_turns_up_in_the_middle_of_a_run_is_asked_about_too() -> None:
     asked: list[str] = []
 
