@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -308,6 +309,19 @@ def test_no_is_no_and_a_deny_is_never_asked_about() -> None:
 
     assert "denied by rule" in str(refused(graph, {"path": "a"}, deny=["network"], on_entitlement=never))
     assert ran == []
+
+
+def test_a_person_is_told_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").symlink_to("/etc/passwd")
+    asked: list[str] = []
+
+    def no(request: EntitlementRequest) -> str:
+        asked.append(str(request.entitlement))
+        return "no"
+
+    error = refused(loaded(graph_of(read)), {"path": str(tmp_path / "notes.txt")}, on_entitlement=no)
+    assert asked == ["files:read=/etc/passwd"]
+    assert "files:read=/etc/passwd for 'gate_read'" in str(error)
 
 
 def test_a_no_is_not_asked_for_again() -> None:

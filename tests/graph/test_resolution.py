@@ -297,7 +297,7 @@ def test_what_was_computed_with_a_credential_is_not_found_in_the_cache_without_i
     monkeypatch.setenv("RESOLVED_KEY", "s3cr3t")
 
     @task(name="resolved_choose", output="key", inline=True)
-    def choose(name: str) -> str:
+    def choose(name: str) -> port("credential"):  # pyright: ignore
         return f"env:{name}"
 
     @task(name="resolved_cached", output="length", inline=True)
