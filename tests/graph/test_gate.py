@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -307,6 +308,34 @@ def test_no_is_no_and_a_deny_is_never_asked_about() -> None:
 
     assert "denied by rule" in str(refused(graph, {"path": "a"}, deny=["network"], on_entitlement=never))
     assert ran == []
+
+
+def test_a_person_is_told_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").symlink_to("/etc/passwd")
+    asked: list[str] = []
+
+    def no(request: EntitlementRequest) -> str:
+        asked.append(str(request.entitlement))
+        return "no"
+
+    error = refused(loaded(graph_of(read)), {"path": str(tmp_path / "notes.txt")}, on_entitlement=no)
+    assert asked == ["files:read=/etc/passwd"]
+    assert "files:read=/etc/passwd for 'gate_read'" in str(error)
+
+
+def test_a_no_is_not_asked_for_again() -> None:
+    asked: list[str] = []
+
+    def no(request: EntitlementRequest) -> str:
+        asked.append(request.task)
+        return "no"
+
+    graph = TaskGraph()
+    graph.add_task(fetch, id="one")
+    graph.add_task(fetch, id="two")
+    error = refused(loaded(graph), {"path": "a"}, on_entitlement=no)
+    assert "network for 'one' (gate_fetch), 'two' (gate_fetch)" in str(error)
+    assert asked == ["one"]
 
 
 def test_what_turns_up_in_the_middle_of_a_run_is_asked_about_too() -> None:

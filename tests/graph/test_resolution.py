@@ -291,6 +291,32 @@ def test_data_gets_no_credential_that_was_not_granted(project: wg.Project, monke
         assert run(entitlements=["credential=env:RESOLVED_KEY"]).outputs["length"] == 6
 
 
+def test_what_was_computed_with_a_credential_is_not_found_in_the_cache_without_it(
+    project: wg.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESOLVED_KEY", "s3cr3t")
+
+    @task(name="resolved_choose", output="key", inline=True)
+    def choose(name: str) -> port("credential"):  # pyright: ignore
+        return f"env:{name}"
+
+    @task(name="resolved_cached", output="length", inline=True)
+    def cached(key: port("credential")) -> int:  # pyright: ignore
+        return len(key.reveal())
+
+    graph = TaskGraph()
+    graph.add_task(choose, id="choose")
+    graph.add_task(cached, id="cached")
+    graph.add_dataflow("choose", "key", "cached", "key")
+    assert project.run_sync(graph, {"name": "RESOLVED_KEY"}).outputs["length"] == 6
+    with pytest.raises(TaskEntitlementError, match="credential=env:RESOLVED_KEY for 'cached'"):
+        project.run_sync(
+            TaskGraph.from_json(graph.to_json()),
+            {"name": "RESOLVED_KEY"},
+            entitlements=["credential=env:RESOLVED_OTHER"],
+        )
+
+
 def test_a_credential_that_turns_up_in_what_a_name_gives_needs_the_grant_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESOLVED_KEY", "s3cr3t")
     from workglow.tasks.standard_resolvers import standard_resolvers

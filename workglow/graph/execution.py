@@ -174,18 +174,17 @@ class Execution:
         return await resolution.named(run, result)
 
     async def _thread(self, run: TaskRun, context: TaskContext) -> object:
-        ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        ended: asyncio.Future[tuple[object, BaseException | None]] = asyncio.get_running_loop().create_future()
 
         def done(result: object, error: BaseException | None) -> None:
-            if ended.done():  # nobody waits for it any more
-                return
-            if error is None:
-                ended.set_result(result)
-            else:
-                ended.set_exception(error)
+            if not ended.done():  # else nobody waits for it any more
+                ended.set_result((result, error))  # a future takes no StopIteration as its exception
 
         self._call_in_thread(run, context, done)
-        return await ended
+        result, error = await ended
+        if error is not None:
+            raise error
+        return result
 
     async def _stream(self, run: TaskRun, context: TaskContext) -> object:
         accumulator = Accumulator(run.task)

@@ -163,14 +163,14 @@ class Gate:
         return replace(self.policy, ask=()).is_possible(needed)
 
     def _is_answered(self, request: EntitlementRequest) -> bool:
-        asked = replace(request.entitlement, reason="")
+        asked = _exact(request.entitlement)
         if self._ask is None or asked in self._refused:
             return False
-        answer = self._ask(replace(request, rule=None))
+        answer = self._ask(replace(request, entitlement=replace(asked, reason=request.entitlement.reason), rule=None))
         if answer not in ("once", "always"):
             self._refused.add(asked)
             return False
-        rules = as_rules([asked])
+        rules = (asked,)
         self.policy = self.policy.granting(rules)
         if answer == "always" and self._keep is not None:
             self._keep(rules)
