@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workglow.graph.workflow import Workflow
     from workglow.project import Project, open
     from workglow.retry import Retry
-    from workglow.tasks import Collect, Task, TaskContext, TaskRegistry, task, task_registry
+    from workglow.tasks import Collect, Stream, Task, TaskContext, TaskRegistry, task, task_registry
     from workglow.values import Secret, value_types
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Run",
     "RunOptions",
     "Secret",
+    "Stream",
     "StreamChunk",
     "Task",
     "TaskContext",
@@ -67,6 +68,7 @@ _HOMES = {
     "Run": "graph.run",
     "RunOptions": "graph.options",
     "Secret": "values",
+    "Stream": "tasks",
     "StreamChunk": "graph.streams",
     "Task": "tasks",
     "TaskContext": "tasks",

@@ -48,8 +48,8 @@ class OutputCache:
     def find(self, run: TaskRun) -> bool:
         """Give the task run its outputs from the cache, if they are there."""
         task = run.task
-        if self._cache is None or not task.cacheable or task.side_effects:
-            return False
+        if self._cache is None or not task.cacheable or task.side_effects or run.intake is not None:
+            return False  # what is read as a stream is not known yet
         kind = task if task.config else type(task)  # tasks without configuration share their type's identity
         identity = self._identities.get(kind)
         try:

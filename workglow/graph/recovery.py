@@ -69,10 +69,13 @@ class Recovery:
         run = scope.runs.get(id)
         if run is None:
             run = scope.runs[id] = TaskRun(scope, id)
-        elif run.controller is not None:
+        elif run.controller is not None or run.recalled:
             return  # something inside it brought it back already
         run.adopt(row)
         run.task = scope.graph.tasks[id]
+        run.has_chunks = run.task.mode == "stream"
+        if run.task.inputs.streaming:
+            scope.count(run)
         self._runner.schedule.restore(run)
         parent = scope.parent
         if parent is not None and parent.status != "running":
@@ -124,7 +127,7 @@ class Recovery:
             runner.failures.fail(run, InterruptedTaskError(unknown))
             return
         run.status = "pending"
-        runner.schedule.ready.append(run)
+        self._go(run)
 
     def _wait_or_go(self, run: TaskRun) -> None:
         runner = self._runner
@@ -132,4 +135,11 @@ class Recovery:
         if left > 0:
             runner.sleep(run, left / 1000)
         else:
-            runner.schedule.ready.append(run)
+            self._go(run)
+
+    def _go(self, run: TaskRun) -> None:
+        if run.remaining:  # it read along with a task that did not complete, and waits until that streams again
+            run.scope.open -= 1
+            self._runner.touch(run)
+        else:
+            self._runner.schedule.ready.append(run)

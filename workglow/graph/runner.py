@@ -26,6 +26,7 @@ from workglow.graph.failures import Failures
 from workglow.graph.inputs import gather
 from workglow.graph.results import scope_results
 from workglow.graph.schedule import Schedule, Scope, TaskRun
+from workglow.graph.streaming import Streams
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
@@ -78,8 +79,12 @@ class TaskGraphRunner:
         self._stop: WorkglowError | None = None
         self._root_closed = False
         self._wake = asyncio.Event()
-        self._reports = Reports(environment, self.emit, self._wake.set)
-        self._execution = Execution(self._settle, self._reports, clock=self._clock, threads=self.options.concurrency)
+        self.wake = self._wake.set
+        self.reports = Reports(environment, self.emit, self.wake)
+        self.streams = Streams(self)
+        self._execution = Execution(
+            self._settle, self.reports, self.streams, clock=self._clock, threads=self.options.concurrency
+        )
 
     # ------------------------------------------------------------------ the loop
 
@@ -96,8 +101,8 @@ class TaskGraphRunner:
                 self._recovery = recovery
                 recovery.begin(self, root)
             await self._drive()
-            if self._reports.error is not None:
-                raise self._reports.error
+            if self.reports.error is not None:
+                raise self.reports.error
             await self._finish_run(root)
         finally:
             if timer is not None:
@@ -110,7 +115,7 @@ class TaskGraphRunner:
         durable = self._journal is not None
         ready = self.schedule.ready
         turn_ends = self._monotonic() + _SLICE
-        while self._stop is None and self._reports.error is None:
+        while self._stop is None and self.reports.error is None:
             while self._recovery is not None and len(ready) < self._batch:
                 if self._recovery.load_more(self._batch - len(ready)):
                     self._recovery = None
@@ -138,7 +143,7 @@ class TaskGraphRunner:
                     await waiting
             elif self._root_closed:
                 return
-            elif self._stop is None and self._reports.error is None:
+            elif self._stop is None and self.reports.error is None:
                 self._wake.clear()
                 await self._wake.wait()
                 turn_ends = self._monotonic() + _SLICE
@@ -274,6 +279,12 @@ class TaskGraphRunner:
         except WorkglowError as error:
             self.failures.fail(run, error)
             return
+        if run.reads and self.streams.hold(run):
+            return
+        self.release(run)
+
+    def release(self, run: TaskRun) -> None:
+        """A task has its outputs, and nothing that it read can still come to nothing."""
         if run.key is not None:
             self._cache.store(run)
         self._complete(run, "task_completed")
@@ -282,6 +293,8 @@ class TaskGraphRunner:
         run.status = "completed"
         run.finished_at = self._now()
         run.inputs = None
+        if run.channel is not None:
+            self.streams.ended(run)
         if run.error is not None:
             run.error = None
         if self._journal is not None:
@@ -295,6 +308,8 @@ class TaskGraphRunner:
                 listener(event)
         if self.schedule.resolve(run):
             self.after_resolve()
+        if run.streamed is not None:
+            self.streams.completed(run)
 
     def complete_compound(self, run: TaskRun, outputs: dict[str, object]) -> None:
         """A compound task has its outputs."""
@@ -342,7 +357,8 @@ class TaskGraphRunner:
     def unfinished(self) -> tuple[TaskRun, ...]:
         """Return every task run that is ready, in flight or waiting."""
         schedule, compounds = self.schedule, self.compounds
-        return (*self._in_flight, *self._sleeping, *self._begun, *schedule.ready, *compounds.open_runs)
+        held = self.streams.held
+        return (*self._in_flight, *self._sleeping, *self._begun, *schedule.ready, *compounds.open_runs, *held)
 
     def cancel(self, run: TaskRun, reason: str) -> None:
         """Stop what executes a task run, and expect nothing of it any more."""
@@ -350,6 +366,7 @@ class TaskGraphRunner:
         self._in_flight.pop(run, None)
         self._sleeping.pop(run, None)
         self.compounds.forget(run)
+        self.streams.forget(run)
 
     def sleep(self, run: TaskRun, seconds: float) -> None:
         """Make a pending task run ready after a while."""

@@ -1,16 +1,17 @@
-"""Chunks of a streaming task, and the value they add up to.
+"""Chunks of a streaming task, and the values they add up to.
 
-A streaming task yields text for its only output, a mapping of ports to pieces, or `StreamChunk`s that say more.
-Text and lists add up; any other piece replaces the one before.
+A streaming task yields a piece for its only output, a mapping of ports to pieces, or `StreamChunk`s that say more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from workglow.errors import TaskOutputError
+from workglow.tasks import MISSING
+from workglow.tasks.stream import Growing, StreamMode, empty_value, stream_mode
 
 if TYPE_CHECKING:
     from workglow.tasks import Task
@@ -20,51 +21,69 @@ __all__ = ["Accumulator", "StreamChunk"]
 
 @dataclass(frozen=True, slots=True)
 class StreamChunk:
-    """A piece of a port's value: `append` adds text or list items, `replace` puts a new value in place of the old."""
+    """A piece of a port's value.
+
+    `append` adds text or list items, `replace` puts a new value in place of the old, `object` puts an object in place of
+    the old, or merges a list of objects by their `id`.
+    """
 
     port: str
     data: object
-    kind: Literal["append", "replace"] = "append"
+    kind: StreamMode = "append"
 
 
 class Accumulator:
-    """Adds up what a streaming task yields."""
+    """Adds up what a streaming task yields.  `modes` are the ports that stream, and how."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._values: dict[str, object] = {}
-        self._text: dict[str, list[str]] = {}
+        self._ports = task.outputs
+        self._grown: dict[str, Growing] = {}
+        modes = ((name, stream_mode(port.schema)) for name, port in self._ports.items())
+        self.modes: dict[str, StreamMode] = {name: mode for name, mode in modes if mode is not None}
+        self._only = next(iter(self._ports)) if len(self._ports) == 1 else None
 
-    def add(self, piece: object) -> tuple[StreamChunk, ...]:
-        """Take one piece; returns it as chunks, one for each port it touches."""
-        chunks = self._chunks(piece)
-        for chunk in chunks:
-            if chunk.kind == "append" and isinstance(chunk.data, str):
-                self._text.setdefault(chunk.port, []).append(chunk.data)
-            elif chunk.kind == "append" and isinstance(chunk.data, list):
-                cast("list[object]", self._values.setdefault(chunk.port, [])).extend(cast("list[object]", chunk.data))
-            else:
-                self._text.pop(chunk.port, None)
-                self._values[chunk.port] = chunk.data
-        return chunks
-
-    def _chunks(self, piece: object) -> tuple[StreamChunk, ...]:
+    def chunks(self, piece: object) -> tuple[StreamChunk, ...]:
+        """Return a yielded piece as chunks, one for each port it touches; TaskOutputError when the port is unclear."""
         if isinstance(piece, StreamChunk):
             return (piece,)
-        if isinstance(piece, Mapping):
+        if isinstance(piece, Mapping) and (self._only is None or self._names_ports(cast("Mapping[str, object]", piece))):
             fields = cast("Mapping[str, object]", piece)
-            return tuple(
-                StreamChunk(port, data, "append" if isinstance(data, str | list) else "replace")
-                for port, data in fields.items()
-            )
-        ports = tuple(self._task.outputs)
-        if len(ports) != 1:
+            return tuple(StreamChunk(port, data, self._mode(port, data)) for port, data in fields.items())
+        if self._only is None:
             raise TaskOutputError(
-                f"Task '{self._task.id}' yielded {type(piece).__name__}, but has {len(ports)} output ports.  "
+                f"Task '{self._task.id}' yielded {type(piece).__name__}, but has {len(self._ports)} output ports.  "
                 "Yield a mapping of port to piece, or a StreamChunk."
             )
-        return (StreamChunk(ports[0], piece, "append" if isinstance(piece, str) else "replace"),)
+        return (StreamChunk(self._only, piece, self._mode(self._only, piece)),)
+
+    def _names_ports(self, fields: Mapping[str, object]) -> bool:
+        return self._only in fields or self._ports.open
+
+    def _mode(self, port: str, data: object) -> StreamMode:
+        return self.modes.get(port) or ("append" if isinstance(data, str | list) else "replace")
+
+    def add(self, chunk: StreamChunk) -> Growing:
+        """Add a chunk to its port's value, and return what that has become."""
+        growing = self.growing(chunk.port)
+        growing.add(chunk.data, chunk.kind)
+        return growing
+
+    def growing(self, port: str) -> Growing:
+        """The value of a port so far."""
+        growing = self._grown.get(port)
+        if growing is None:
+            growing = self._grown[port] = Growing()
+        return growing
 
     def outputs(self) -> dict[str, object]:
-        """The value of each port so far."""
-        return {**self._values, **{port: "".join(pieces) for port, pieces in self._text.items()}}
+        """The value of each port so far; a required text or list without a piece is empty."""
+        values = {port: growing.value() for port, growing in self._grown.items() if not growing.is_empty}
+        for name, port in self._ports.items():
+            if name not in values and port.required and (empty := empty_value(port.schema)) is not MISSING:
+                values[name] = empty
+        return values
+
+    def is_complete(self) -> bool:
+        """Whether each port that has to have a value has one."""
+        return all(name in self._grown for name, port in self._ports.items() if port.required)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FINAL_RUN_STATUSES",
     "FINAL_TASK_STATUSES",
+    "ChunkRecord",
     "DataflowRecord",
     "EventRecord",
     "GraphRecord",
@@ -43,6 +44,7 @@ class TaskRow:
     blobs: Sequence[Blob] = ()
     error: str | None = None
     state: str | None = None
+    has_chunks: bool = False  # a streaming task: rows of `stream_chunk` may belong to it
     usage: str | None = None
     cache_key: bytes | None = None
     source_id: int | None = None
@@ -80,6 +82,23 @@ class EventRecord:
     path: str | None
     kind: str
     data: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRecord:
+    """What a streaming task said: the pieces of one port within a short time, added up.
+
+    `seq` counts up over the whole run, also over its tasks, attempts and processes; `data` is JSON.
+    """
+
+    seq: int
+    path: str
+    attempt: int
+    port: str
+    kind: str
+    data: str
+    at: int
+    blobs: Sequence[Blob] = ()
 
 
 @dataclass(frozen=True, slots=True)
