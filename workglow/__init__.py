@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workglow.graph.conditional import ConditionalTask
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.events import Event
+    from workglow.graph.follow import StreamRecord
     from workglow.graph.graph import TaskGraph
     from workglow.graph.map import ForEachTask, MapTask
     from workglow.graph.options import RunOptions
@@ -39,6 +40,7 @@ __all__ = [
     "Secret",
     "Stream",
     "StreamChunk",
+    "StreamRecord",
     "Task",
     "TaskContext",
     "TaskGraph",
@@ -70,6 +72,7 @@ _HOMES = {
     "Secret": "values",
     "Stream": "tasks",
     "StreamChunk": "graph.streams",
+    "StreamRecord": "graph.follow",
     "Task": "tasks",
     "TaskContext": "tasks",
     "TaskGraph": "graph.graph",

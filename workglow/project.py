@@ -12,6 +12,7 @@ from workglow.file import File
 from workglow.graph.blocking import run_blocking
 from workglow.graph.conversion import as_graph
 from workglow.graph.engine import Engine, OnChange
+from workglow.graph.follow import follow
 from workglow.graph.graph import TaskGraph
 from workglow.graph.options import RunOptions
 from workglow.graph.stored import StoredGraph, graph_record
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from workglow.clock import Clock
     from workglow.graph.events import Event
+    from workglow.graph.follow import StreamRecord
     from workglow.graph.run import Run
     from workglow.knowledge import KnowledgeBase, SearchResult
     from workglow.tasks import TaskRegistry
@@ -137,6 +139,14 @@ class Project:
             await running
         finally:
             running.cancel()
+
+    def follow(self, run: str, task: str | None = None, *, from_seq: int = 0) -> AsyncIterator[StreamRecord]:
+        """Yield what a run has streamed so far, from number `from_seq` on, and then what it streams, to its end.
+
+        The run may be driven by any process, or by none yet.  With `task`, the path of one, only that task is followed,
+        to the task's end.
+        """
+        return follow(self._repositories, self.file, run, task, from_seq=from_seq)
 
     async def resume(
         self,

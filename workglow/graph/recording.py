@@ -114,7 +114,7 @@ class ChunkRecorder:
         said.timer.cancel()
         now = self._clock.now()
         for gathered in said.gathered:
-            data = encode(gathered.data(), where=f"what task '{run.path}' streams")
+            data = encode({gathered.port: gathered.data()}, where=f"what task '{run.path}' streams")
             self._seq += 1
             record = ChunkRecord(
                 self._seq, run.path, run.attempt, gathered.port, gathered.kind, data.text, now, data.blobs

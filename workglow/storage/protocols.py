@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
-    from workglow.storage.records import DataflowRecord, EventRecord, GraphRecord, GraphTaskRecord, RunRecord, TaskRow
+    from workglow.storage.records import (
+        ChunkRecord,
+        DataflowRecord,
+        EventRecord,
+        GraphRecord,
+        GraphTaskRecord,
+        RunRecord,
+        TaskRow,
+    )
     from workglow.values import Blob, Encoded
 
 __all__ = ["FoundOutput", "GraphRepository", "Journal", "RunRepository", "TaskOutputRepository", "ValueRepository"]
@@ -92,6 +100,10 @@ class Journal(Protocol):
         """Add an event to the next commit."""
         ...
 
+    def note_chunk(self, row: TaskRow, chunk: ChunkRecord) -> None:
+        """Add what a running task streamed to the next commit; it is forgotten with the commit that ends the task."""
+        ...
+
     def row(self, path: str) -> TaskRow | None: ...
 
     def open_rows(self) -> Iterable[TaskRow]:
@@ -151,6 +163,14 @@ class RunRepository(Protocol):
     def count(self, run: RunRecord) -> dict[str, int]: ...
 
     def events(self, run: RunRecord) -> list[EventRecord]: ...
+
+    def chunks(self, run: RunRecord, *, from_seq: int, path: str | None = None, limit: int) -> list[ChunkRecord]:
+        """What unfinished tasks of the run have streamed, or the task at `path`, in order."""
+        ...
+
+    def streamed(self, run: RunRecord) -> list[TaskRow]:
+        """The finished tasks that had streamed."""
+        ...
 
     def is_abandoned(self, run: RunRecord) -> bool:
         """Is the run unfinished, and nobody there who drives it?"""

@@ -29,6 +29,7 @@ UNION ALL SELECT output FROM task_output WHERE output LIKE '%"$value"%'
 UNION ALL SELECT input  FROM run         WHERE input  LIKE '%"$value"%'
 UNION ALL SELECT output FROM run         WHERE output LIKE '%"$value"%'
 UNION ALL SELECT definition FROM graph_task WHERE definition LIKE '%"$value"%'
+UNION ALL SELECT data   FROM stream_chunk WHERE data  LIKE '%"$value"%'
 """
 
 
@@ -136,7 +137,8 @@ def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
     for run_id, input, output in db.execute("SELECT id, input, coalesce(output, '') FROM run"):
         if run_id not in exclude:
             yield from _REFERENCE.findall(input + output)
-    for (text,) in db.execute("SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"):
+    rest = "SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task UNION ALL SELECT data FROM stream_chunk"
+    for (text,) in db.execute(rest):
         yield from _REFERENCE.findall(text)
 
 
