@@ -128,6 +128,8 @@ class Channel:
         self._accumulator = Accumulator(task)
         self._observe = observe
         self._begun: Callable[[], None] | None = begun
+        text_port = self._accumulator.text_port
+        self._text = None if text_port is None else (text_port, self._accumulator.growing(text_port).add)
         self._readers: dict[str, list[Reader]] = {}
         self._room: asyncio.Future[None] | None = None
         self._closed = False
@@ -160,6 +162,8 @@ class Channel:
         return self._accumulator.outputs()
 
     def _say(self, piece: object) -> bool:
+        if type(piece) is str and self._text is not None:
+            return self._say_text(piece)
         accumulator, full = self._accumulator, False
         for chunk in accumulator.chunks(piece):
             port = chunk.port
@@ -172,9 +176,28 @@ class Channel:
             for reader in readers or ():
                 full |= reader.put(chunk.data)
         if self._begun is not None:
-            begun, self._begun = self._begun, None
-            begun()
+            self._begin()
         return full
+
+    def _say_text(self, text: str) -> bool:
+        """The way of a model's tokens, without anything that they do not need."""
+        assert self._text is not None
+        port, grow = self._text
+        grow(text, "append")
+        if self._observe is not None:
+            self._observe(StreamChunk(port, text))
+        full = False
+        for reader in self._readers.get(port, ()):
+            if reader.put(text):
+                full = True
+        if self._begun is not None:
+            self._begin()
+        return full
+
+    def _begin(self) -> None:
+        assert self._begun is not None
+        begun, self._begun = self._begun, None
+        begun()
 
     def _as_declared(self, chunk: StreamChunk) -> StreamChunk:
         mode, growing = self._accumulator.modes[chunk.port], self._accumulator.growing(chunk.port)

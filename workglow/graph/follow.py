@@ -91,11 +91,17 @@ class _Follower:
         followed = self._tasks.get(chunk.path)
         if followed is None:
             followed = self._tasks[chunk.path] = _Followed(chunk.attempt, chunk.seq)
+            if self._from_seq and chunk.attempt > 1 and self._is_first(chunk):  # what its reader knows is older
+                yield self._restarted(chunk.path, followed, chunk.attempt)
         elif followed.attempt != chunk.attempt:
             yield self._restarted(chunk.path, followed, chunk.attempt)
         followed.seq = chunk.seq
         data = decode(chunk.data, self._load)[chunk.port]
         yield StreamRecord(chunk.seq, chunk.path, chunk.attempt, chunk.port, chunk.kind, data)  # pyright: ignore
+
+    def _is_first(self, chunk: ChunkRecord) -> bool:
+        first = self._runs.chunks(self._record, from_seq=0, path=chunk.path, limit=1)
+        return bool(first) and first[0].seq == chunk.seq
 
     def _restarted(self, path: str, followed: _Followed, attempt: int) -> StreamRecord:
         followed.attempt = attempt

@@ -6,8 +6,9 @@ A streaming task yields a piece for its only output, a mapping of ports to piece
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from workglow.errors import TaskOutputError
 from workglow.tasks import MISSING
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Accumulator", "StreamChunk"]
 
 
-@dataclass(frozen=True, slots=True)
-class StreamChunk:
+class StreamChunk(msgspec.Struct, frozen=True):
     """A piece of a port's value.
 
     `append` adds text or list items, `replace` puts a new value in place of the old, `object` puts an object in place of
@@ -33,7 +33,10 @@ class StreamChunk:
 
 
 class Accumulator:
-    """Adds up what a streaming task yields.  `modes` are the ports that stream, and how."""
+    """Adds up what a streaming task yields.
+
+    `modes` are the ports that stream, and how; `text_port` is the only port, if it takes text.
+    """
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -42,6 +45,7 @@ class Accumulator:
         modes = ((name, stream_mode(port.schema)) for name, port in self._ports.items())
         self.modes: dict[str, StreamMode] = {name: mode for name, mode in modes if mode is not None}
         self._only = next(iter(self._ports)) if len(self._ports) == 1 else None
+        self.text_port = self._only if self._only is not None and self.modes.get(self._only) == "append" else None
 
     def chunks(self, piece: object) -> tuple[StreamChunk, ...]:
         """Return a yielded piece as chunks, one for each port it touches; TaskOutputError when the port is unclear."""
@@ -86,4 +90,4 @@ class Accumulator:
 
     def is_complete(self) -> bool:
         """Whether each port that has to have a value has one."""
-        return all(name in self._grown for name, port in self._ports.items() if port.required)
+        return self.outputs().keys() >= {name for name, port in self._ports.items() if port.required}

@@ -7,7 +7,7 @@ merges a list of objects into the one before: an item whose `id` is there takes 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from io import StringIO
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar, cast, get_args, get_origin
 
@@ -98,10 +98,11 @@ def empty_value(schema: dict[str, Any]) -> Any:
 class Growing:
     """The value of one port while its pieces come in."""
 
-    __slots__ = ("_places", "_text", "_value")
+    __slots__ = ("_places", "_text", "_value", "_write")
 
     def __init__(self) -> None:
         self._text: StringIO | None = None
+        self._write: Callable[[str], int] | None = None
         self._value: Any = MISSING
         self._places: dict[object, int] = {}  # id → where the item is in the list
 
@@ -113,11 +114,12 @@ class Growing:
     def add(self, piece: object, mode: StreamMode) -> None:
         """Take the next piece.  What cannot be added takes the place of what was there."""
         if mode == "append" and isinstance(piece, str):
-            if self._text is None:
+            if self._write is None:
                 self._text = StringIO()
+                self._write = self._text.write
                 if isinstance(self._value, str):
-                    self._text.write(self._value)
-            self._text.write(piece)
+                    self._write(self._value)
+            self._write(piece)
             return
         if isinstance(piece, list) and mode != "replace":
             items = cast("list[object]", piece)
@@ -132,7 +134,7 @@ class Growing:
         self._replace(piece)
 
     def _replace(self, value: object) -> None:
-        self._text = None
+        self._text = self._write = None
         self._value = list(cast("list[object]", value)) if isinstance(value, list) else value
         self._places = {}
         if isinstance(value, list):
