@@ -109,9 +109,9 @@ class _Follower:
 
     def _became(self, row: TaskRow) -> Iterator[StreamRecord]:
         followed = self._tasks[row.path]
-        if row.status == "running" and row.attempt > followed.attempt:
+        if row.attempt > followed.attempt:
             yield self._restarted(row.path, followed, row.attempt)
-        elif row.status in FINAL_TASK_STATUSES:
+        if row.status in FINAL_TASK_STATUSES:
             followed.over = True
             yield from self._end(row, followed)
 
