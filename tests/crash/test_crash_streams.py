@@ -16,9 +16,8 @@ import workglow as wg
 from workglow.file import doctor
 
 
-def start(what: str, project: Path, told: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, str(HERE / "crash_streams.py"), what, str(project), str(told)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+def start(what: str, project: Path, told: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, str(HERE / "crash_streams.py"), what, str(project), str(told)])
 
 
 def query(project: Path, text: str) -> list[tuple[Any, ...]]:
@@ -30,25 +29,34 @@ def query(project: Path, text: str) -> list[tuple[Any, ...]]:
         db.close()
 
 
-def test_a_follower_sees_the_prefix_the_restart_and_the_whole(tmp_path: Path) -> None:
-    project, told = tmp_path / "stream.wg", tmp_path / "heard"
-    with wg.open(project) as opened:
-        opened.begin(build(), {"follower": str(told)})
-    follower = start("follow", project, told)
-    first = start("drive", project, told)
-    assert first.wait() == -9
-
+def kill_and_resume(project: Path, told: Path) -> None:
+    """Let the first driver die, look at what is left, and let a second one finish."""
+    with start("drive", project, told) as first:
+        assert first.wait() == -9
     # a reader who comes now finds what was said
-    rows = query(project, "SELECT data FROM stream_chunk JOIN task_run ON id = task_run_id WHERE path = 'write' ORDER BY seq")
+    rows = query(
+        project, "SELECT data FROM stream_chunk JOIN task_run ON id = task_run_id WHERE path = 'write' ORDER BY seq"
+    )
     assert len(rows) >= 2
     assert "".join(json.loads(data)["text"] for (data,) in rows) == SAID_AT_CRASH
     statuses = dict(query(project, "SELECT path, status FROM task_run"))
     assert statuses == {"write": "running", "shout": "running", "first": "running", "count": "running"}
     assert doctor(project).ok
+    with start("drive", project, told) as second:
+        assert second.wait() == 0
 
-    second = start("drive", project, told)
-    assert second.wait() == 0, second.stderr.read() if second.stderr else ""
-    assert follower.wait() == 0, follower.stderr.read() if follower.stderr else ""
+
+def test_a_follower_sees_the_prefix_the_restart_and_the_whole(tmp_path: Path) -> None:
+    project, told = tmp_path / "stream.wg", tmp_path / "heard"
+    with wg.open(project) as opened:
+        opened.begin(build(), {"follower": str(told)})
+    with start("follow", project, told) as follower:
+        try:
+            kill_and_resume(project, told)
+        except BaseException:
+            follower.kill()
+            raise
+        assert follower.wait() == 0
 
     lines = [json.loads(line) for line in told.read_text().splitlines()]
     for path, said in (("write", SAID_AT_CRASH), ("shout", SAID_AT_CRASH.replace(" ", "!"))):
