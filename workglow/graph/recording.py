@@ -17,12 +17,13 @@ from workglow.storage.records import ChunkRecord
 from workglow.values import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from workglow.clock import Clock, Timer
     from workglow.graph.schedule import TaskRun
     from workglow.graph.streams import StreamChunk
     from workglow.storage.protocols import Journal
+    from workglow.values import Blob
 
 __all__ = ["ChunkRecorder"]
 
@@ -114,11 +115,9 @@ class ChunkRecorder:
         said.timer.cancel()
         now = self._clock.now()
         for gathered in said.gathered:
-            data = encode({gathered.port: gathered.data()}, where=f"what task '{run.path}' streams")
+            text, blobs = _encoded(gathered.port, gathered.data(), f"what task '{run.path}' streams")
             self._seq += 1
-            record = ChunkRecord(
-                self._seq, run.path, run.attempt, gathered.port, gathered.kind, data.text, now, data.blobs
-            )
+            record = ChunkRecord(self._seq, run.path, run.attempt, gathered.port, gathered.kind, text, now, blobs)
             self._journal.note_chunk(run, record)
         self._changed(run)
 
@@ -133,3 +132,13 @@ class ChunkRecorder:
         """Number the final value of a task run too, and keep with its row that it had streamed."""
         self._seq += 1
         run.state = msgspec.json.encode({"streamed": self._seq}).decode()
+
+
+def _encoded(port: str, data: object, where: str) -> tuple[str, Sequence[Blob]]:
+    values = {port: data}
+    if isinstance(data, str):  # stays in its row however long it is, for it will soon be gone
+        try:
+            return msgspec.json.encode(values).decode(), ()
+        except UnicodeEncodeError:
+            pass  # the codec says what is wrong with it
+    return encode(values, where=where)
