@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from workglow.errors import WorkglowError
+from workglow.graph.streams import Gathered
 from workglow.storage.records import ChunkRecord
 from workglow.values import encode
 
@@ -33,49 +34,19 @@ _ITEM = 64
 """What an item counts that is no text."""
 
 
-class _Gathered:
-    """Chunks of one port that will be one row."""
-
-    __slots__ = ("kind", "pieces", "port")
-
-    def __init__(self, chunk: StreamChunk) -> None:
-        self.port = chunk.port
-        self.kind = chunk.kind
-        self.pieces: list[object] = [chunk.data]
-
-    def joins(self, chunk: StreamChunk) -> bool:
-        """Take another chunk in, if one row can say both."""
-        if chunk.port != self.port or chunk.kind != self.kind:
-            return False
-        if chunk.kind == "replace" or not isinstance(chunk.data, str | list):
-            self.pieces = [chunk.data]
-        elif type(chunk.data) is type(self.pieces[0]):
-            self.pieces.append(chunk.data)
-        else:
-            return False
-        return True
-
-    def data(self) -> object:
-        if len(self.pieces) == 1:
-            return self.pieces[0]
-        if isinstance(self.pieces[0], str):
-            return "".join(cast("list[str]", self.pieces))
-        return [item for items in cast("list[list[object]]", self.pieces) for item in items]
-
-
 class _Said:
     """What one task run said since its last row."""
 
     __slots__ = ("gathered", "size", "timer")
 
     def __init__(self, timer: Timer) -> None:
-        self.gathered: list[_Gathered] = []
+        self.gathered: list[Gathered] = []
         self.size = 0
         self.timer = timer
 
     def add(self, chunk: StreamChunk) -> None:
         if not self.gathered or not self.gathered[-1].joins(chunk):
-            self.gathered.append(_Gathered(chunk))
+            self.gathered.append(Gathered(chunk))
         if isinstance(chunk.data, str):
             self.size += len(chunk.data)
         else:

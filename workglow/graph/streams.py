@@ -17,7 +17,7 @@ from workglow.tasks.stream import Growing, StreamMode, empty_value, stream_mode
 if TYPE_CHECKING:
     from workglow.tasks import Task
 
-__all__ = ["Accumulator", "StreamChunk"]
+__all__ = ["Accumulator", "Gathered", "StreamChunk"]
 
 
 class StreamChunk(msgspec.Struct, frozen=True):
@@ -91,3 +91,34 @@ class Accumulator:
     def is_complete(self) -> bool:
         """Whether each port that has to have a value has one."""
         return self.outputs().keys() >= {name for name, port in self._ports.items() if port.required}
+
+
+class Gathered:
+    """Chunks that are told as one: text and lists are added up, and of other values the last one counts."""
+
+    __slots__ = ("kind", "pieces", "port")
+
+    def __init__(self, chunk: StreamChunk) -> None:
+        self.port = chunk.port
+        self.kind: StreamMode = chunk.kind
+        self.pieces: list[object] = [chunk.data]
+
+    def joins(self, chunk: StreamChunk) -> bool:
+        """Take another chunk in, if one can say both."""
+        if chunk.port != self.port or chunk.kind != self.kind:
+            return False
+        if chunk.kind == "replace" or not isinstance(chunk.data, str | list):
+            self.pieces = [chunk.data]
+        elif type(chunk.data) is type(self.pieces[0]):
+            self.pieces.append(chunk.data)
+        else:
+            return False
+        return True
+
+    def data(self) -> object:
+        """What they say together."""
+        if len(self.pieces) == 1:
+            return self.pieces[0]
+        if isinstance(self.pieces[0], str):
+            return "".join(cast("list[str]", self.pieces))
+        return [item for items in cast("list[list[object]]", self.pieces) for item in items]
