@@ -20,8 +20,14 @@ import resuming
 import starting
 import streaming
 
-WORKS = {"W1": memory.rows, "W2": durable.rows, "W4": caching.rows, "W6": resuming.rows, "W7": starting.rows,
-    "W8": streaming.rows}
+WORKS = {
+    "W1": memory.rows,
+    "W2": durable.rows,
+    "W4": caching.rows,
+    "W6": resuming.rows,
+    "W7": starting.rows,
+    "W8": streaming.rows,
+}
 
 
 def main() -> None:

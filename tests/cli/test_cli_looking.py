@@ -192,7 +192,5 @@ def test_follow_writes_pieces_as_they_come(capsys: pytest.CaptureFixture[str]) -
     ):
         tell(wg.StreamRecord(1, path, 1, "" if kind in ("value", "failed", "restarted") else "text", kind, data))
     written = capsys.readouterr()
-    assert written.out == (
-        "a: One two\nb: Eins�[2J\na:  three\nb: Zwei drei\nc: Bon\nc: Bonjour\n"
-    )
+    assert written.out == ("a: One two\nb: Eins�[2J\na:  three\nb: Zwei drei\nc: Bon\nc: Bonjour\n")
     assert written.err == "b begins again, attempt 1\na failed: no more\n"

@@ -37,7 +37,10 @@ def heard(path: str, task_path: str) -> str:
 async def write(follower: str, context: TaskContext) -> AsyncIterator[str]:
     for number, piece in enumerate(PIECES):
         if context.attempt == 1 and number in (10, 25):
-            for said, by in (("".join(PIECES[:number]), "write"), ("".join(PIECES[:number]).replace(" ", "!"), "shout")):
+            for said, by in (
+                ("".join(PIECES[:number]), "write"),
+                ("".join(PIECES[:number]).replace(" ", "!"), "shout"),
+            ):
                 while heard(follower, by) != said:
                     await asyncio.sleep(0.002)
             if number == 25:

@@ -163,7 +163,9 @@ def test_a_task_may_read_two_ports_of_one_writer_one_after_the_other() -> None:
 
 
 def test_with_one_task_at_a_time_the_reader_gets_all_of_it_at_once() -> None:
-    graph = wired(writer(), made(passed, output="text"), made(whole, output="text"), edges="numbers>passed passed>whole")
+    graph = wired(
+        writer(), made(passed, output="text"), made(whole, output="text"), edges="numbers>passed passed>whole"
+    )
     assert ran(graph, concurrency=1).outputs == {"text": NUMBERS}
 
 
@@ -305,7 +307,10 @@ async def first_three(text: Stream[str]) -> str:
 
 def test_a_reader_that_stops_early_holds_nobody_up() -> None:
     graph = wired(
-        writer(), made(first_three, output="text"), made(whole, output="text"), edges="numbers>first_three numbers>whole"
+        writer(),
+        made(first_three, output="text"),
+        made(whole, output="text"),
+        edges="numbers>first_three numbers>whole",
     )
     run = ran(graph)
     assert run.outputs["text"] == ["0 1 2", NUMBERS]
@@ -349,7 +354,10 @@ def test_a_chain_ends_with_the_last_that_wants_no_more() -> None:
 def test_a_task_that_read_along_is_not_completed_before_the_one_it_read() -> None:
     order: list[tuple[str, str]] = []
     graph = wired(
-        writer(), made(first_three, output="text"), made(whole, output="text"), edges="numbers>first_three numbers>whole"
+        writer(),
+        made(first_three, output="text"),
+        made(whole, output="text"),
+        edges="numbers>first_three numbers>whole",
     )
     run_in_memory_sync(graph, on_event=lambda event: order.append((event.kind, event.path)))
     assert order.index(("task_completed", "numbers")) < order.index(("task_completed", "first_three"))

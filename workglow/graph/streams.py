@@ -51,7 +51,9 @@ class Accumulator:
         """Return a yielded piece as chunks, one for each port it touches; TaskOutputError when the port is unclear."""
         if isinstance(piece, StreamChunk):
             return (piece,)
-        if isinstance(piece, Mapping) and (self._only is None or self._names_ports(cast("Mapping[str, object]", piece))):
+        if isinstance(piece, Mapping) and (
+            self._only is None or self._names_ports(cast("Mapping[str, object]", piece))
+        ):
             fields = cast("Mapping[str, object]", piece)
             return tuple(StreamChunk(port, data, self._mode(port, data)) for port, data in fields.items())
         if self._only is None:

@@ -141,7 +141,9 @@ class Ports(Mapping[str, Port]):
     def written_as_streams(self) -> Ports:
         """Return the same ports, each with a stream mode: those of a task that yields them piece by piece."""
         ports = (
-            Port(port.name, port.annotation, default=port.default, required=port.required, schema=with_mode(port.schema))
+            Port(
+                port.name, port.annotation, default=port.default, required=port.required, schema=with_mode(port.schema)
+            )
             for port in self._by_name.values()
         )
         return Ports(ports, open=self.open)

@@ -103,7 +103,9 @@ class Task(Definition):
     def _called(self, method: Method, inputs: dict[str, Any], context: TaskContext | None) -> Any:
         if self.inputs.streaming:
             ports = self.inputs
-            read = {name: as_stream(inputs[name], stream_mode(ports[name].schema) or "append") for name in ports.streaming}
+            read = {
+                name: as_stream(inputs[name], stream_mode(ports[name].schema) or "append") for name in ports.streaming
+            }
             inputs = {**inputs, **read}
         try:
             given = inputs if method.model is None else make(method.model, inputs)
