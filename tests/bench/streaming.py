@@ -7,8 +7,10 @@ import gc
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from measure import Row, compare
 
@@ -68,10 +70,10 @@ async def arrive(text: Stream[str]) -> int:
     return 1
 
 
-def pipeline(first: object, last: object) -> TaskGraph:
+def pipeline(first: Any, last: Any) -> TaskGraph:
     graph = TaskGraph()
     ids = [graph.add_task(made, id=id).id for made, id in ((first, "first"), (pass_on, "middle"), (last, "last"))]
-    for source, target in zip(ids, ids[1:], strict=False):
+    for source, target in pairwise(ids):
         graph.add_dataflow(source, "text", target, "text")
     return graph
 

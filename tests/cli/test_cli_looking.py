@@ -177,7 +177,7 @@ def test_follow_tells_what_a_finished_run_had_streamed(call: Call, single: Calla
 
 def test_follow_writes_pieces_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:
     tell = _Teller()
-    for path, kind, data in (
+    said: list[tuple[str, Any, object]] = [
         ("a", "append", "One "),
         ("a", "append", "two"),
         ("b", "append", "Eins\x1b[2J"),
@@ -189,7 +189,8 @@ def test_follow_writes_pieces_as_they_come(capsys: pytest.CaptureFixture[str]) -
         ("c", "replace", "Bon"),
         ("c", "replace", "Bonjour"),
         ("c", "value", {"text": "Bonjour"}),
-    ):
+    ]
+    for path, kind, data in said:
         tell(wg.StreamRecord(1, path, 1, "" if kind in ("value", "failed", "restarted") else "text", kind, data))
     written = capsys.readouterr()
     assert written.out == ("a: One two\nb: Eins�[2J\na:  three\nb: Zwei drei\nc: Bon\nc: Bonjour\n")

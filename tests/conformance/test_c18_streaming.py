@@ -290,7 +290,7 @@ def test_c18_11_an_abort_stops_a_writer_that_never_waits() -> None:
 def test_c18_11_three_readers_hear_the_same() -> None:
     readers = [Reader(id=f"r{number}") for number in range(3)]
     run = run_in_memory_sync(joined(HighRate(id="s", chunks=1_000), *readers))
-    assert len({task.outputs["text"] for path, task in run.tasks.items()}) == 1
+    assert len({task.outputs["text"] for task in run.tasks.values()}) == 1
     for reader in readers:
         heard = "".join(piece for path, piece in Reader.heard if path == reader.id)
         assert heard == run.tasks["s"].outputs["text"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,7 +74,7 @@ def test_a_reader_who_leaves_stops_the_run() -> None:
     closed: list[bool] = []
 
     @task(name="feed_endless", output="text", cache=False)
-    async def endless():  # noqa: ANN202
+    async def endless() -> AsyncIterator[str]:
         try:
             while True:
                 yield "x"

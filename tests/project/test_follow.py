@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,9 @@ gates = Gates()
 
 
 @pytest.fixture(autouse=True)
-def _gates_open() -> Iterator[None]:
-    gates.__init__()
-    yield
+def _gates_open() -> None:
+    gates.reached.clear()
+    gates.open.clear()
 
 
 @task(name="follow_write", output="text", cache=False)

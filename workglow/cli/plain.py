@@ -17,7 +17,10 @@ _FEW = 6
 
 
 def to_json(value: object, *, indent: int = 2) -> str:
-    """Return JSON, in one line with `indent=0`: arrays as lists of numbers, bytes as base64, what JSON has no word for as text."""
+    """Return JSON, in one line with `indent=0`.
+
+    Arrays are lists of numbers, bytes are base64, and what JSON has no word for is text.
+    """
     return msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=indent).decode()
 
 

@@ -2,8 +2,8 @@
 
 The policy.  A channel belongs to one attempt of the task that writes; each task that reads has a reader for each stream
 it takes.  A reader holds so many pieces at most; when one is full, the writer waits until it is half empty, so a stream
-is as fast as its slowest reader.  A reader that comes late gets what there is so far as one piece.  One that ends, or is
-stopped, holds nobody up.
+is as fast as its slowest reader.  A reader that comes late gets what there is so far as one piece.  One that ends, or
+is stopped, holds nobody up.
 
 A reader does not count as full while its task waits for a piece of *another* stream: whoever would write that one may
 depend on this one, and both would wait forever.  Since a graph has no cycles, that is enough: whoever waits for room

@@ -32,9 +32,9 @@ _SECONDS = 1.0
 class StreamRecord(msgspec.Struct, frozen=True):
     """One thing that a follower is told about the task at `path`; `seq` grows over the whole run.
 
-    `kind` says what `data` is: a piece of `port` to `append`, a value to `replace` the port's with, an `object` (or list
-    of objects, merged by `id`); None when the task has `restarted` and what it had said does not count; the `value` of
-    all its ports, as a mapping, when it has completed; the error's text when it has `failed` (or was aborted).
+    `kind` says what `data` is: a piece of `port` to `append`, a value to `replace` the port's with, an `object` (or
+    list of objects, merged by `id`); None when the task has `restarted` and what it had said does not count; the
+    `value` of all its ports, as a mapping, when it has completed; the error's text when it has `failed` or was aborted.
     """
 
     seq: int

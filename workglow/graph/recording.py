@@ -1,7 +1,7 @@
 """Keeping what streaming tasks say in the journal, so that others can follow, and so that they can come late.
 
-The policy.  A row holds what one port said within 50 ms, or 2 KB of it, whichever is full first; text and lists are added
-up, and of values that replace each other only the last one counts.  The rows go into the same transactions as
+The policy.  A row holds what one port said within 50 ms, or 2 KB of it, whichever is full first; text and lists are
+added up, and of values that replace each other only the last one counts.  The rows go into the same transactions as
 everything else.  They are numbered over the whole run: the upper half of the number is the run's epoch, so numbers grow
 also over crashes and need not be kept.
 """

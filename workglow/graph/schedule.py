@@ -11,13 +11,13 @@ holds a `TaskRun` for each task that an edge has reached, with two counters: edg
 deliver. Each decision costs the edges of one task, so a run costs its edges.  A scope that is read back from a journal
 makes its task runs from stored rows when they are first asked for, so resuming costs the frontier, not the history.
 
-A stream.  When a task begins to stream, the edges that carry the stream are decided: they deliver.  So a task that reads
-along is ready with the first piece, once all its other edges are decided too.  `stream` does that; `unstream` takes it
-back when the attempt that streamed came to nothing, and says which tasks must stop.  The end of the streaming task
-decides its other edges only.
+A stream.  When a task begins to stream, the edges that carry the stream are decided: they deliver.  So a task that
+reads along is ready with the first piece, once all its other edges are decided too.  `stream` does that; `unstream`
+takes it back when the attempt that streamed came to nothing, and says which tasks must stop.  The end of the streaming
+task decides its other edges only.
 
-Events go in as `open`, `restore`, `stream`, `unstream` and `resolve`; commands come out in queues: `ready`, `settled` (disabled or aborted
-without running) and `closed` (scopes in which nothing is left to do).
+Events go in as `open`, `restore`, `stream`, `unstream` and `resolve`; commands come out in queues: `ready`, `settled`
+(disabled or aborted without running) and `closed` (scopes in which nothing is left to do).
 """
 
 from __future__ import annotations

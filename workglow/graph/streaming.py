@@ -1,7 +1,7 @@
 """Tasks that read along while another one still streams: when they start, when they start again, and when they end.
 
-The policy.  An edge carries a stream when its source streams from that port, its target takes a `Stream` of the same mode
-there, and nothing transforms the value on the way.  The target starts with the first piece.  What else it reads is
+The policy.  An edge carries a stream when its source streams from that port, its target takes a `Stream` of the same
+mode there, and nothing transforms the value on the way.  The target starts with the first piece.  What else it reads is
 committed by then.
 
 Nothing that was read along counts before its source has completed.  A target that is done earlier is held: it stays

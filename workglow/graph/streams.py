@@ -23,8 +23,8 @@ __all__ = ["Accumulator", "Gathered", "StreamChunk"]
 class StreamChunk(msgspec.Struct, frozen=True):
     """A piece of a port's value.
 
-    `append` adds text or list items, `replace` puts a new value in place of the old, `object` puts an object in place of
-    the old, or merges a list of objects by their `id`.
+    `append` adds text or list items, `replace` puts a new value in place of the old, `object` puts an object in place
+    of the old, or merges a list of objects by their `id`.
     """
 
     port: str
@@ -42,8 +42,11 @@ class Accumulator:
         self._task = task
         self._ports = task.outputs
         self._grown: dict[str, Growing] = {}
-        modes = ((name, stream_mode(port.schema)) for name, port in self._ports.items())
-        self.modes: dict[str, StreamMode] = {name: mode for name, mode in modes if mode is not None}
+        self.modes: dict[str, StreamMode] = {}
+        for name, port in self._ports.items():
+            mode = stream_mode(port.schema)
+            if mode is not None:
+                self.modes[name] = mode
         self._only = next(iter(self._ports)) if len(self._ports) == 1 else None
         self.text_port = self._only if self._only is not None and self.modes.get(self._only) == "append" else None
 
@@ -51,20 +54,18 @@ class Accumulator:
         """Return a yielded piece as chunks, one for each port it touches; TaskOutputError when the port is unclear."""
         if isinstance(piece, StreamChunk):
             return (piece,)
-        if isinstance(piece, Mapping) and (
-            self._only is None or self._names_ports(cast("Mapping[str, object]", piece))
-        ):
-            fields = cast("Mapping[str, object]", piece)
+        fields = cast("Mapping[str, object]", piece) if isinstance(piece, Mapping) else None
+        if fields is not None and (self._only is None or self._only in fields or self._ports.open):
             return tuple(StreamChunk(port, data, self._mode(port, data)) for port, data in fields.items())
+        return (self._chunk_of_only_port(cast("object", piece)),)
+
+    def _chunk_of_only_port(self, piece: object) -> StreamChunk:
         if self._only is None:
             raise TaskOutputError(
                 f"Task '{self._task.id}' yielded {type(piece).__name__}, but has {len(self._ports)} output ports.  "
                 "Yield a mapping of port to piece, or a StreamChunk."
             )
-        return (StreamChunk(self._only, piece, self._mode(self._only, piece)),)
-
-    def _names_ports(self, fields: Mapping[str, object]) -> bool:
-        return self._only in fields or self._ports.open
+        return StreamChunk(self._only, piece, self._mode(self._only, piece))
 
     def _mode(self, port: str, data: object) -> StreamMode:
         return self.modes.get(port) or ("append" if isinstance(data, str | list) else "replace")
@@ -109,10 +110,11 @@ class Gathered:
         """Take another chunk in, if one can say both."""
         if chunk.port != self.port or chunk.kind != self.kind:
             return False
-        if chunk.kind == "replace" or not isinstance(chunk.data, str | list):
-            self.pieces = [chunk.data]
-        elif type(chunk.data) is type(self.pieces[0]):
-            self.pieces.append(chunk.data)
+        data, first = chunk.data, self.pieces[0]
+        if chunk.kind == "replace" or not isinstance(data, str | list):
+            self.pieces = [data]
+        elif isinstance(data, str) is isinstance(first, str) and isinstance(first, str | list):
+            self.pieces.append(cast("object", data))
         else:
             return False
         return True

@@ -88,7 +88,8 @@ class EventRecord:
 class ChunkRecord:
     """What a streaming task said: the pieces of one port within a short time, added up.
 
-    `seq` counts up over the whole run, also over its tasks, attempts and processes; `data` is JSON, the port with its piece.
+    `seq` counts up over the whole run, also over its tasks, attempts and processes; `data` is JSON, the port with its
+    piece.
     """
 
     seq: int

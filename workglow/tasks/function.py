@@ -152,9 +152,10 @@ def task(
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a function: its parameters are the inputs, what it returns is the output.
 
-    A parameter annotated `TaskContext` is given the context; one annotated `Stream[str]` or `AsyncIterator[str]` is read
-    while the task before still writes it.  An async generator streams what it yields.  A returned dataclass, TypedDict, NamedTuple, pydantic
-    model or msgspec.Struct gives a port for each field; anything else one port, called `output` or as `output=` says.
+    A parameter annotated `TaskContext` is given the context; one annotated `Stream[str]` or `AsyncIterator[str]` is
+    read while the task before still writes it.  An async generator streams what it yields.  A returned dataclass,
+    TypedDict, NamedTuple, pydantic model or msgspec.Struct gives a port for each field; anything else one port, called
+    `output` or as `output=` says.
 
     `inline=True`: a plain function quick enough to be called on the loop; otherwise it runs in a thread.
     `side_effects=True`: never cached, and `on_interrupt` ("retry", "ask", "fail") says what happens after a crash in

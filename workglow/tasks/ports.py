@@ -74,7 +74,9 @@ class Port:
 
         Raises ValueError with the reason.  "3" never fits an int, True neither; 3 fits a float.
         """
-        return value if self.streams and isinstance(value, Stream) else fit(self.annotation, value)
+        if self.streams and isinstance(value, Stream):
+            return cast("object", value)
+        return fit(self.annotation, value)
 
     def __repr__(self) -> str:
         return f"Port({self.name!r}, {self.annotation!r})"

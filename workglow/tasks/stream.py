@@ -1,8 +1,8 @@
 """Streams: values that come in pieces, and what the pieces add up to.
 
 The policy.  The mode of a port, `x-stream` in its JSON Schema, says how a piece becomes part of the value.  `append`
-adds text to text and items to a list.  `replace` puts the piece in place of the value.  `object` replaces an object, and
-merges a list of objects into the one before: an item whose `id` is there takes the place of the old one.
+adds text to text and items to a list.  `replace` puts the piece in place of the value.  `object` replaces an object,
+and merges a list of objects into the one before: an item whose `id` is there takes the place of the old one.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def as_stream(value: object, mode: StreamMode) -> Stream[Any]:
 
 
 def streamed_type(annotation: Any) -> Any:
-    """Return what `Stream[…]` or `AsyncIterator[…]` gives piece by piece, with its notes; MISSING for any other type."""
+    """Return what a `Stream[…]` or `AsyncIterator[…]` gives, with the notes on it; MISSING for any other type."""
     inner, notes = bare(annotation)
     if (get_origin(inner) or inner) not in (Stream, AsyncIterator, AsyncIterable):
         return MISSING
@@ -92,68 +92,66 @@ def empty_value(schema: dict[str, Any]) -> Any:
     """What a port that adds up is worth without a single piece: '' or []; MISSING for other ports."""
     if schema.get("x-stream") != "append":
         return MISSING
-    return {"string": "", "array": []}.get(schema.get("type", ""), MISSING)
+    empty: dict[str, Any] = {"string": "", "array": []}
+    return empty.get(schema.get("type", ""), MISSING)
 
 
 class Growing:
     """The value of one port while its pieces come in."""
 
-    __slots__ = ("_places", "_text", "_value", "_write")
+    __slots__ = ("_items", "_places", "_single", "_text", "_write")
 
     def __init__(self) -> None:
+        # At most one of these three holds the value.
         self._text: StringIO | None = None
-        self._write: Callable[[str], int] | None = None
-        self._value: Any = MISSING
+        self._items: list[object] | None = None
+        self._single: object = MISSING
+        self._write: Callable[[str], int] | None = None  # of the text
         self._places: dict[object, int] = {}  # id → where the item is in the list
 
     @property
     def is_empty(self) -> bool:
         """Whether there was no piece yet."""
-        return self._text is None and self._value is MISSING
+        return self._text is None and self._items is None and self._single is MISSING
 
     def add(self, piece: object, mode: StreamMode) -> None:
         """Take the next piece.  What cannot be added takes the place of what was there."""
         if mode == "append" and isinstance(piece, str):
             if self._write is None:
-                self._text = StringIO()
+                before, self._text = self._single, StringIO()
+                self._items, self._single = None, MISSING
                 self._write = self._text.write
-                if isinstance(self._value, str):
-                    self._write(self._value)
+                if isinstance(before, str):
+                    self._write(before)
             self._write(piece)
-            return
-        if isinstance(piece, list) and mode != "replace":
+        elif isinstance(piece, list) and mode != "replace":
             items = cast("list[object]", piece)
-            if self._text is not None or not isinstance(self._value, list):
-                self._replace([])
+            if self._items is None:
+                before, self._text, self._write = self._single, None, None
+                self._items, self._single, self._places = [], MISSING, {}
+                if isinstance(before, list):
+                    items = [*cast("list[object]", before), *items]
             if mode == "append":
-                self._value.extend(items)
+                self._items.extend(items)
             else:
                 for item in items:
-                    self._merge(item)
-            return
-        self._replace(piece)
+                    self._merge(self._items, item)
+        else:
+            self._text = self._write = self._items = None
+            self._single = cast("object", piece)
 
-    def _replace(self, value: object) -> None:
-        self._text = self._write = None
-        self._value = list(cast("list[object]", value)) if isinstance(value, list) else value
-        self._places = {}
-        if isinstance(value, list):
-            for place, item in enumerate(self._value):
-                if isinstance(item, dict) and "id" in item:
-                    self._places[cast("dict[str, object]", item)["id"]] = place
-
-    def _merge(self, item: object) -> None:
+    def _merge(self, items: list[object], item: object) -> None:
         id = cast("dict[str, object]", item).get("id") if isinstance(item, dict) else None
-        place = None if id is None else self._places.get(id)
+        place = self._places.get(id) if isinstance(id, str | int) else None
         if place is not None:
-            self._value[place] = item
+            items[place] = cast("object", item)
             return
-        if id is not None:
-            self._places[id] = len(self._value)
-        self._value.append(item)
+        if isinstance(id, str | int):
+            self._places[id] = len(items)
+        items.append(cast("object", item))
 
     def value(self) -> object:
         """What the pieces so far add up to; a list is the caller's own."""
         if self._text is not None:
             return self._text.getvalue()
-        return list(self._value) if isinstance(self._value, list) else self._value
+        return self._single if self._items is None else list(self._items)

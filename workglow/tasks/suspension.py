@@ -42,7 +42,7 @@ def never_suspends(code: CodeType) -> bool:
 
 
 def mode_of(function: Callable[..., object], *, inline: bool, reads_streams: bool = False) -> str:
-    """Return "inline", "step", "async", "thread" or "stream"; refuse a plain generator, and a plain reader of streams."""
+    """Return "inline", "step", "async", "thread" or "stream"; refuse plain generators, and plain readers of streams."""
     code = _code_of(function)
     flags = code.co_flags if code is not None else 0
     if flags & inspect.CO_ASYNC_GENERATOR:

@@ -137,8 +137,10 @@ def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
     for run_id, input, output in db.execute("SELECT id, input, coalesce(output, '') FROM run"):
         if run_id not in exclude:
             yield from _REFERENCE.findall(input + output)
-    rest = "SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task UNION ALL SELECT data FROM stream_chunk"
-    for (text,) in db.execute(rest):
+    for (text,) in db.execute(
+        "SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"
+        " UNION ALL SELECT data FROM stream_chunk"
+    ):
         yield from _REFERENCE.findall(text)
 
 
