@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+import workglow as wg
 from workglow import Retry, Stream, StreamChunk, TaskGraph
 from workglow.errors import TaskConfigurationError, TaskOutputError, WorkglowError
 from workglow.graph.channels import CAPACITY
@@ -20,7 +21,7 @@ from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.map import MapTask
 from workglow.graph.options import RunOptions
 from workglow.graph.run import Run
-from workglow.tasks import Task
+from workglow.tasks import Task, TaskRegistry
 from workglow.tasks.function import task_function
 
 NUMBERS = "".join(f"{number} " for number in range(500))
@@ -495,6 +496,31 @@ def test_text_cannot_be_taken_back_from_a_reader() -> None:
     read.set()
     alone = wired(TakesBack(id="a"), edges="")
     assert run_in_memory_sync(alone).outputs == {"text": "two"}
+
+
+def test_what_was_read_along_is_found_again_in_the_cache() -> None:
+    calls: list[str] = []
+
+    async def cached_write() -> AsyncIterator[str]:
+        calls.append("write")
+        yield "a"
+        yield "b"
+
+    async def cached_read(text: Stream[str]) -> str:
+        calls.append("read")
+        return await text.whole()
+
+    first, second = (
+        task_function(function, register=False, output="text", version="1").task(id=function.__name__)
+        for function in (cached_write, cached_read)
+    )
+    graph = wired(first, second, edges="cached_write>cached_read")
+    with wg.open(":memory:", registry=TaskRegistry([type(first), type(second)])) as project:
+        for _ in range(2):
+            assert project.run_sync(graph).outputs == {"text": "ab"}
+        assert calls == ["write", "read"]
+        read = project.runs()[-1].tasks["cached_read"]
+        assert read.cached
 
 
 # ---------------------------------------------------------------------- what authors write

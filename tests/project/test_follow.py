@@ -81,6 +81,12 @@ async def count(text: Stream[str]) -> int:
     return len((await text.whole()).split())
 
 
+@task(name="follow_after", output="words", cache=False)
+async def after(words: int) -> int:
+    await gates.wait(50)
+    return words
+
+
 def pair(first: Any) -> TaskGraph:
     graph = TaskGraph()
     graph.add_task(first, id="first")
@@ -103,8 +109,11 @@ def test_what_was_said_within_50_ms_is_one_row(tmp_path: Path) -> None:
 
     async def main() -> None:
         with wg.open(tmp_path / "p.wg", clock=clock, durability="process") as project:
-            gates.close(10, 15, 20)
-            running = asyncio.ensure_future(project.run(pair(write)))
+            gates.close(10, 15, 20, 50)
+            graph = pair(write)
+            graph.add_task(after, id="after")
+            graph.add_dataflow("count", "words", "after", "words")
+            running = asyncio.ensure_future(project.run(graph))
             await gates.reached[10].wait()
             await turns()
             assert stored(project) == []
@@ -122,9 +131,11 @@ def test_what_was_said_within_50_ms_is_one_row(tmp_path: Path) -> None:
             assert stored(project)[1:] == [(1, "text", "append", f'{{"text":"{"".join(WORDS[10:15])}"}}')]
             gates.open[15].set()
             gates.open[20].set()
+            await gates.reached[50].wait()  # the stream is over, and the run is not
+            assert stored(project) == []
+            gates.open[50].set()
             run = await running
             assert run.outputs == {"words": len(WORDS)}
-            assert stored(project) == []
 
     asyncio.run(main())
     assert doctor(tmp_path / "p.wg").ok

@@ -285,6 +285,8 @@ class TaskGraphRunner:
 
     def release(self, run: TaskRun) -> None:
         """A task has its outputs, and nothing that it read can still come to nothing."""
+        if run.reads:
+            self._cache.identify(run, self.outputs_of)
         if run.key is not None:
             self._cache.store(run)
         self._complete(run, "task_completed")
