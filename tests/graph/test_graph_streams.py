@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 import workglow as wg
 from workglow import Retry, Stream, StreamChunk, TaskGraph
-from workglow.errors import TaskConfigurationError, TaskOutputError, WorkglowError
+from workglow.errors import InterruptedTaskError, TaskConfigurationError, TaskOutputError, WorkglowError
 from workglow.graph.channels import CAPACITY
 from workglow.graph.compound import GraphAsTask
 from workglow.graph.events import Event
@@ -569,3 +569,37 @@ def test_a_mode_that_nobody_knows_is_refused() -> None:
 
     with pytest.raises(TaskConfigurationError, match="'apend'"):
         _ = Odd().outputs
+
+
+@pytest.mark.parametrize("policy", ["ask", "fail"])
+def test_a_reader_whose_effect_is_unknown_is_asked_for_before_its_stream_begins_again(policy: str) -> None:
+    gate = asyncio.Event()
+    reading = asyncio.Event()
+
+    async def unknown_write() -> AsyncIterator[str]:
+        yield "a"
+        await gate.wait()
+
+    async def unknown_read(text: Stream[str]) -> str:
+        async for _ in text:
+            reading.set()
+        return ""
+
+    types = [
+        type(made(unknown_write, output="text")),
+        type(task_function(unknown_read, register=False, output="text", side_effects=True, on_interrupt=policy).task()),
+    ]
+    graph = wired(types[0](id="write"), types[1](id="read"), edges="write>read")
+
+    async def interrupted(project: wg.Project) -> None:
+        running = asyncio.ensure_future(project.run(graph))
+        await reading.wait()
+        running.cancel()
+        await asyncio.wait((running,))
+
+    with wg.open(":memory:", registry=TaskRegistry(types)) as project:
+        asyncio.run(interrupted(project))
+        (run,) = project.runs()
+        assert {path: task.status for path, task in run.tasks.items()} == {"write": "running", "read": "running"}
+        with pytest.raises(InterruptedTaskError):
+            project.resume_sync(run.id)

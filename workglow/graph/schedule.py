@@ -74,7 +74,6 @@ class TaskRun(TaskRow):
     intake: Any = None  # the streams it reads
     streamed: Sequence[Dataflow] | None = None  # edges out of it that are decided because it streams
     reads: dict[TaskRun, None] | None = None  # whom it reads along with
-    recalled: bool = False  # was read back because its source streams again
 
     def __init__(self, scope: Scope, id: str) -> None:
         self.scope = scope
@@ -155,10 +154,6 @@ class Scope:
             run.adopt(row)
             run.inactive = inactive_ports(row) or None
             run.resolved = row.status in FINAL_TASK_STATUSES
-            if not run.resolved:
-                self.count(run)
-                if run.remaining:  # it read a stream that begins again
-                    run.status, run.recalled = "pending", True
             return
         self.count(run)
 

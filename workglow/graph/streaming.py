@@ -157,7 +157,8 @@ class Streams:
         environment = self._runner.environment
         source.key = None  # a part is no result to reuse
         source.channel.is_cut = True
-        source.handle.cancel()
+        if source.handle is not None:
+            source.handle.cancel()
         if environment.journal is not None:
             environment.journal.note(EventRecord(environment.clock.now(), source.path, "cut_short"))
 
