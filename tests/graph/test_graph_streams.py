@@ -164,6 +164,26 @@ def test_a_task_may_read_two_ports_of_one_writer_one_after_the_other() -> None:
     assert ran(graph).outputs == {"text": f"500 {NUMBERS}"}
 
 
+def test_a_stream_without_a_piece_is_an_empty_text() -> None:
+    class OtherPort(Task):
+        cacheable = False
+
+        class Output(BaseModel):
+            text: str
+            other: str
+
+        async def execute_stream(self, inputs: Any) -> AsyncIterator[dict[str, str]]:
+            yield {"other": "x"}
+
+    async def read(text: Stream[str]) -> str:
+        return await text.whole() + "."
+
+    run = ran(wired(OtherPort(id="a"), made(read, output="text"), edges="a>read"))
+    assert run.outputs == {"text": "."}
+    with pytest.raises(ValueError, match="without a piece"):
+        asyncio.run(Stream[str]().whole())
+
+
 def test_with_one_task_at_a_time_the_reader_gets_all_of_it_at_once() -> None:
     graph = wired(
         writer(), made(passed, output="text"), made(whole, output="text"), edges="numbers>passed passed>whole"

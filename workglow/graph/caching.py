@@ -10,7 +10,7 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from workglow.errors import CorruptValueError, UnstorableValueError
+from workglow.errors import CorruptValueError, UnstorableValueError, WorkglowError
 from workglow.graph.inputs import gather
 from workglow.values import canonical
 
@@ -81,8 +81,8 @@ class OutputCache:
         task = run.task
         if self._cache is None or not task.cacheable or task.side_effects:
             return
-        run.inputs = task.check_inputs(gather(run, task, outputs_of))
-        with suppress(UnstorableValueError):
+        with suppress(WorkglowError):
+            run.inputs = task.check_inputs(gather(run, task, outputs_of))
             run.key = self._key(run)
 
     def store(self, run: TaskRun) -> None:

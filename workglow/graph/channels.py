@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from workglow.errors import TaskOutputError
 from workglow.graph.streams import Accumulator, StreamChunk
 from workglow.tasks import Stream
+from workglow.tasks.stream import empty_value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -52,8 +53,9 @@ class Intake:
 class Reader(Stream[object]):
     """One stream as one task reads it."""
 
-    def __init__(self, channel: Channel, port: str, mode: StreamMode, intake: Intake) -> None:
+    def __init__(self, channel: Channel, port: str, mode: StreamMode, empty: object, intake: Intake) -> None:
         self.mode = mode
+        self.empty = empty
         self._channel = channel
         self._port = port
         self._intake = intake
@@ -228,7 +230,8 @@ class Channel:
     def open(self, port: str, intake: Intake) -> Reader:
         """Read along from now on; what was said before comes first, as one piece."""
         growing = self._accumulator.growing(port)
-        reader = Reader(self, port, self._accumulator.modes[port], intake)
+        empty = empty_value(self._task.outputs[port].schema)
+        reader = Reader(self, port, self._accumulator.modes[port], empty, intake)
         if not growing.is_empty:
             reader.put(growing.value())
         if self._ended:

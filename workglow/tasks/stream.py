@@ -32,6 +32,7 @@ class Stream(Generic[Piece]):
 
     def __init__(self, pieces: Iterable[Piece] = (), *, mode: StreamMode = "append") -> None:
         self.mode: StreamMode = mode
+        self.empty: Any = MISSING  # what it is worth without a piece
         self._pieces = iter(pieces)
 
     def __aiter__(self) -> Stream[Piece]:
@@ -43,13 +44,14 @@ class Stream(Generic[Piece]):
         raise StopAsyncIteration
 
     async def whole(self) -> Piece:
-        """Read to the end, and return what the pieces add up to; ValueError when there was none."""
+        """Read to the end, and return what the pieces add up to; ValueError when that is nothing, not even ''."""
         growing = Growing()
         async for piece in self:
             growing.add(piece, self.mode)
-        if growing.is_empty:
+        value = self.empty if growing.is_empty else growing.value()
+        if value is MISSING:
             raise ValueError("The stream ended without a piece.")
-        return cast("Piece", growing.value())
+        return cast("Piece", value)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
