@@ -605,7 +605,7 @@ def test_a_reader_whose_effect_is_unknown_is_asked_for_before_its_stream_begins_
             reading.set()
         return ""
 
-    types = [
+    types: list[Any] = [
         type(made(unknown_write, output="text")),
         type(task_function(unknown_read, register=False, output="text", side_effects=True, on_interrupt=policy).task()),
     ]

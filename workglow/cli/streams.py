@@ -35,9 +35,10 @@ def follow(
     from_seq: Annotated[int, typer.Option("--from", min=0, metavar="N", help="Leave out what was said before.")] = 0,
     json: AsJson = False,
 ) -> None:
-    """Show what a run streams: first what it has said so far, then what it says, until it ends.
+    """Show what a run streams, as it is said.
 
-    The run may be going on in any process.  With --json each line is a JSON document.
+    First comes what it has said so far, then what it says, until it ends.  The run may be going on in any process.  With
+    --json each line is a JSON document.
     """
     with look_into(file) as project:
         found = pick(project, run)
