@@ -37,8 +37,8 @@ def follow(
 ) -> None:
     """Show what a run streams, as it is said.
 
-    First comes what it has said so far, then what it says, until it ends.  The run may be going on in any process.  With
-    --json each line is a JSON document.
+    First comes what it has said so far, then what it says, until it ends.  The run may be going on in any process.
+    With --json each line is a JSON document.
     """
     with look_into(file) as project:
         found = pick(project, run)
