@@ -59,6 +59,10 @@ def resumed(epoch: int) -> str:
     return f"""INSERT INTO event (at, run_id, kind, data) VALUES (0, 1, 'resumed', '{{"epoch": {epoch}}}')"""
 
 
+def said(attempt: int) -> str:
+    return f"INSERT INTO stream_chunk VALUES (1, {attempt}, 1, 'text', 'append', '{{}}', 0)"
+
+
 REFERENCE = task("status, output, finished_at", """'completed', '{"a": {"$value": "%s"}}', 0""" % ("a" * 64))
 
 BROKEN = {
@@ -81,6 +85,8 @@ BROKEN = {
            VALUES (1, 'u', 0, 'completed', 0, '{}', 1)""",
     ],
     "valid_json": [GRAPH, RUN, task("status, error, finished_at", "'failed', '{', 0")],
+    "chunks_of_finished_tasks": [GRAPH, RUN, task("status, finished_at", "'failed', 0"), said(1)],
+    "chunk_attempts": [GRAPH, RUN, task("status, started_at", "'running', 0"), said(2)],
     "values": [GRAPH, RUN, REFERENCE],
     "vectors": [BASE, DOCUMENT, chunk(7), word()],
     "words": [BASE, DOCUMENT, chunk(8)],
