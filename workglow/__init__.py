@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.events import Event
     from workglow.graph.fallback import FallbackTask
+    from workglow.graph.follow import StreamRecord
     from workglow.graph.graph import TaskGraph
     from workglow.graph.map import ForEachTask, MapTask
     from workglow.graph.options import RunOptions
@@ -31,7 +32,17 @@ if TYPE_CHECKING:
     from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
     from workglow.project import Project, open
     from workglow.retry import Retry
-    from workglow.tasks import MISSING, Collect, Entitlement, Task, TaskContext, TaskRegistry, task, task_registry
+    from workglow.tasks import (
+        MISSING,
+        Collect,
+        Entitlement,
+        Stream,
+        Task,
+        TaskContext,
+        TaskRegistry,
+        task,
+        task_registry,
+    )
     from workglow.values import Secret, value_types
 
 __all__ = [
@@ -58,7 +69,9 @@ __all__ = [
     "Run",
     "RunOptions",
     "Secret",
+    "Stream",
     "StreamChunk",
+    "StreamRecord",
     "SwitchTask",
     "Task",
     "TaskContext",
@@ -107,7 +120,9 @@ _HOMES = {
     "Run": "graph.run",
     "RunOptions": "graph.options",
     "Secret": "values",
+    "Stream": "tasks",
     "StreamChunk": "graph.streams",
+    "StreamRecord": "graph.follow",
     "SwitchTask": "graph.switch",
     "Task": "tasks",
     "TaskContext": "tasks",

@@ -16,6 +16,8 @@ from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.caller import Caller
 from workglow.graph.conversion import as_graph
 from workglow.graph.engine import Engine, OnChange
+from workglow.graph.feed import EventFeed
+from workglow.graph.follow import follow
 from workglow.graph.grants import Grants
 from workglow.graph.graph import TaskGraph
 from workglow.graph.licence import Licences
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from workglow.ai import EmbeddingModel
     from workglow.clock import Clock
     from workglow.graph.events import Event
+    from workglow.graph.follow import StreamRecord
     from workglow.graph.preview import Preview
     from workglow.graph.run import Run
     from workglow.graph.transforms import TransformRegistry
@@ -160,16 +163,29 @@ class Project:
     async def stream(
         self, graph: Any, inputs: Mapping[str, object] | None = None, **options: Unpack[RunSettings]
     ) -> AsyncIterator[Event]:
-        """Run a graph and yield its events as they happen; raises what the run failed with."""
-        events: asyncio.Queue[Event | None] = asyncio.Queue()
-        running = asyncio.ensure_future(self.run(graph, inputs, on_event=events.put_nowait, **options))
-        running.add_done_callback(lambda _: events.put_nowait(None))
+        """Run a graph and yield its events as they happen; raises what the run failed with.
+
+        The run does not wait for the reader: for one that is far behind, pieces of the same stream are put together.
+        A reader who leaves stops the run, which can be resumed; `contextlib.aclosing` makes that happen at once.
+        """
+        feed = EventFeed()
+        running = asyncio.ensure_future(self.run(graph, inputs, on_event=feed.put, **options))
+        running.add_done_callback(lambda _: feed.close())
         try:
-            while (event := await events.get()) is not None:
+            async for event in feed:
                 yield event
             await running
         finally:
             running.cancel()
+            await asyncio.wait((running,))
+
+    def follow(self, run: str, task: str | None = None, *, from_seq: int = 0) -> AsyncIterator[StreamRecord]:
+        """Yield what a run has streamed so far, from number `from_seq` on, and then what it streams, to its end.
+
+        The run may be driven by any process, or by none yet.  With `task`, the path of one, only that task is followed,
+        to the task's end.
+        """
+        return follow(self._repositories, self.file, run, task, from_seq=from_seq)
 
     async def resume(
         self,

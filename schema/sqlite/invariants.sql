@@ -64,6 +64,14 @@ WHERE event.kind = 'resumed'
 SELECT task_run.id, task_run.path FROM task_run JOIN task_run AS source ON source.id = task_run.source_id
 WHERE source.status <> 'completed';
 
+-- chunks_of_finished_tasks: what a task streamed is gone when the task is over
+SELECT DISTINCT task_run.id, task_run.path FROM stream_chunk JOIN task_run ON task_run.id = stream_chunk.task_run_id
+WHERE task_run.finished_at IS NOT NULL;
+
+-- chunk_attempts: nothing was streamed by an attempt that was not begun
+SELECT DISTINCT task_run.id, task_run.path FROM stream_chunk JOIN task_run ON task_run.id = stream_chunk.task_run_id
+WHERE stream_chunk.attempt > task_run.attempt;
+
 -- valid_json: what is JSON can be read
 SELECT 'task_run', id FROM task_run
 WHERE (output IS NOT NULL AND NOT json_valid(output)) OR (error IS NOT NULL AND NOT json_valid(error))
@@ -78,6 +86,7 @@ WITH text (place, id, json) AS (
   UNION ALL SELECT 'answer.content', task_run_id, content FROM answer WHERE content LIKE '%"$value"%'
   UNION ALL SELECT 'sent_event.content', id, content FROM sent_event WHERE content LIKE '%"$value"%'
   UNION ALL SELECT 'task_output.output', hex(cache_key), output FROM task_output WHERE output LIKE '%"$value"%'
+  UNION ALL SELECT 'stream_chunk.data', seq, data FROM stream_chunk WHERE data LIKE '%"$value"%'
 )
 SELECT text.place, text.id, reference.value FROM text, json_tree(text.json) AS reference
 WHERE json_valid(text.json) AND reference.key = '$value' AND reference.type = 'text' AND length(reference.value) = 64

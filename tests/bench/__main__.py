@@ -21,6 +21,7 @@ import memory
 import preview
 import resuming
 import starting
+import streaming
 
 WORKS = {
     "W1": memory.rows,
@@ -31,6 +32,7 @@ WORKS = {
     "W8": loading.rows,
     "W9": preview.rows,
     "W10": control.rows,
+    "W11": streaming.rows,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import workglow as wg
+from workglow.cli.streams import _Teller  # pyright: ignore[reportPrivateUsage]
 from workglow.errors import GraphFormatError
 
 Call = Callable[..., Any]
@@ -161,3 +162,36 @@ def test_search_without_documents_says_how_to_add_some(call: Call) -> None:
     result = call("search", "empty.wg", "anything")
     assert result.exit_code == 1
     assert "add_folder" in result.stderr
+
+
+def test_follow_tells_what_a_finished_run_had_streamed(call: Call, single: Callable[[str], str], tasks: str) -> None:
+    call("run", single("tell"), "--tasks", tasks, "--project", "notes.wg")
+    assert call("follow", "notes.wg").stdout == "tell: Once upon a time\nthe end\n"
+    record = json.loads(call("follow", "notes.wg", "last", "--task", "tell", "--json").stdout)
+    assert (record["path"], record["kind"]) == ("tell", "value")
+    assert call("follow", "notes.wg", "--from", str(record["seq"] + 1)).stdout == ""
+    refused = call("follow", "notes.wg", "--task", "nobody")
+    assert refused.exit_code == 1
+    assert "no task at 'nobody'" in refused.stderr
+
+
+def test_follow_writes_pieces_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:
+    tell = _Teller()
+    said: list[tuple[str, Any, object]] = [
+        ("a", "append", "One "),
+        ("a", "append", "two"),
+        ("b", "append", "Eins\x1b[2J"),
+        ("a", "append", " three"),
+        ("b", "restarted", None),
+        ("b", "append", "Zwei"),
+        ("b", "value", {"text": "Zwei drei"}),
+        ("a", "failed", "no more"),
+        ("c", "replace", "Bon"),
+        ("c", "replace", "Bonjour"),
+        ("c", "value", {"text": "Bonjour"}),
+    ]
+    for path, kind, data in said:
+        tell(wg.StreamRecord(1, path, 1, "" if kind in ("value", "failed", "restarted") else "text", kind, data))
+    written = capsys.readouterr()
+    assert written.out == ("a: One two\nb: Eins�[2J\na:  three\nb: Zwei drei\nc: Bon\nc: Bonjour\n")
+    assert written.err == "b begins again, attempt 1\na failed: no more\n"

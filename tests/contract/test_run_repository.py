@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from workglow.errors import CorruptValueError, LeaseLostError, RunStateError, UnknownRunError, UnknownTaskError
 from workglow.file import File
-from workglow.storage.records import DataflowRecord, EventRecord, GraphRecord, GraphTaskRecord, TaskRow
+from workglow.storage.records import ChunkRecord, DataflowRecord, EventRecord, GraphRecord, GraphTaskRecord, TaskRow
 from workglow.storage.repositories import Repositories
 from workglow.storage.sqlite import sqlite_repositories
 from workglow.testing import FakeClock
@@ -210,3 +211,36 @@ def test_outputs_are_found_whether_a_run_or_somebody_else_left_them(place: tuple
     assert kept.outputs.size() == 1
     kept.outputs.clear()
     assert kept.outputs.size() == 0
+
+
+def chunk(seq: int, path: str, attempt: int = 1) -> ChunkRecord:
+    return ChunkRecord(seq, path, attempt, "text", "append", '{"text":"x"}', 7)
+
+
+def test_what_is_streamed_is_kept_until_the_task_is_over(kept: Repositories) -> None:
+    journal: Any = begin(kept)
+    first, second = row("one", status="running", attempt=1, has_chunks=True), row("two", status="running", attempt=1)
+    commit(journal, [first, second])
+    (run,) = kept.runs.all()
+    for seq, task_row in ((1, first), (2, second), (3, first), (4, first)):
+        journal.note_chunk(task_row, chunk(seq, task_row.path))
+    assert kept.runs.chunks(run, from_seq=0, limit=9) == []
+    commit(journal, [first])
+    assert kept.runs.chunks(run, from_seq=0, limit=9) == [
+        chunk(1, "one"),
+        chunk(2, "two"),
+        chunk(3, "one"),
+        chunk(4, "one"),
+    ]
+    assert kept.runs.chunks(run, from_seq=2, path="one", limit=1) == [chunk(3, "one")]
+    first.attempt = 2
+    journal.note_chunk(first, chunk(5, "one", 2))  # what the first attempt said came to nothing
+    commit(journal, [first])
+    assert kept.runs.chunks(run, from_seq=0, path="one", limit=9) == [chunk(5, "one", 2)]
+    journal.note_chunk(first, chunk(6, "one", 2))
+    first.status, first.finished_at, first.output, first.state = "completed", 9, "{}", '{"streamed":7}'
+    commit(journal, [first])
+    assert kept.runs.chunks(run, from_seq=0, limit=9) == [chunk(2, "two")]
+    assert [found.path for found in kept.runs.streamed(run)] == ["one"]
+    commit(journal, [], status="failed")
+    assert kept.runs.chunks(run, from_seq=0, limit=9) == []

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 
 import workglow as wg
 from workglow import ConditionalTask, FallbackTask, MapTask, ReduceTask, Retry, TaskContext, TaskGraph, WhileTask
@@ -110,6 +111,29 @@ def less_hundred(value: int) -> int:
     return value - 100
 
 
+@task(output="text", cache=False)
+async def speak(value: int, context: TaskContext) -> AsyncIterator[str]:
+    enter(context)
+    for number in range(value):
+        yield f"{number} "
+        await asyncio.sleep(0)
+
+
+@task(output="text", cache=False)
+async def repeat(text: wg.Stream[str], context: TaskContext) -> AsyncIterator[str]:
+    enter(context)
+    async for piece in text:
+        yield piece
+
+
+@task(output="value", cache=False)
+async def listen(text: wg.Stream[str], context: TaskContext) -> str:
+    enter(context)
+    async for piece in text:
+        return piece.split()[0]
+    return ""
+
+
 CHOICE = ConditionalTask(
     id="choice",
     branches=[
@@ -120,7 +144,7 @@ CHOICE = ConditionalTask(
 
 
 def build_small() -> TaskGraph:
-    """Every kind of transition in a few tasks: a loop with retries, a branch, a routed failure, a cached output."""
+    """Every kind of transition in a few tasks: a loop with retries, a branch, a routed failure, a cache, a stream."""
     body = TaskGraph()
     body.add_task(flaky)
     body.add_task(one_more)
@@ -141,6 +165,11 @@ def build_small() -> TaskGraph:
     graph.add_dataflow("less_hundred", "value", "remembered_too", "value")
     graph.add_dataflow("hopeless", "[error]", "comfort", "*")
     graph.add_dataflow("remembered", "value", "choice", "value")
+    for step in (speak, repeat, listen):
+        graph.add_task(step)
+    graph.add_dataflow("remembered", "value", "speak", "value")
+    graph.add_dataflow("speak", "text", "repeat", "text")
+    graph.add_dataflow("repeat", "text", "listen", "text")
     graph.add_dataflow("choice", "high", "taken", "*")
     graph.add_dataflow("choice", "low", "not_taken", "*")
     return graph

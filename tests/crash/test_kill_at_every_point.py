@@ -49,12 +49,14 @@ def crash_and_finish(project: Path, nursery: Nursery, point: str, broken: str = 
         assert run.status == "completed"
         assert {path for path, task in run.tasks.items() if task.status == "completed"} == {
             "numbers", "map", "comfort", "remembered", "less_hundred", "remembered_too", "choice", "taken",
+            "speak", "repeat", "listen",
             *(f"map[{item}]/{task}" for item in range(ITEMS) for task in ("flaky", "one_more")),
         }  # fmt: skip
         assert run.tasks["hopeless"].status == "failed"
         assert run.tasks["not_taken"].status == "disabled"
         assert run.tasks["map"].outputs["value"] == [2 * value + 1 for value in range(ITEMS)]
         assert run.tasks["taken"].outputs["value"] == 102
+        assert run.tasks["listen"].outputs["value"] == "0"
     assert doctor(project).ok
 
 

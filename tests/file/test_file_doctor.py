@@ -66,6 +66,12 @@ def answered(attempt: int) -> Row:
 
 WAITING = """INSERT INTO task_run (run_id, path, attempt, status, started_at, state)
              VALUES (1, 'w', 1, 'waiting', 0, '{"waits_for": "event", "event": "e"}')"""
+
+
+def said(attempt: int) -> str:
+    return f"INSERT INTO stream_chunk VALUES (1, {attempt}, 1, 'text', 'append', '{{}}', 0)"
+
+
 REFERENCE = task("status, output, finished_at", """'completed', '{"a": {"$value": "%s"}}', 0""" % ("a" * 64))
 
 BROKEN = {
@@ -91,6 +97,8 @@ BROKEN = {
            VALUES (1, 'u', 0, 'completed', 0, '{}', 1)""",
     ],
     "valid_json": [GRAPH, RUN, task("status, error, finished_at", "'failed', '{', 0")],
+    "chunks_of_finished_tasks": [GRAPH, RUN, task("status, finished_at", "'failed', 0"), said(1)],
+    "chunk_attempts": [GRAPH, RUN, task("status, started_at", "'running', 0"), said(2)],
     "values": [GRAPH, RUN, REFERENCE],
     "vectors": [BASE, DOCUMENT, chunk(7), word()],
     "words": [BASE, DOCUMENT, chunk(8)],

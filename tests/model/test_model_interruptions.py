@@ -18,6 +18,7 @@ from random_graphs import random_graph, registry, run_count
 
 from workglow.errors import WorkglowError
 from workglow.file import File, doctor
+from workglow.graph.caller import Caller
 from workglow.graph.engine import Engine
 from workglow.graph.graph import TaskGraph
 from workglow.graph.options import RunOptions
@@ -58,7 +59,7 @@ class Machine:
 
     async def run(self, graph: TaskGraph, value: int) -> RunRecord:
         try:
-            run = await self.engine.run(graph, {"value": value}, options=RunOptions(), alone=True)
+            run = await self.engine.run(graph, {"value": value}, options=RunOptions(), caller=Caller(alone=True))
         except WorkglowError as error:
             run = _failed(error)
         return self.engine.repositories.runs.get(run.id)
@@ -69,7 +70,7 @@ class Machine:
         while True:
             self.left = random.choice((1, 1, 2, 3, 5, 8, 13, 100))
             try:
-                await self.engine.resume(uid, alone=True)
+                await self.engine.resume(uid, caller=Caller(alone=True))
             except Crash:
                 self.crashes += 1
             except WorkglowError as error:

@@ -30,6 +30,7 @@ COMMANDS = {
     "send": ("asking", "Send an event to the runs that wait for it."),
     "runs": ("looking", "List the runs in a project file."),
     "show": ("looking", "Show a run and its tasks."),
+    "follow": ("streams", "Show what a run streams, as it is said."),
     "why": ("looking", "Say why a task ran, was reused, waits or never started."),
     "graph": ("graphs", "Show a graph: of a file, of a run, or a named one."),
     "tasks": ("graphs", "List the task types that a graph may name."),

@@ -16,9 +16,12 @@ _FEW = 6
 """Items that are shown of a long list."""
 
 
-def to_json(value: object) -> str:
-    """Return indented JSON: arrays as lists of numbers, bytes as base64, what JSON has no word for as text."""
-    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode()
+def to_json(value: object, *, indent: int = 2) -> str:
+    """Return JSON, in one line with `indent=0`.
+
+    Arrays are lists of numbers, bytes are base64, and what JSON has no word for is text.
+    """
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=indent).decode()
 
 
 def _plain(value: Any) -> object:

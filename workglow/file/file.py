@@ -69,7 +69,7 @@ class File:
         self._synced = self._plain
         self._quick_synced = self._quick
         self._writer = Writer(path, lambda sync: self.transaction(sync=sync))
-        self._wakeup = Wakeup(self._version, clock)
+        self._wakeup = Wakeup(self.version, clock)
         self._upkeep: Upkeep | None = None
         self._session: Session | None = None
         self._own_reader = threading.local()  # apsw refuses two threads in one connection at the same moment
@@ -200,9 +200,12 @@ class File:
         """Wake those of this process who wait in `wait_for_change`, at once."""
         self._wakeup.notify()
 
-    async def wait_for_change(self, timeout: float | None = None) -> bool:
-        """Wait for the next commit, here or in another process; False when `timeout` seconds passed without one."""
-        return await self._wakeup.wait(timeout)
+    async def wait_for_change(self, timeout: float | None = None, *, since: int | None = None) -> bool:
+        """Wait for the next commit, here or in another process; False when `timeout` seconds passed without one.
+
+        `since` is what `version` said before the caller looked: a commit that came meanwhile counts as the next one.
+        """
+        return await self._wakeup.wait(timeout, since)
 
     def close(self) -> None:
         """Close the file.  The last process out leaves one complete file behind.  Closing twice does nothing."""
@@ -257,8 +260,8 @@ class File:
         if session is not None:
             depart(Transaction(self._gate, sync=False, wait=True), session.id, self.clock.now())
 
-    def _version(self) -> int:
-        """A number that is another one after each commit."""
+    def version(self) -> int:
+        """A number that is another one after each commit, for the thread that asks."""
         return self.db.total_changes() if self.memory else self.reader.pragma("data_version")
 
     def _refuse_writing(self, error: Callable[[], FileError]) -> None:

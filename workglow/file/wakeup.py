@@ -37,8 +37,8 @@ class Wakeup:
         for waiter in waiters:
             waiter.wake()
 
-    async def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the next commit; False when `timeout` seconds passed without one."""
+    async def wait(self, timeout: float | None = None, since: int | None = None) -> bool:
+        """Wait for the next commit after version `since`, or after now; False when `timeout` seconds passed without."""
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -46,7 +46,7 @@ class Wakeup:
         with self._lock:
             self._waiters.add(waiter)
         try:
-            start = self._version()
+            start = self._version() if since is None else since
             until = None if timeout is None else self._clock.monotonic() + timeout
             while not waiter.woken and self._version() == start:
                 pause = self._interval

@@ -10,10 +10,13 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from workglow.errors import CorruptValueError, UnstorableValueError
+from workglow.errors import CorruptValueError, UnstorableValueError, WorkglowError
+from workglow.graph.inputs import gather
 from workglow.values import canonical
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workglow.graph.environment import Environment
     from workglow.graph.schedule import TaskRun
     from workglow.tasks import Task
@@ -48,18 +51,11 @@ class OutputCache:
     def find(self, run: TaskRun) -> bool:
         """Give the task run its outputs from the cache, if they are there."""
         task = run.task
-        if self._cache is None or not task.cacheable or task.side_effects:
-            return False
-        kind = task if task.config else type(task)  # tasks without configuration share their type's identity
-        identity = self._identities.get(kind)
+        if self._cache is None or not task.cacheable or task.side_effects or run.intake is not None:
+            return False  # what is read as a stream is not known yet
         try:
-            if identity is None:
-                self._identities[kind] = b""  # stays so when there is none
-                identity = self._identities[kind] = b"" if _is_control_flow(task) else _identity(task)
-            if not identity:
-                return False
-            run.key = hashlib.sha256(identity + canonical(run.inputs)).digest()
-            found = self._cache.find(run.key) if self._reads else None
+            run.key = self._key(run)
+            found = self._cache.find(run.key) if self._reads and run.key is not None else None
             if found is None:
                 return False
             run.outputs = found.outputs  # read at once: a damaged one is to count as none
@@ -70,6 +66,24 @@ class OutputCache:
             run.source_id = found.source_id or None
             run.cache_key = None if run.source_id else run.key
         return True
+
+    def _key(self, run: TaskRun) -> bytes | None:
+        task = run.task
+        kind = task if task.config else type(task)  # tasks without configuration share their type's identity
+        identity = self._identities.get(kind)
+        if identity is None:
+            self._identities[kind] = b""  # stays so when there is none
+            identity = self._identities[kind] = b"" if _is_control_flow(task) else _identity(task)
+        return hashlib.sha256(identity + canonical(run.inputs)).digest() if identity else None
+
+    def identify(self, run: TaskRun, outputs_of: Callable[[TaskRun], dict[str, object]]) -> None:
+        """Give a task run that read streams its key, now that what it read is whole."""
+        task = run.task
+        if self._cache is None or not task.cacheable or task.side_effects:
+            return
+        with suppress(WorkglowError):
+            run.inputs = task.check_inputs(gather(run, task, outputs_of))
+            run.key = self._key(run)
 
     def store(self, run: TaskRun) -> None:
         """Remember the outputs of a task run that has just finished."""

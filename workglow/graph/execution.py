@@ -8,18 +8,19 @@ from threading import get_ident
 from typing import TYPE_CHECKING, cast
 
 from workglow.errors import TaskConfigurationError, TaskTimeoutError
-from workglow.graph.streams import Accumulator, StreamChunk
 from workglow.graph.threads import Threads
 from workglow.tasks import TaskContext
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from workglow.clock import Clock
     from workglow.graph.environment import Environment
     from workglow.graph.events import EventKind
     from workglow.graph.resolution import Resolution
     from workglow.graph.schedule import TaskRun
+    from workglow.graph.streaming import Streams
+    from workglow.graph.streams import StreamChunk
     from workglow.tasks import Task
 
 __all__ = ["Execution", "Reports", "milliseconds", "suspended"]
@@ -71,11 +72,9 @@ class Reports:
             run.progress = fraction
             self._tell("task_progress", run.path, (fraction, message))
 
-    def chunks(self, run: TaskRun, chunks: tuple[StreamChunk, ...]) -> None:
+    def chunk(self, run: TaskRun, chunk: StreamChunk) -> None:
         """Tell what a stream yielded."""
-        if run.status == "running":
-            for chunk in chunks:
-                self._tell("task_chunk", run.path, chunk)
+        self._tell("task_chunk", run.path, chunk)
 
     def _tell(self, kind: EventKind, path: str, data: object) -> None:
         try:
@@ -96,6 +95,7 @@ class Execution:
         self,
         done: Callable[[TaskRun, object, BaseException | None], None],
         reports: Reports,
+        streams: Streams,
         *,
         clock: Clock,
         threads: int | None,
@@ -103,6 +103,7 @@ class Execution:
         self._done = done
         self._clock = clock
         self._reports = reports
+        self._streams = streams
         self._thread_limit = min(threads or _THREADS, _THREADS)
         self._threads: Threads | None = None
         self._coroutines: set[asyncio.Task[object]] = set()
@@ -187,15 +188,13 @@ class Execution:
         return result
 
     async def _stream(self, run: TaskRun, context: TaskContext) -> object:
-        accumulator = Accumulator(run.task)
-        events = cast("AsyncIterator[object]", run.task.call(cast("dict[str, object]", run.inputs), context))
+        channel = self._streams.open(run)
         try:
-            async for event in events:
-                self._reports.chunks(run, accumulator.add(event))
+            pieces = run.task.call(cast("dict[str, object]", run.inputs), context)
+            return await channel.pump(cast("AsyncGenerator[object, None]", pieces))
         finally:
             if context.owns:
                 await context.adispose()
-        return accumulator.outputs()
 
     def _coroutine_done(self, run: TaskRun, finished: asyncio.Task[object]) -> None:
         self._coroutines.discard(finished)
@@ -251,6 +250,9 @@ class Execution:
     def forget(self, run: TaskRun) -> None:
         """From now on nothing that this execution of the task does counts."""
         run.handle = None
+        if run.intake is not None:
+            run.intake.close()
+            run.intake = None
         if run.timer is not None:
             run.timer.cancel()
             run.timer = None

@@ -32,6 +32,8 @@ class Failures:
     def fail(self, run: TaskRun, error: BaseException) -> None:
         """A task raised, timed out or could not begin."""
         task = run.task
+        if run.intake is not None or run.channel is not None:
+            self._runner.streams.forget(run)
         if task.retry is not None and run.controller is None and is_worth_a_retry(error, task.retry, run.attempt):
             self._retry(run, error)
             return
@@ -49,11 +51,13 @@ class Failures:
         runner = self._runner
         routes = (edge.source_port == ERROR_PORT for edge in run.scope.graph.outgoing[run.id])
         if run.status == "failed" and any(routes):
+            runner.streams.withdraw(run)
             run.outputs = failure_outputs(run)
             runner.schedule.resolve(run)
             runner.after_resolve()
         elif runner.options.continue_on_error and run.status == "failed" and not run.scope.is_attempt():
             self.unhandled.append(run)
+            runner.streams.withdraw(run)
             runner.schedule.resolve(run, broken=True)
             runner.after_resolve()
         elif run.scope.parent is None:
@@ -95,6 +99,7 @@ class Failures:
             environment.journal.note(EventRecord(environment.clock.now(), run.path, "retried", data))
             runner.touch(run)
         runner.emit("task_retried", run.path, error)
+        runner.streams.withdraw(run, error)
         if wait:
             runner.sleep(run, wait)
         else:

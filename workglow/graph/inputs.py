@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from workglow.errors import TaskInputError
+from workglow.graph.channels import Intake
 from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT
 from workglow.graph.schedule import delivers
 
@@ -38,6 +39,10 @@ def gather(run: TaskRun, task: Task, outputs_of: Callable[[TaskRun], dict[str, o
             continue
         outputs = source.outputs
         if outputs is None:
+            if source.streamed is not None:
+                run.intake = run.intake or Intake()
+                values[edge.target_port] = source.channel.open(edge.source_port, run.intake)
+                continue
             outputs = outputs_of(source)
         port = edge.source_port
         if port in outputs:

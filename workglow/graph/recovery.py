@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from workglow.errors import InterruptedTaskError, RunStateError
 from workglow.graph.inputs import gather
 from workglow.graph.schedule import Scope, TaskRun
-from workglow.storage.records import EventRecord
+from workglow.storage.records import FINAL_TASK_STATUSES, EventRecord
 
 if TYPE_CHECKING:
     from workglow.graph.compound import Controller
@@ -33,6 +33,7 @@ class Recovery:
         self._interrupted = interrupted
         self._rows = iter(journal.open_rows())
         self._scopes: dict[str, Scope] = {}
+        self._readers: set[str] = set()  # paths that were restored with the task whose stream they read
 
     def begin(self, runner: TaskGraphRunner, root: Scope) -> None:
         """Start reading back into this runner."""
@@ -51,8 +52,25 @@ class Recovery:
             if row is None:
                 self._release()
                 return True
-            self._restore(row)
+            if row.path not in self._readers:
+                self._restore_with_readers(row)
         return False
+
+    def _restore_with_readers(self, row: TaskRow) -> None:
+        # Before a task streams again, those who read along must be known, and have been asked what they did.
+        rows = [row]
+        while rows:
+            run = self._restore(rows.pop())
+            if run is None or run.task.mode != "stream":
+                continue
+            graph, prefix = run.scope.graph, run.scope.prefix
+            for edge in graph.outgoing[run.id]:
+                path = prefix + edge.target
+                if graph.tasks[edge.target].inputs.streaming and path not in self._readers:
+                    self._readers.add(path)
+                    found = self._journal.row(path)
+                    if found is not None and found.status not in FINAL_TASK_STATUSES:
+                        rows.append(found)
 
     def _release(self) -> None:
         runner = self._runner
@@ -63,16 +81,19 @@ class Recovery:
         runner.after_resolve()
         runner.compounds.advance_all()
 
-    def _restore(self, row: TaskRow) -> None:
+    def _restore(self, row: TaskRow) -> TaskRun | None:
         prefix, _, id = row.path.rpartition("/")
         scope = self._scope(prefix + "/" if prefix else "")
         run = scope.runs.get(id)
         if run is None:
             run = scope.runs[id] = TaskRun(scope, id)
         elif run.controller is not None:
-            return  # something inside it brought it back already
+            return None  # something inside it brought it back already
         run.adopt(row)
         run.task = scope.graph.tasks[id]
+        run.has_chunks = run.task.mode == "stream"
+        if run.task.inputs.streaming:
+            scope.count(run)
         self._runner.schedule.restore(run)
         parent = scope.parent
         if parent is not None and parent.status != "running":
@@ -85,6 +106,7 @@ class Recovery:
             self._runner.waits.restore(run)
         else:
             self._wait_or_go(run)
+        return run
 
     def _scope(self, prefix: str) -> Scope:
         found = self._scopes.get(prefix)
@@ -126,7 +148,7 @@ class Recovery:
             runner.failures.fail(run, InterruptedTaskError(unknown))
             return
         run.status = "pending"
-        runner.schedule.ready.append(run)
+        self._go(run)
 
     def _wait_or_go(self, run: TaskRun) -> None:
         runner = self._runner
@@ -134,4 +156,11 @@ class Recovery:
         if left > 0:
             runner.sleep(run, left / 1000)
         else:
-            runner.schedule.ready.append(run)
+            self._go(run)
+
+    def _go(self, run: TaskRun) -> None:
+        if run.remaining:  # it read along with a task that did not complete, and waits until that streams again
+            run.scope.open -= 1
+            self._runner.touch(run)
+        else:
+            self._runner.schedule.ready.append(run)

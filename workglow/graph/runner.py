@@ -27,6 +27,7 @@ from workglow.graph.inputs import gather
 from workglow.graph.resolution import Named, Resolution
 from workglow.graph.results import scope_results
 from workglow.graph.schedule import Schedule, Scope, TaskRun
+from workglow.graph.streaming import Streams
 from workglow.graph.waits import Waits
 from workglow.values import decode, encode
 
@@ -84,10 +85,14 @@ class TaskGraphRunner:
         self._root_closed = False
         self._wake = asyncio.Event()
         self._gate = environment.gate
-        self._reports = Reports(environment, self.emit, self._wake.set)
-        self._execution = Execution(self._settle, self._reports, clock=self._clock, threads=self.options.concurrency)
+        self.wake = self._wake.set
+        self.reports = Reports(environment, self.emit, self.wake)
+        self.streams = Streams(self)
+        self.waits = Waits(self, self._settle, self.reports.broken, self.wake)
+        self._execution = Execution(
+            self._settle, self.reports, self.streams, clock=self._clock, threads=self.options.concurrency
+        )
         self._execution.resolution = Resolution.of(environment)
-        self.waits = Waits(self, self._settle, self._reports.broken, self._wake.set)
 
     # ------------------------------------------------------------------ the loop
 
@@ -104,8 +109,8 @@ class TaskGraphRunner:
                 self._recovery = recovery
                 recovery.begin(self, root)
             await self._drive()
-            if self._reports.error is not None:
-                raise self._reports.error
+            if self.reports.error is not None:
+                raise self.reports.error
             await self._finish_run(root)
         finally:
             if timer is not None:
@@ -119,7 +124,7 @@ class TaskGraphRunner:
         durable = self._journal is not None
         ready = self.schedule.ready
         turn_ends = self._monotonic() + _SLICE
-        while self._stop is None and self._reports.error is None:
+        while self._stop is None and self.reports.error is None:
             while self._recovery is not None and len(ready) < self._batch:
                 if self._recovery.load_more(self._batch - len(ready)):
                     self._recovery = None
@@ -147,7 +152,7 @@ class TaskGraphRunner:
                     await waiting
             elif self._root_closed:
                 return
-            elif self._stop is None and self._reports.error is None:
+            elif self._stop is None and self.reports.error is None:
                 self._wake.clear()
                 if self.waits.open and await self.waits.take_turn(idle=not (self._in_flight or self._sleeping)):
                     if self.waits.parked:
@@ -292,6 +297,14 @@ class TaskGraphRunner:
         except WorkglowError as error:
             self.failures.fail(run, error)
             return
+        if run.reads and self.streams.hold(run):
+            return
+        self.release(run)
+
+    def release(self, run: TaskRun) -> None:
+        """A task has its outputs, and nothing that it read can still come to nothing."""
+        if run.reads:
+            self._cache.identify(run, self.outputs_of)
         if run.key is not None:
             self._cache.store(run)
         self._complete(run, "task_completed")
@@ -300,6 +313,8 @@ class TaskGraphRunner:
         run.status = "completed"
         run.finished_at = self._now()
         run.inputs = None
+        if run.channel is not None:
+            self.streams.ended(run)
         if run.error is not None:
             run.error = None
         if self._journal is not None:
@@ -313,6 +328,8 @@ class TaskGraphRunner:
                 listener(event)
         if self.schedule.resolve(run):
             self.after_resolve()
+        if run.streamed is not None:
+            self.streams.completed(run)
 
     def complete_compound(self, run: TaskRun, outputs: dict[str, object]) -> None:
         """A compound task has its outputs."""
@@ -360,7 +377,7 @@ class TaskGraphRunner:
     def unfinished(self) -> tuple[TaskRun, ...]:
         """Return every task run that is ready, in flight or waiting."""
         schedule, compounds = self.schedule, self.compounds
-        waiting = (*self._sleeping, *self.waits.open)
+        waiting = (*self._sleeping, *self.waits.open, *self.streams.held)
         return (*self._in_flight, *waiting, *self._begun, *schedule.ready, *compounds.open_runs)
 
     def cancel(self, run: TaskRun, reason: str) -> None:
@@ -370,6 +387,7 @@ class TaskGraphRunner:
         self._sleeping.pop(run, None)
         self.waits.forget(run)
         self.compounds.forget(run)
+        self.streams.forget(run)
 
     def sleep(self, run: TaskRun, seconds: float) -> None:
         """Make a pending task run ready after a while."""

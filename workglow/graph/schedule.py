@@ -11,8 +11,13 @@ holds a `TaskRun` for each task that an edge has reached, with two counters: edg
 deliver. Each decision costs the edges of one task, so a run costs its edges.  A scope that is read back from a journal
 makes its task runs from stored rows when they are first asked for, so resuming costs the frontier, not the history.
 
-Events go in as `open`, `restore` and `resolve`; commands come out in queues: `ready`, `settled` (disabled or aborted
-without running) and `closed` (scopes in which nothing is left to do).
+A stream.  When a task begins to stream, the edges that carry the stream are decided: they deliver.  So a task that
+reads along is ready with the first piece, once all its other edges are decided too.  `stream` does that; `unstream`
+takes it back when the attempt that streamed came to nothing, and says which tasks must stop.  The end of the streaming
+task decides its other edges only.
+
+Events go in as `open`, `restore`, `stream`, `unstream` and `resolve`; commands come out in queues: `ready`, `settled`
+(disabled or aborted without running) and `closed` (scopes in which nothing is left to do).
 """
 
 from __future__ import annotations
@@ -68,6 +73,10 @@ class TaskRun(TaskRow):
     controller: Any = None
     context: Any = None
     progress: float = 0.0
+    channel: Any = None  # what its current attempt streams
+    intake: Any = None  # the streams it reads
+    streamed: Sequence[Dataflow] | None = None  # edges out of it that are decided because it streams
+    reads: dict[TaskRun, None] | None = None  # whom it reads along with
 
     def __init__(self, scope: Scope, id: str) -> None:
         self.scope = scope
@@ -159,6 +168,10 @@ class Scope:
             run.inactive = inactive_ports(row) or None
             run.resolved = row.status in FINAL_TASK_STATUSES
             return
+        self.count(run)
+
+    def count(self, run: TaskRun) -> None:
+        """Count the edges into a task run anew, from the stored rows of the tasks before it."""
         for edge in self.graph.incoming[run.id]:
             source = self._recall_final(edge.source)
             if source is None:
@@ -191,6 +204,8 @@ def delivers(source: TaskRun, edge: Dataflow) -> bool:
     """Does the edge carry a value, now that its source is resolved?"""
     if source.status == "completed":
         return edge.source_port != ERROR_PORT and not (source.inactive and edge.source_port in source.inactive)
+    if source.streamed is not None and source.status == "running":
+        return edge in source.streamed
     return source.status == "failed" and edge.source_port == ERROR_PORT
 
 
@@ -216,6 +231,41 @@ class Schedule:
         """Count a task run that a journal says is open; whoever restores it decides whether it is ready."""
         run.scope.open += 1
 
+    def stream(self, run: TaskRun, edges: Sequence[Dataflow]) -> None:
+        """A task run has begun to stream along these edges."""
+        runs = run.scope.runs
+        run.streamed = streamed = [
+            edge for edge in edges if not runs[edge.target].resolved and not runs[edge.target].broken
+        ]
+        for edge in streamed:
+            target = runs[edge.target]
+            target.reads = {**(target.reads or {}), run: None}
+            target.remaining -= 1
+            target.live += 1
+            if target.remaining == 0:
+                run.scope.open += 1
+                self.ready.append(target)
+                self.fresh.append(target)
+
+    def unstream(self, run: TaskRun) -> list[TaskRun]:
+        """What a task run has streamed does not count: return the task runs that were ready only because of it."""
+        stopped: list[TaskRun] = []
+        edges, run.streamed = run.streamed or (), None
+        for edge in edges:
+            target = run.scope.runs[edge.target]
+            if target.resolved:
+                continue  # it failed before this attempt did, and that stands
+            if target.remaining == 0:
+                stopped.append(target)
+                run.scope.open -= 1
+                if target in self.ready:
+                    self.ready.remove(target)
+            target.remaining += 1
+            target.live -= 1
+            assert target.reads is not None
+            target.reads.pop(run, None)
+        return stopped
+
     def resolve(self, run: TaskRun, *, broken: bool = False) -> bool:
         """A task run is final: tell the tasks behind it.  True when anything was `settled` or `closed` by that."""
         scope = run.scope
@@ -227,7 +277,7 @@ class Schedule:
         source: TaskRun | None = run
         cascade: list[TaskRun] | None = None
         while source is not None:
-            for edge in outgoing[source.id]:
+            for edge in outgoing[source.id] if source.streamed is None else _not_streamed(source):
                 target = runs[edge.target]
                 target.remaining -= 1
                 if (plain and edge.source_port != ERROR_PORT) or (not plain and delivers(source, edge)):
@@ -252,3 +302,8 @@ class Schedule:
             self.closed.append(scope)
             return True
         return bool(self.settled)
+
+
+def _not_streamed(source: TaskRun) -> list[Dataflow]:
+    streamed = source.streamed or ()
+    return [edge for edge in source.scope.graph.outgoing[source.id] if edge not in streamed]

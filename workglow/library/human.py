@@ -173,6 +173,10 @@ class HumanApprovalTask(_HumanTask):
             raise self._unanswered(until)
         return {**self.passed_on(inputs), "approved": self.config["default"], "action": "default"}
 
+    def is_optional(self, port: str) -> bool:
+        """Say whether the port may be off: what came in goes on only when it was approved."""
+        return port not in _SAID
+
     def inactive_ports(
         self, inputs: Mapping[str, object], outputs: Mapping[str, object], wired: set[str]
     ) -> frozenset[str]:

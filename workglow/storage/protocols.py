@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from workglow.storage.records import (
         Arrival,
+        ChunkRecord,
         DataflowRecord,
         EventRecord,
         GraphRecord,
@@ -110,6 +111,10 @@ class Journal(Protocol):
         """Add an event to the next commit."""
         ...
 
+    def note_chunk(self, row: TaskRow, chunk: ChunkRecord) -> None:
+        """Add what a running task streamed to the next commit; it is forgotten with the commit that ends the task."""
+        ...
+
     def row(self, path: str) -> TaskRow | None: ...
 
     def open_rows(self) -> Iterable[TaskRow]:
@@ -182,6 +187,14 @@ class RunRepository(Protocol):
     def count(self, run: RunRecord) -> dict[str, int]: ...
 
     def events(self, run: RunRecord) -> list[EventRecord]: ...
+
+    def chunks(self, run: RunRecord, *, from_seq: int, path: str | None = None, limit: int) -> list[ChunkRecord]:
+        """What unfinished tasks of the run have streamed, or the task at `path`, in order."""
+        ...
+
+    def streamed(self, run: RunRecord) -> list[TaskRow]:
+        """The finished tasks that had streamed."""
+        ...
 
     def is_abandoned(self, run: RunRecord) -> bool:
         """Is the run unfinished, and nobody there who drives it?"""

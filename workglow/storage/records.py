@@ -14,6 +14,7 @@ __all__ = [
     "FINAL_RUN_STATUSES",
     "FINAL_TASK_STATUSES",
     "Arrival",
+    "ChunkRecord",
     "DataflowRecord",
     "EventRecord",
     "GraphRecord",
@@ -45,6 +46,7 @@ class TaskRow:
     blobs: Sequence[Blob] = ()
     error: str | None = None
     state: str | None = None
+    has_chunks: bool = False  # a streaming task: rows of `stream_chunk` may belong to it
     usage: str | None = None
     cache_key: bytes | None = None
     source_id: int | None = None
@@ -104,6 +106,24 @@ class WaitingRow:
     wake_at: int | None
     state: str
     answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRecord:
+    """What a streaming task said: the pieces of one port within a short time, added up.
+
+    `seq` counts up over the whole run, also over its tasks, attempts and processes; `data` is JSON, the port with its
+    piece.
+    """
+
+    seq: int
+    path: str
+    attempt: int
+    port: str
+    kind: str
+    data: str
+    at: int
+    blobs: Sequence[Blob] = ()
 
 
 @dataclass(frozen=True, slots=True)

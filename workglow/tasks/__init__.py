@@ -7,6 +7,7 @@ from workglow.tasks.function import FunctionTask, TaskFunction, task
 from workglow.tasks.ports import COLLECT, MISSING, Collect, Port, Ports
 from workglow.tasks.registry import TaskRegistry, task_registry
 from workglow.tasks.signal import CancelSignal
+from workglow.tasks.stream import Growing, Stream, StreamMode
 from workglow.tasks.task import Task
 
 __all__ = [
@@ -16,8 +17,11 @@ __all__ = [
     "Collect",
     "Entitlement",
     "FunctionTask",
+    "Growing",
     "Port",
     "Ports",
+    "Stream",
+    "StreamMode",
     "Task",
     "TaskContext",
     "TaskFunction",

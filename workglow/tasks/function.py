@@ -13,6 +13,7 @@ from workglow.tasks.fields import values_of
 from workglow.tasks.ports import Ports
 from workglow.tasks.registry import task_registry
 from workglow.tasks.signature import Signature, names_around, output_ports, signature_of
+from workglow.tasks.stream import as_stream, stream_mode
 from workglow.tasks.suspension import mode_of
 from workglow.tasks.task import Task
 
@@ -44,6 +45,8 @@ class FunctionTask(Task):
             return self.function(**inputs)
         signature = self._signature
         named = dict(inputs)
+        for name in signature.inputs.streaming:
+            named[name] = as_stream(named[name], stream_mode(signature.inputs[name].schema) or "append")
         if signature.context is not None:
             named[signature.context] = context
         return self.function(*[named.pop(name) for name in signature.positional], **named)
@@ -95,7 +98,8 @@ class FunctionTask(Task):
 
     @classmethod
     def _derive__called_plainly(cls) -> bool:
-        return cls._signature.context is None and not cls._signature.positional
+        signature = cls._signature
+        return signature.context is None and not signature.positional and not signature.inputs.streaming
 
     @classmethod
     def _derive_inputs(cls) -> Ports:
@@ -107,7 +111,7 @@ class FunctionTask(Task):
 
     @classmethod
     def _derive_mode(cls) -> str:
-        return mode_of(cls.function, inline=cls.inline)
+        return mode_of(cls.function, inline=cls.inline, reads_streams=bool(cls._signature.inputs.streaming))
 
     @classmethod
     def _derive_needs_context(cls) -> bool:
@@ -167,8 +171,10 @@ def task(
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a function: its parameters are the inputs, what it returns is the output.
 
-    A parameter annotated `TaskContext` is given the context.  A returned dataclass, TypedDict, NamedTuple, pydantic
-    model or msgspec.Struct gives a port for each field; anything else one port, called `output` or as `output=` says.
+    A parameter annotated `TaskContext` is given the context; one annotated `Stream[str]` or `AsyncIterator[str]` is
+    read while the task before still writes it.  An async generator streams what it yields.  A returned dataclass,
+    TypedDict, NamedTuple, pydantic model or msgspec.Struct gives a port for each field; anything else one port, called
+    `output` or as `output=` says.
 
     `inline=True`: a plain function quick enough to be called on the loop; otherwise it runs in a thread.
     `side_effects=True`: never cached, and `on_interrupt` ("retry", "ask", "fail") says what happens after a crash in

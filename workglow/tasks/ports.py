@@ -11,6 +11,7 @@ from workglow.tasks.clone import clone, is_mutable
 from workglow.tasks.fields import MISSING, fields_of, is_open
 from workglow.tasks.fit import accepted_types, fit, is_json
 from workglow.tasks.schema import annotation_of, json_schema
+from workglow.tasks.stream import Stream, streamed_type, with_mode
 
 __all__ = ["COLLECT", "MISSING", "Collect", "Port", "Ports"]
 
@@ -33,10 +34,11 @@ class Port:
     """One named input or output.
 
     `annotation` is the Python type (Any when unknown), `default` is MISSING when there is none, `collect` allows
-    several edges into the port, `schema` is its JSON Schema.
+    several edges into the port, `schema` is its JSON Schema.  `streams` says that the value is read as a Stream, whose
+    whole is of the type `annotation`.
     """
 
-    __slots__ = ("_schema", "annotation", "collect", "default", "name", "required")
+    __slots__ = ("_schema", "annotation", "collect", "default", "name", "required", "streams")
 
     def __init__(
         self,
@@ -48,7 +50,9 @@ class Port:
         schema: dict[str, Any] | None = None,
     ) -> None:
         self.name = name
-        self.annotation = annotation
+        piece = streamed_type(annotation)
+        self.streams = piece is not MISSING
+        self.annotation = piece if self.streams else annotation
         self.default = default
         self.required = default is MISSING if required is None else required
         self.collect = _collects(annotation, schema)
@@ -61,6 +65,8 @@ class Port:
             self._schema = json_schema(self.annotation)
             if self.collect:
                 self._schema = {**self._schema, "x-collect": True}
+            if self.streams:
+                self._schema = with_mode(self._schema)
         return self._schema
 
     def check(self, value: object) -> object:
@@ -68,6 +74,8 @@ class Port:
 
         Raises ValueError with the reason.  "3" never fits an int, True neither; 3 fits a float.
         """
+        if self.streams and isinstance(value, Stream):
+            return cast("object", value)
         return fit(self.annotation, value)
 
     def __repr__(self) -> str:
@@ -77,12 +85,13 @@ class Port:
 class Ports(Mapping[str, Port]):
     """The inputs or the outputs of a task, by name, in order.  `open` allows names that are not declared."""
 
-    __slots__ = ("_accepted", "_by_name", "_defaults", "_schema", "collecting", "open")
+    __slots__ = ("_accepted", "_by_name", "_defaults", "_schema", "collecting", "open", "streaming")
 
     def __init__(self, ports: Iterable[Port] = (), *, open: bool = False) -> None:
         self._by_name = {port.name: port for port in ports}
         self.open = open
         self.collecting = frozenset(name for name, port in self._by_name.items() if port.collect)
+        self.streaming = frozenset(name for name, port in self._by_name.items() if port.streams)
         self._schema: dict[str, Any] | None = None
         self._accepted = {name: accepted_types(port.annotation) for name, port in self._by_name.items()}
         # None marks a default that is copied for each use: a task may change the list it is given
@@ -130,6 +139,16 @@ class Ports(Mapping[str, Port]):
     def from_names(cls, *names: str, open: bool = False) -> Ports:
         """Return required ports of any type."""
         return cls((Port(name) for name in names), open=open)
+
+    def written_as_streams(self) -> Ports:
+        """Return the same ports, each with a stream mode: those of a task that yields them piece by piece."""
+        ports = (
+            Port(
+                port.name, port.annotation, default=port.default, required=port.required, schema=with_mode(port.schema)
+            )
+            for port in self._by_name.values()
+        )
+        return Ports(ports, open=self.open)
 
     @property
     def schema(self) -> dict[str, Any]:

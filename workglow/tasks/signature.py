@@ -14,7 +14,6 @@ from workglow.errors import TaskConfigurationError
 from workglow.tasks.context import TaskContext
 from workglow.tasks.fields import MISSING, bare, fields_of, is_structure, is_typed_dict
 from workglow.tasks.ports import Port, Ports
-from workglow.tasks.schema import json_schema
 
 __all__ = ["Signature", "names_around", "output_ports", "signature_of"]
 
@@ -119,13 +118,7 @@ def _stream_ports(returned: Any, name: str | None) -> Ports:
     """Ports of an async generator: a TypedDict names several; chunks that name their port may name any."""
     item: Any = next(iter(get_args(returned)), Any)
     if name is None and is_typed_dict(item):
-        return Ports(_streaming(port.name, port.annotation, port.required) for port in Ports.from_model(item).values())
+        return Ports.from_model(item).written_as_streams()
     if {"port", "data"} <= {field.name for field in fields_of(item) or ()}:
         return Ports([Port(name)]) if name is not None else Ports(open=True)
-    return Ports([_streaming(name or "output", item, True)])
-
-
-def _streaming(name: str, kind: Any, required: bool) -> Port:
-    schema = json_schema(kind)
-    adds_up = schema.get("type") in ("string", "array")
-    return Port(name, kind, required=required, schema={**schema, "x-stream": "append" if adds_up else "replace"})
+    return Ports([Port(name or "output", item)]).written_as_streams()

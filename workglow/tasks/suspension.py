@@ -41,13 +41,13 @@ def never_suspends(code: CodeType) -> bool:
     return bool(code.co_flags & inspect.CO_COROUTINE) and _SUSPENDING.isdisjoint(code.co_code[::2])
 
 
-def mode_of(function: Callable[..., object], *, inline: bool) -> str:
-    """Return "inline", "step", "async", "thread" or "stream"; refuse a plain generator."""
+def mode_of(function: Callable[..., object], *, inline: bool, reads_streams: bool = False) -> str:
+    """Return "inline", "step", "async", "thread" or "stream"; refuse plain generators, and plain readers of streams."""
     code = _code_of(function)
     flags = code.co_flags if code is not None else 0
     if flags & inspect.CO_ASYNC_GENERATOR:
         return "stream"
-    if code is not None and never_suspends(code):
+    if code is not None and never_suspends(code) and not reads_streams:
         return "step"
     if flags & (inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE) or inspect.iscoroutinefunction(function):
         return "async"
@@ -55,5 +55,10 @@ def mode_of(function: Callable[..., object], *, inline: bool) -> str:
         raise TaskConfigurationError(
             f"{getattr(function, '__qualname__', function)} is a generator; write `async def` with yield to stream, "
             f"or return a list."
+        )
+    if reads_streams:
+        raise TaskConfigurationError(
+            f"{getattr(function, '__qualname__', function)} takes a stream, which only `async for` can read; write "
+            f"`async def`, or take the whole value."
         )
     return "inline" if inline else "thread"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from inspect import cleandoc
+from inspect import cleandoc, isasyncgenfunction
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from workglow.errors import PortError, TaskConfigurationError, TaskInputError, TaskOutputError
@@ -15,6 +15,7 @@ from workglow.tasks.fields import is_structure, make, values_of
 from workglow.tasks.fit import faults_of
 from workglow.tasks.method import Method, method_of
 from workglow.tasks.ports import Ports
+from workglow.tasks.stream import as_stream, stream_mode
 from workglow.tasks.suspension import mode_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ class Task(Definition):
     inline: ClassVar[bool] = False
     on_interrupt: ClassVar[str] = "retry"
     entitlements: ClassVar[tuple[str | Entitlement, ...]] = ()
-    switches_ports: ClassVar[bool] = False  # has a method `inactive_ports`, as ConditionalTask does
+    switches_ports: ClassVar[bool] = (
+        False  # has `inactive_ports` and `is_optional`, as ConditionalTask has
+    )
     Input: ClassVar[type[BaseModel] | None] = None
     Output: ClassVar[type[BaseModel] | None] = None
 
@@ -113,6 +116,12 @@ class Task(Definition):
         return None if self._preview is None else self._called(self._preview, inputs, context)
 
     def _called(self, method: Method, inputs: dict[str, Any], context: TaskContext | None) -> Any:
+        if self.inputs.streaming:
+            ports = self.inputs
+            read = {
+                name: as_stream(inputs[name], stream_mode(ports[name].schema) or "append") for name in ports.streaming
+            }
+            inputs = {**inputs, **read}
         try:
             given = inputs if method.model is None else make(method.model, inputs)
         except ValueError as error:  # a validator of the author's model
@@ -182,7 +191,9 @@ class Task(Definition):
     @classmethod
     def _derive_mode(cls) -> str:
         method: Method | None = cls._method  # pyright: ignore[reportGeneralTypeIssues]
-        return "inline" if method is None else mode_of(method.function, inline=cls.inline)
+        if method is None:
+            return "inline"
+        return mode_of(method.function, inline=cls.inline, reads_streams=bool(cls._derive_inputs().streaming))
 
     @classmethod
     def _derive_needs_context(cls) -> bool:
@@ -200,12 +211,17 @@ class Task(Definition):
 
     @classmethod
     def _derive_outputs(cls) -> Ports:
-        if cls.Output is not None:
-            return Ports.from_model(cls.Output)
         method = cls._method
+        if cls.Output is not None:
+            ports = Ports.from_model(cls.Output)
+            return ports.written_as_streams() if method is not None and cls._streams(method) else ports
         if method is not None and is_structure(method.returned):
             return Ports.from_model(method.returned)
         return Ports(open=True)
+
+    @staticmethod
+    def _streams(method: Method) -> bool:
+        return isasyncgenfunction(method.function)
 
     @classmethod
     def _derive_formats(cls) -> frozenset[str]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from workglow.errors import FileLockedError, LeaseLostError
-from workglow.storage.records import FINAL_RUN_STATUSES, Arrival, EventRecord, RunRecord, TaskRow
+from workglow.storage.records import FINAL_RUN_STATUSES, Arrival, ChunkRecord, EventRecord, RunRecord, TaskRow
+from workglow.storage.sqlite.chunks import drop_chunks, drop_chunks_of_open, insert_chunks
 from workglow.storage.sqlite.values import insert_values
 from workglow.storage.sqlite.waiting import has_arrivals, has_kept_events, select_arrivals, take_arrivals
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from workglow.file import File
     from workglow.values import Encoded
 
-__all__ = ["SqliteJournal", "insert_events", "insert_row", "select_row", "select_rows", "update_row"]
+__all__ = ["SqliteJournal", "insert_events", "insert_row", "select_row", "select_rows", "select_streamed", "update_row"]
 
 _INSERT = """
 INSERT INTO task_run (run_id, path, status, attempt, started_at, finished_at, wake_at,
@@ -116,6 +117,12 @@ def select_rows(db: apsw.Connection, run_id: int) -> Iterable[TaskRow]:
         last = page[-1][0]
 
 
+def select_streamed(db: apsw.Connection, run_id: int) -> list[TaskRow]:
+    """Read the rows of finished tasks that had streamed."""
+    rows = db.execute(_COLUMNS + " WHERE run_id = ? AND state LIKE '{\"streamed\":%' ORDER BY id", (run_id,))
+    return [read_row(values) for values in rows]
+
+
 class SqliteJournal:
     """Writes one run for the session that owns it."""
 
@@ -139,12 +146,16 @@ class SqliteJournal:
         self._begin = begin
         self._unseen = unseen
         self._events: list[EventRecord] = []
+        self._chunks: list[tuple[int, ChunkRecord]] = []
         self._open: dict[int, None] = {}  # keys of open rows, oldest first
         self._inserted = 0
         self._execute: Callable[..., apsw.Cursor] | None = None
 
     def note(self, event: EventRecord) -> None:
         self._events.append(event)
+
+    def note_chunk(self, row: TaskRow, chunk: ChunkRecord) -> None:
+        self._chunks.append((row.row_id, chunk))
 
     def commit(
         self,
@@ -165,6 +176,7 @@ class SqliteJournal:
                     raise
             else:
                 self._events.clear()
+                self._chunks.clear()
                 self._committed(rows)
                 return None
         return self._commit_elsewhere(rows, sync, status, output, error)
@@ -180,12 +192,16 @@ class SqliteJournal:
 
         # What is noted or changed while the other thread writes, by a time-out say, belongs to the next commit.
         events, self._events = self._events, []
+        chunks, self._chunks = self._chunks, []
         written = [copy(row) for row in rows]
-        work = self._file.submit(lambda db: self._write(db, written, status, output, error, events=events), sync=sync)
+        work = self._file.submit(
+            lambda db: self._write(db, written, status, output, error, noted=(events, chunks)), sync=sync
+        )
         try:
             await asyncio.wrap_future(work)
         except BaseException:
             self._events[:0] = events
+            self._chunks[:0] = chunks
             raise
         for row, stored in zip(rows, written, strict=True):
             row.row_id = stored.row_id
@@ -205,10 +221,10 @@ class SqliteJournal:
         output: Encoded | None,
         error: str | None,
         *,
-        events: Sequence[EventRecord] | None = None,
+        noted: tuple[Sequence[EventRecord], Sequence[tuple[int, ChunkRecord]]] | None = None,
     ) -> None:
         run = self.run
-        events = self._events if events is None else events
+        events, chunks = (self._events, self._chunks) if noted is None else noted
         execute = self._execute = self._execute or db.cursor().execute  # one cursor serves all; making one costs 0.5 µs
         if self._begin is not None:
             run.row_id = self._begin(db)
@@ -216,6 +232,8 @@ class SqliteJournal:
             self._fence(execute)
         inserted: list[TaskRow] = []
         try:
+            if chunks:
+                insert_chunks(db, chunks)
             for row in rows:
                 if row.blobs:
                     insert_values(db, row.blobs)
@@ -233,6 +251,8 @@ class SqliteJournal:
                     update_row(db, row)
                 if row.finished_at is not None:
                     self._open.pop(row.row_id, None)
+                    if row.has_chunks:
+                        drop_chunks(db, row.row_id)
             self._inserted += len(inserted)
             if self._inserted >= _READ_AHEAD and not self._unseen:
                 self._raise_open_from(db)
@@ -279,6 +299,7 @@ class SqliteJournal:
             insert_values(db, output.blobs)
         if final:  # whatever was still open will not happen any more
             self._driven.discard(self.run.uid)
+            drop_chunks_of_open(db, self.run.row_id)
             db.execute(
                 """
                 UPDATE task_run SET status = 'aborted', finished_at = ?1

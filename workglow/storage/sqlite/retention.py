@@ -32,6 +32,7 @@ UNION ALL SELECT state   FROM task_run   WHERE state   LIKE '%"$value"%'
 UNION ALL SELECT content FROM answer     WHERE content LIKE '%"$value"%'
 UNION ALL SELECT content FROM sent_event WHERE content LIKE '%"$value"%'
 UNION ALL SELECT definition FROM graph_task WHERE definition LIKE '%"$value"%'
+UNION ALL SELECT data   FROM stream_chunk WHERE data  LIKE '%"$value"%'
 """
 
 _WAITS = """
@@ -148,7 +149,10 @@ def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
     for run_id, text in db.execute(_WAITS):
         if run_id not in exclude:
             yield from _REFERENCE.findall(text)
-    for (text,) in db.execute("SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"):
+    for (text,) in db.execute(
+        "SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"
+        " UNION ALL SELECT data FROM stream_chunk"
+    ):
         yield from _REFERENCE.findall(text)
 
 

@@ -8,7 +8,8 @@ import msgspec
 
 from workglow.errors import RunStateError, UnknownRunError
 from workglow.ids import new_id
-from workglow.storage.records import EventRecord, GraphRecord, RunRecord, TaskRow
+from workglow.storage.records import ChunkRecord, EventRecord, GraphRecord, RunRecord, TaskRow
+from workglow.storage.sqlite.chunks import select_chunks
 from workglow.storage.sqlite.graphs import insert_graph
 from workglow.storage.sqlite.journal import (
     SqliteJournal,
@@ -16,6 +17,7 @@ from workglow.storage.sqlite.journal import (
     insert_row,
     select_row,
     select_rows,
+    select_streamed,
     update_row,
 )
 from workglow.storage.sqlite.values import insert_values
@@ -182,6 +184,12 @@ class SqliteRuns:
             "SELECT at, path, kind, data FROM event WHERE run_id = ? ORDER BY id", (run.row_id,)
         )
         return [EventRecord(at, path, kind, msgspec.json.decode(data or "null")) for at, path, kind, data in rows]
+
+    def chunks(self, run: RunRecord, *, from_seq: int, path: str | None = None, limit: int) -> list[ChunkRecord]:
+        return select_chunks(self._file.reader, run.row_id, from_seq=from_seq, path=path, limit=limit)
+
+    def streamed(self, run: RunRecord) -> list[TaskRow]:
+        return select_streamed(self._file.reader, run.row_id)
 
     def is_abandoned(self, run: RunRecord) -> bool:
         if run.finished_at is not None:
