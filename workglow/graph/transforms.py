@@ -27,6 +27,7 @@ __all__ = [
     "apply_transform",
     "check_transform",
     "infer",
+    "text_of",
     "transform_registry",
     "value_at",
 ]
@@ -158,7 +159,7 @@ def _without_null(schema: Schema, params: Params) -> Schema:
     return schema
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
     """Write a scalar as JSON does, without quotes: `true`, and `5` for 5.0."""
     if isinstance(value, str):
         return value
@@ -215,7 +216,7 @@ def _parsed(value: object, params: Params) -> object:
     def refuse(word: str) -> object:
         raise ValueError(f"{word} is no JSON")
 
-    return json.loads(_text(value), parse_constant=refuse)
+    return json.loads(text_of(value), parse_constant=refuse)
 
 
 def _always(schema: Schema) -> Callable[[Schema, Params], Schema]:
@@ -246,15 +247,15 @@ _BUILT_IN = (
         "Conversion",
         _DEFAULT,
     ),
-    TransformDefinition("uppercase", "Uppercase", lambda value, _: _text(value).upper(), _always(_TEXT), "String"),
-    TransformDefinition("lowercase", "Lowercase", lambda value, _: _text(value).lower(), _always(_TEXT), "String"),
+    TransformDefinition("uppercase", "Uppercase", lambda value, _: text_of(value).upper(), _always(_TEXT), "String"),
+    TransformDefinition("lowercase", "Lowercase", lambda value, _: text_of(value).lower(), _always(_TEXT), "String"),
     TransformDefinition(
-        "truncate", "Truncate", lambda value, params: _text(value)[: params["max"]], _always(_TEXT), "String", _MAX
+        "truncate", "Truncate", lambda value, params: text_of(value)[: params["max"]], _always(_TEXT), "String", _MAX
     ),
     TransformDefinition(
         "substring",
         "Substring",
-        lambda value, params: _text(value)[params["start"] : params.get("end")],
+        lambda value, params: text_of(value)[params["start"] : params.get("end")],
         _always(_TEXT),
         "String",
         _RANGE,
@@ -262,7 +263,7 @@ _BUILT_IN = (
     TransformDefinition("unixToIsoDate", "Unix timestamp → ISO date", _iso_date, _always(_DATE), "Date", _UNIT),
     TransformDefinition("isoDateToUnix", "ISO date → Unix ms", _unix_milliseconds, _always(_INTEGER), "Date"),
     TransformDefinition(
-        "numberToString", "Number → String", lambda value, _: _text(value), _always(_TEXT), "Conversion"
+        "numberToString", "Number → String", lambda value, _: text_of(value), _always(_TEXT), "Conversion"
     ),
     TransformDefinition("toBoolean", "To Boolean", _boolean, _always(_BOOLEAN), "Conversion"),
     TransformDefinition("stringify", "To JSON text", _json_text, _always(_TEXT), "Conversion"),
