@@ -41,7 +41,8 @@ _BY_SUFFIX = {
 }
 _PLAIN = FileType("text", "text/plain")
 _FENCE = "---"
-_LARGEST_FRONT_MATTER = 64 * 1024
+_LARGEST_FRONT_MATTER = 16 * 1024  # characters; the time to read YAML grows faster than its length
+_DEEPEST = 50
 
 
 def type_of(path: Path, format: str = "auto") -> FileType:
@@ -116,14 +117,24 @@ def _yaml(text: str, path: Path) -> dict[str, Any] | None:
     except ImportError:
         raise MissingExtraError(f"The front matter of {path} needs PyYAML: pip install 'workglow[files]'.") from None
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise SourceError(f"The front matter of {path} has aliases, which can grow without end.  Write them out.")
+        _check_yaml(yaml, text, path)
         found = yaml.load(text, _loader())
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SourceError(f"The front matter of {path} is no YAML: {' '.join(str(error).split())[:300]}.") from None
     if not isinstance(found, dict):
         return None
     return {str(key): value for key, value in found.items()}  # pyright: ignore  # the keys are data
+
+
+def _check_yaml(yaml: Any, text: str, path: Path) -> None:
+    """Refuse what grows when it is read; the events come one by one, so reading stops where it gets too deep."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise SourceError(f"The front matter of {path} has aliases, which can grow without end.  Write them out.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise SourceError(f"The front matter of {path} is more than {_DEEPEST} levels deep.  Make it flatter.")
 
 
 def _loader() -> Any:

@@ -74,14 +74,15 @@ class _PostgresTask(Task):
             raise SourceError(f"The database in {variable} cannot be reached ({type(error).__name__}).") from None
         try:
             yield connection
+            await connection.close(timeout=seconds)
         except (asyncpg.QueryCanceledError, TimeoutError):
             raise ResourceLimitError(f"The statement took more than {seconds:g} s.  Raise time_limit.") from None
         except asyncpg.ReadOnlySQLTransactionError as error:
-            raise SourceError(f"A query may not write: {error}.  Use PostgresWriteTask.") from None
+            raise SourceError(f"A query may not write: {_line(error)}.  Use PostgresWriteTask.") from None
         except (asyncpg.DataError, asyncpg.InterfaceError) as error:
-            raise TaskInputError(f"The parameters do not fit the statement: {error}.") from None
+            raise TaskInputError(f"The parameters do not fit the statement: {_line(error)}.") from None
         except asyncpg.PostgresError as error:
-            raise SourceError(f"The database in {variable} refused the statement: {error}.") from None
+            raise SourceError(f"The database in {variable} refused the statement: {_line(error)}.") from None
         finally:
             connection.terminate()
 
@@ -149,6 +150,10 @@ def _asyncpg() -> Any:
         return import_module("asyncpg")
     except ImportError:
         raise MissingExtraError("A Postgres database needs asyncpg: pip install 'workglow[postgres]'.") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _hosts(address: str) -> tuple[str, ...]:

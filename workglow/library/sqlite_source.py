@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, Final
@@ -37,10 +36,13 @@ _BUSY: Final = 5000
 _READING = {apsw.SQLITE_SELECT, apsw.SQLITE_READ, apsw.SQLITE_RECURSIVE, apsw.SQLITE_FUNCTION, apsw.SQLITE_PRAGMA}
 _NEVER = {apsw.SQLITE_ATTACH, apsw.SQLITE_DETACH, apsw.SQLITE_TRANSACTION, apsw.SQLITE_SAVEPOINT}
 _TELLING = {
-    "application_id", "collation_list", "encoding", "foreign_key_list", "function_list", "index_info", "index_list",
-    "index_xinfo", "integrity_check", "quick_check", "table_info", "table_list", "table_xinfo", "user_version",
+    "collation_list", "foreign_key_list", "function_list", "index_info", "index_list", "index_xinfo", "integrity_check",
+    "quick_check", "table_info", "table_list", "table_xinfo",
 }  # fmt: skip
 """Pragmas that only tell."""
+
+_TELLING_ALONE = {"application_id", "encoding", "user_version"}
+"""Pragmas that tell when they are given nothing to set."""
 
 
 class _QueryConfig(RootedConfig):
@@ -71,11 +73,10 @@ class SqliteQueryTask(RootedTask):
         path = self.path(inputs)
         with _opened(path, apsw.SQLITE_OPEN_READONLY, self.config["time_limit"], context.signal) as db:
             cursor = db.cursor()
-            cursor.exec_trace = _only_one()
+            names: list[str] = []
+            cursor.exec_trace = _only_one(names)
             cursor.execute(inputs["sql"], _bindable(inputs["parameters"]))
-            first = next(cursor, None)  # once there is none, the names of the columns are gone too
-            names = [] if first is None else [column[0] for column in cursor.get_description()]
-            return rows_of(names, [] if first is None else chain([first], cursor), self.config["max_rows"])
+            return rows_of(names, cursor, self.config["max_rows"])
 
 
 class _WriteConfig(RootedConfig):
@@ -118,7 +119,7 @@ class SqliteWriteTask(RootedTask):
         with _opened(path, flags, self.config["time_limit"], context.signal) as db:
             before = db.total_changes()
             cursor = db.cursor()
-            cursor.exec_trace = _only_one()
+            cursor.exec_trace = _only_one([])
             with _transaction(db):
                 cursor.executemany(inputs["sql"], bound)
             return {"changes": db.total_changes() - before}
@@ -183,7 +184,8 @@ def _may_write(action: int, first: str | None, second: str | None, database: str
 def _is_harmless(action: int, first: str | None, second: str | None) -> bool:
     if action == apsw.SQLITE_FUNCTION:
         return (second or "").lower() not in ("load_extension", "fts3_tokenizer")
-    return action != apsw.SQLITE_PRAGMA or (first or "").lower() in _TELLING
+    name = (first or "").lower()
+    return action != apsw.SQLITE_PRAGMA or name in _TELLING or (second is None and name in _TELLING_ALONE)
 
 
 @contextmanager
@@ -198,12 +200,13 @@ def _transaction(db: apsw.Connection) -> Generator[None]:
             db.authorizer = None
 
 
-def _only_one() -> Callable[[apsw.Cursor, str, Any], bool]:
-    """Let one statement run, however often; a second one behind it ends the task."""
+def _only_one(names: list[str]) -> Callable[[apsw.Cursor, str, Any], bool]:
+    """Let one statement run, however often; a second one behind it ends the task.  `names` are those of its columns."""
     seen: set[str] = set()
 
     def trace(cursor: apsw.Cursor, sql: str, bindings: Any) -> bool:
         seen.add(sql)
+        names[:] = [column[0] for column in cursor.get_description()]  # known before there are rows, and without any
         return len(seen) == 1
 
     return trace

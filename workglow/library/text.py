@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workglow.errors import ScriptError, TaskInputError
+from workglow.errors import ResourceLimitError, ScriptError, TaskInputError
 from workglow.graph.transforms import text_of, value_at
 from workglow.library.javascript import evaluate
 from workglow.tasks import Task, TaskContext
@@ -148,6 +148,11 @@ class RegexTask(Task):
             return cast("dict[str, Any]", evaluate(_FIND, inputs, signal=context.signal))
         except ScriptError as error:
             raise TaskInputError(f"The pattern {inputs['pattern']!r:.60} cannot be used: {error}") from None
+        except ResourceLimitError:
+            raise ResourceLimitError(
+                f"The pattern {inputs['pattern']!r:.60} takes too long on a text of {len(inputs['value']):,} characters.  "
+                "Say more exactly what may be repeated, or give shorter texts."
+            ) from None
 
 
 class _Parts(BaseModel):

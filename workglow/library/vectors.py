@@ -120,7 +120,8 @@ def _like(vectors: Sequence[Vector], elements: Elements, *, fractions: bool = Fa
     if wanted.kind in "iu" and (fractions or any(isinstance(one, float) for one in elements)):
         wanted = np.dtype(np.float64)
     limits: Any = np.iinfo(wanted) if wanted.kind in "iu" else np.finfo(cast("Any", wanted))
-    if elements and (min(elements) < limits.min or max(elements) > limits.max):
+    least, most = np.array([limits.min, limits.max]).tolist()
+    if elements and (min(elements) < least or max(elements) > most):
         raise OverflowError(f"an element of the result does not fit {wanted}; convert the vectors to a wider type")
     return np.array(elements, dtype=wanted)
 
