@@ -114,7 +114,9 @@ def test_a_script_cannot_forge_what_is_asked_of_it_later(script: str) -> None:
     assert evaluate("x", {"x": 3}) == 3
 
 
-@pytest.mark.parametrize("name", ["__proto__", "constructor", "toString", "JSON", "eval", "Promise", "undefined", "a b"])
+@pytest.mark.parametrize(
+    "name", ["__proto__", "constructor", "toString", "JSON", "eval", "Promise", "undefined", "a b"]
+)
 def test_an_input_may_have_any_name(name: str, run: Any) -> None:
     inputs = {name: {"polluted": 1}, "javascript_code": "[typeof polluted, typeof ({}).polluted]"}
     if name == "undefined":  # a constant of the language

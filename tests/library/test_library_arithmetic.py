@@ -62,9 +62,7 @@ def test_a_result(name: str, inputs: dict[str, Any], result: float, run: Any) ->
         ("ScalarAddTask", {"a": True, "b": 2}, "expected"),
     ],
 )
-def test_what_has_no_number_as_its_result_is_refused(
-    name: str, inputs: dict[str, Any], reason: str, run: Any
-) -> None:
+def test_what_has_no_number_as_its_result_is_refused(name: str, inputs: dict[str, Any], reason: str, run: Any) -> None:
     with pytest.raises(TaskInputError, match=reason):
         run(name, inputs)
 

@@ -69,7 +69,8 @@ def test_a_text_is_read_as_json(run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("{", "Expecting"), ("NaN", "NaN is no JSON"), ("[" * 100_000, "nested"), ("9" * 9999, "digits")]
+    ("text", "reason"),
+    [("{", "Expecting"), ("NaN", "NaN is no JSON"), ("[" * 100_000, "nested"), ("9" * 9999, "digits")],
 )
 def test_a_text_that_is_no_json_is_refused(text: str, reason: str, run: Any) -> None:
     with pytest.raises(TaskInputError, match=reason):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -49,31 +51,55 @@ def test_its_tasks_are_tasks_of_the_run(project: wg.Project) -> None:
     assert [path.rpartition("/")[2] for path in paths] == [paths[0], "add"]
 
 
-def test_a_run_goes_on_inside_the_graph(project_path: Path) -> None:
-    """What is committed inside does not run again: only the task that failed does."""
-    calls: list[str] = []
+def test_a_killed_run_goes_on_inside_the_graph(project_path: Path, tmp_path: Path) -> None:
+    """What is committed inside does not run again; only the task in flight does."""
+    ledger = tmp_path / "ledger"
+
+    def note(name: str) -> list[str]:
+        with ledger.open("a") as file:
+            file.write(f"{name}\n")
+        return ledger.read_text().split()
 
     @wg.task(name="subgraph_first", version="1", cache=False, output="value")
     def first() -> int:
-        calls.append("first")
+        note("first")
         return 1
 
     @wg.task(name="subgraph_second", version="1", cache=False)
     def second(value: int) -> int:
-        calls.append("second")
-        if calls.count("second") == 1:
-            raise KeyError("not yet")
+        if note("second").count("second") == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
         return value + 1
 
     text = json.dumps(wg.Workflow().then(first).then(second).to_graph().to_json())
-    with wg.open(project_path) as project:
-        with pytest.raises(wg.WorkglowError) as failure:
+    child = os.fork()
+    if child == 0:
+        with wg.open(project_path) as project:
             project.run_sync(wg.Workflow().then(JsonTask), {"json": text})
-        uid: Any = failure.value.run
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
     with wg.open(project_path) as project:
-        run = project.resume_sync(uid.id if hasattr(uid, "id") else uid)
+        (run,) = project.resume_all_sync()
         assert run.outputs == {"output": {"output": 2}}
-    assert calls == ["first", "second", "second"]
+    assert ledger.read_text().split() == ["first", "second", "second"]
+
+
+def test_a_failed_one_is_run_again_as_a_whole(project: wg.Project) -> None:
+    tries: list[int] = []
+
+    @wg.task(name="subgraph_moody", version="1")
+    def moody() -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            raise KeyError("not yet")
+        return 5
+
+    text = json.dumps(wg.Workflow().then(moody).to_graph().to_json())
+    with pytest.raises(wg.WorkglowError) as failure:
+        project.run_sync(wg.Workflow().then(JsonTask), {"json": text})
+    run: Any = failure.value.run
+    assert project.rerun_failed_sync(run.id).outputs == {"output": {"output": 5}}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Tasks on a Postgres database: read it, write it.
 
 Where the database is, and the password, come from an environment variable; a graph holds only the variable's name.
-Values are bound, and a query runs in a transaction that Postgres itself keeps from writing.
+Values are bound, and a query runs in a transaction that Postgres itself keeps from writing.  Beyond that a statement
+may do what the database's role may: give the graph a role that may do little, and never a superuser.
 """
 
 from __future__ import annotations
@@ -103,6 +104,10 @@ class PostgresQueryTask(_PostgresTask):
                 await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
             statement = await connection.prepare(inputs["sql"])
             names = [column.name for column in statement.get_attributes()]
+            if not names:  # COPY … TO PROGRAM runs a program on the server even in a transaction that only reads
+                raise SourceError(
+                    "A query has to give rows.  For a statement that does something use PostgresWriteTask."
+                )
             records = await (await statement.cursor(*inputs["parameters"])).fetch(max_rows + 1)
         return rows_of(names, records, max_rows)
 
