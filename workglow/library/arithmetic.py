@@ -159,28 +159,28 @@ class ScalarTruncTask(_RoundingTask):
 
 
 class ScalarAddTask(_TwoTask):
-    """a + b."""
+    """a plus b."""
 
     title: ClassVar[str] = "Add"
     compute = staticmethod(operator.add)
 
 
 class ScalarSubtractTask(_TwoTask):
-    """a - b."""
+    """a minus b."""
 
     title: ClassVar[str] = "Subtract"
     compute = staticmethod(operator.sub)
 
 
 class ScalarMultiplyTask(_TwoTask):
-    """a x b."""
+    """a times b."""
 
     title: ClassVar[str] = "Multiply"
     compute = staticmethod(operator.mul)
 
 
 class ScalarDivideTask(_TwoTask):
-    """a / b; dividing by zero is an error."""
+    """a divided by b; dividing by zero is an error."""
 
     title: ClassVar[str] = "Divide"
     compute = staticmethod(divide)

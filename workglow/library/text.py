@@ -150,8 +150,8 @@ class RegexTask(Task):
             raise TaskInputError(f"The pattern {inputs['pattern']!r:.60} cannot be used: {error}") from None
         except ResourceLimitError:
             raise ResourceLimitError(
-                f"The pattern {inputs['pattern']!r:.60} takes too long on a text of {len(inputs['value']):,} characters.  "
-                "Say more exactly what may be repeated, or give shorter texts."
+                f"The pattern {inputs['pattern']!r:.60} takes too long on a text of {len(inputs['value']):,} "
+                "characters.  Say more exactly what may be repeated, or give shorter texts."
             ) from None
 
 
