@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 import workglow as wg
-from workglow.errors import OutsideRootsError, ResourceLimitError, SourceError, TaskInputError, WorkglowError
+from workglow.errors import OutsideRootsError, SourceError, TaskInputError
 
 
 @pytest.fixture
@@ -115,19 +115,14 @@ def test_an_open_project_keeps_its_locks_and_its_file(folder: Path, run: Any) ->
 )
 def test_front_matter_does_no_harm(front: str, folder: Path, run: Any) -> None:
     (folder / "a.md").write_text(f"---\n{front}\n---\n# Text\n")
-    try:
-        found = run("FileLoaderTask", {"url": "a.md"})
-    except SourceError as error:
-        assert "front matter" in str(error)
-    else:
-        assert found["text"].endswith("# Text\n")
+    with pytest.raises(SourceError, match="front matter"):
+        run("FileLoaderTask", {"url": "a.md"})
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         ("a.csv", "a\n" + '"' + "x" * 200_000 + '"'),
-        ("a.csv", "a\n\0\n"),
         ("a.json", "[" * 200_000),
         ("a.json", '{"a": ' + "9" * 10_000 + "}"),
         ("a.json", "\0"),
@@ -135,7 +130,5 @@ def test_front_matter_does_no_harm(front: str, folder: Path, run: Any) -> None:
 )
 def test_a_file_that_no_parser_likes_is_refused(name: str, content: str, folder: Path, run: Any) -> None:
     (folder / name).write_text(content)
-    try:
+    with pytest.raises((SourceError, TaskInputError), match=r"no JSON|is not CSV|nested too deeply"):
         run("FileLoaderTask", {"url": name})
-    except WorkglowError as error:
-        assert isinstance(error, SourceError | TaskInputError | ResourceLimitError)

@@ -20,7 +20,8 @@ NEVER = [
     "ATTACH 'other.db' AS o", "ATTACH ':memory:' AS o", "DETACH main", "VACUUM INTO 'other.db'", "VACUUM",
     "PRAGMA journal_mode = DELETE", "PRAGMA writable_schema = 1", "PRAGMA temp_store_directory = '/'",
     "PRAGMA query_only = 0", "PRAGMA trusted_schema = 1", "PRAGMA mmap_size = 1000000", "PRAGMA wal_checkpoint",
-    "PRAGMA user_version = 7", "PRAGMA application_id = 1464290391", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT s", "END; DELETE FROM t",
+    "PRAGMA user_version = 7", "PRAGMA application_id = 1464290391",
+    "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT s", "END; DELETE FROM t",
     "SELECT load_extension('x')", "SELECT fts3_tokenizer('simple')", "INSERT INTO sqlite_schema VALUES (1,1,1,1,1)",
     "CREATE VIRTUAL TABLE v USING nothing", "SELECT readfile('/etc/passwd')", "SELECT writefile('x', 'y')",
     "SELECT * FROM pragma_journal_mode('delete')",
@@ -44,7 +45,8 @@ def unharmed(folder: Path) -> Iterator[None]:
     yield
     assert {path.name for path in folder.iterdir()} <= {"t.db", "p.wg", "p.wg-wal", "p.wg-shm", "link.db", "w.db"}
     db = apsw.Connection("t.db")
-    assert db.execute("SELECT count(*), sum(x), (SELECT user_version FROM pragma_user_version) FROM t").get == (2, 3, 3)
+    assert db.execute("SELECT count(*), sum(x) FROM t").get == (2, 3)
+    assert db.pragma("user_version") == 3
     db.close()
 
 
@@ -88,7 +90,7 @@ def test_a_name_cannot_carry_options(ask: Any, folder: Path) -> None:
 def test_a_file_that_is_no_database_is_refused(ask: Any, folder: Path) -> None:
     (folder / "w.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
     for name in ("Query", "Write"):
-        with pytest.raises(SourceError, match="not a database|malformed"):
+        with pytest.raises(SourceError, match=r"not a database|malformed"):
             ask(name, "SELECT * FROM sqlite_schema", "w.db")
 
 

@@ -24,7 +24,7 @@ def test_split_gives_each_item_an_output(run: Any) -> None:
     assert run("SplitTask", {"input": "ab"}) == {"output_0": "ab"}
     assert run("SplitTask", {"input": []}) == {}
     rows = run("SplitTask", {"input": np.array([[1, 2], [3, 4]])})
-    assert [name for name in rows] == ["output_0", "output_1"]
+    assert list(rows) == ["output_0", "output_1"]
     assert rows["output_1"].tolist() == [3, 4]
 
 

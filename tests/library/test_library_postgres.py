@@ -44,7 +44,8 @@ def database(server: str, monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
     for sql in (
         "DROP TABLE IF EXISTS item",
         "CREATE TABLE item(id int PRIMARY KEY, name text, price numeric, about jsonb, at timestamptz)",
-        "INSERT INTO item VALUES (1, 'pen', 1.50, '{\"a\": [1]}', '2024-01-02T03:04:05Z'), (2, 'ink', NULL, NULL, NULL)",
+        """INSERT INTO item VALUES (1, 'pen', 1.50, '{"a": [1]}', '2024-01-02T03:04:05Z')""",
+        "INSERT INTO item VALUES (2, 'ink')",
     ):
         run("PostgresWriteTask", {"sql": sql})
 
@@ -93,7 +94,8 @@ def test_the_rows_of_a_query_are_stored_with_its_run(database: None, tmp_path: A
     [
         "INSERT INTO item VALUES (9)", "DELETE FROM item RETURNING id", "CREATE TABLE other(x int)", "TRUNCATE item",
         "WITH gone AS (DELETE FROM item RETURNING id) SELECT * FROM gone", "SELECT nextval('item_id_seq')",
-        "SELECT 1; DELETE FROM item", "COMMIT; DELETE FROM item", "COPY item TO PROGRAM 'true'", "DO 'BEGIN END'", "SELECT absent",
+        "SELECT 1; DELETE FROM item", "COMMIT; DELETE FROM item", "COPY item TO PROGRAM 'true'", "DO 'BEGIN END'",
+        "SELECT absent",
         "SELECT 1 AS a, 2 AS a", "SET TRANSACTION READ WRITE; DELETE FROM item",
     ],
 )  # fmt: skip

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from functools import cache
 from importlib import metadata, util
 from math import isfinite
@@ -133,8 +134,11 @@ class _Process:
     def bury(self) -> int:
         """Wait for its end and return how it ended: minus the signal, or its exit code."""
         self._process.kill()
-        with self._process:
-            return self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):  # what it never read cannot be written any more
+                    pipe.close()
+        return self._process.wait()
 
 
 class _Processes:
@@ -175,6 +179,8 @@ os.register_at_fork(after_in_child=_processes.forget)
 
 
 def _ask(request: bytes, cancelled: CancelSignal | None) -> dict[str, str]:
+    if cancelled is not None:
+        cancelled.raise_if_cancelled()
     process, used = _processes.take()
     asked = [process]
 
