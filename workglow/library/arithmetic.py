@@ -113,9 +113,9 @@ def half_up(value: Number) -> int:
 
 def exact_sum(values: list[Number]) -> Number:
     """Add numbers as if without rounding, and round once; whole numbers give a whole number."""
-    if all(isinstance(value, int) for value in values):
-        return sum(values)
-    return math.fsum(values)
+    if values and isinstance(values[0], float):  # the usual case, told at once
+        return math.fsum(values)
+    return sum(values) if all(isinstance(value, int) for value in values) else math.fsum(values)
 
 
 def divide(a: Number, b: Number) -> float:

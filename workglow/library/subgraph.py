@@ -61,7 +61,8 @@ class JsonTask(Task):
 
     def unfold(self, inputs: Mapping[str, object], registry: TaskRegistry) -> GraphAsTask:
         """Return the task that holds the graph; GraphFormatError and what else a graph can be refused for."""
-        return _Unfolded(_read(str(inputs["json"]), registry), id=self.id)
+        graph = _read(str(inputs["json"]), registry)
+        return _Unfolded(graph, id=self.id, timeout=self.timeout, retry=self.retry)
 
     def required_entitlements(self, inputs: Mapping[str, object] | None = None) -> tuple[Entitlement, ...]:
         """What its own running needs, and what the tasks of the graph need once it is known."""
@@ -78,6 +79,8 @@ def _read(text: str, registry: TaskRegistry | None) -> TaskGraph:
 
 
 class _Unfolded(GraphAsTask):
+    type: ClassVar[str] = "JsonTask"
+
     def controller(self, inputs: dict[str, object], state: Mapping[str, object] | None) -> GroupController:
         given = {name: value for name, value in inputs.items() if name != "json"}
         return _Controller(given, state)
