@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,21 @@ def test_no_project_is_touched(name: str, ask: Any, folder: Path) -> None:
         ask(name, "SELECT 1", "p.wg")
 
 
+@pytest.mark.parametrize("name", ["Query", "Write"])
+def test_a_project_that_crashed_is_left_as_it_is(name: str, ask: Any, folder: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        project = wg.open("p.wg")
+        project.run_sync(wg.Workflow().string_trim(), {"text": " a "})
+        os._exit(0)  # without closing it
+    os.waitpid(child, 0)
+    before = {path.name: path.read_bytes() for path in folder.glob("p.wg*")}
+    assert "p.wg-wal" in before
+    with pytest.raises(SourceError, match="is a workglow project"):
+        ask(name, "SELECT 1", "p.wg")
+    assert {path.name: path.read_bytes() for path in folder.glob("p.wg*")} == before
+
+
 def test_a_name_cannot_carry_options(ask: Any, folder: Path) -> None:
     for path in ("file:t.db?mode=rwc", "t.db?mode=memory", "", ":memory:"):
         with pytest.raises(SourceError, match="is not a file"):
@@ -90,7 +106,7 @@ def test_a_name_cannot_carry_options(ask: Any, folder: Path) -> None:
 def test_a_file_that_is_no_database_is_refused(ask: Any, folder: Path) -> None:
     (folder / "w.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
     for name in ("Query", "Write"):
-        with pytest.raises(SourceError, match=r"not a database|malformed"):
+        with pytest.raises(SourceError, match=r"not a database|malformed|not a workglow project, nor any SQLite"):
             ask(name, "SELECT * FROM sqlite_schema", "w.db")
 
 

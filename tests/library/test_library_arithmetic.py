@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workglow.errors import TaskInputError
@@ -67,12 +67,14 @@ def test_what_has_no_number_as_its_result_is_refused(name: str, inputs: dict[str
         run(name, inputs)
 
 
+@settings(deadline=None)
 @given(NUMBERS)
 def test_rounding_gives_the_nearest_and_the_upper_of_two(value: float) -> None:
     rounded, exact = half_up(value), Fraction(value)
     assert rounded == math.floor(exact + Fraction(1, 2)) or abs(rounded - exact) == abs(exact) <= Fraction(1, 2)
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS.filter(lambda number: abs(number) < 1e300), max_size=30))
 def test_a_sum_is_rounded_once(values: list[float]) -> None:
     exact = sum(map(Fraction, values))
@@ -80,6 +82,7 @@ def test_a_sum_is_rounded_once(values: list[float]) -> None:
     assert total == (exact if isinstance(total, int) else float(sum(Fraction(float(value)) for value in values)))
 
 
+@settings(deadline=None)
 @given(NUMBERS, NUMBERS, st.sampled_from(["Add", "Subtract", "Multiply", "Divide"]))
 def test_every_result_is_finite_or_refused(a: float, b: float, name: str) -> None:
     task = task_registry.get(f"Scalar{name}Task")()

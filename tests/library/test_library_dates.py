@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workglow.errors import TaskInputError
@@ -52,6 +52,7 @@ def test_an_unknown_time_zone_is_refused(zone: str, run: Any) -> None:
         run("DateFormatTask", {"value": MOMENT, "format": "date", "timeZone": zone})
 
 
+@settings(deadline=None)
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_milliseconds_and_iso_mean_the_same_moment(moment: datetime) -> None:
     moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)

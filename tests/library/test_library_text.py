@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workglow.errors import ResourceLimitError, TaskInputError
@@ -42,6 +42,7 @@ def test_a_template_is_filled(template: str, filled: str, run: Any) -> None:
     assert run("StringTemplateTask", {"template": template, "values": values})["text"] == result
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_what_is_put_in_is_not_filled_again(before: str, value: str) -> None:
     plain = before.replace("{", "")
@@ -117,6 +118,7 @@ def test_strings(name: str, inputs: dict[str, Any], outputs: dict[str, Any], run
     assert run(name, inputs) == outputs
 
 
+@settings(deadline=None)
 @given(st.lists(st.text()))
 def test_names_of_any_kind_have_one_order(names: list[str]) -> None:
     ordered = sorted(map(natural_order, names))

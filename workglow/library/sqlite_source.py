@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Final
 import apsw
 from pydantic import BaseModel, Field
 
-from workglow.errors import ResourceLimitError, SourceError, TaskAbortedError, TaskInputError
+from workglow.errors import FileError, ResourceLimitError, SourceError, TaskAbortedError, TaskInputError
+from workglow.file.header import read_header
 from workglow.file.pragmas import APPLICATION_ID, check_cells, defensive, distrust_schema, no_memory_map, strict_quotes
 from workglow.library.files import RootedConfig, RootedTask
 from workglow.library.rows import LARGEST, Rows, rows_of
@@ -129,10 +130,11 @@ class SqliteWriteTask(RootedTask):
 def _opened(path: Path, flags: int, seconds: float, signal: CancelSignal) -> Generator[apsw.Connection]:
     """Open the file for one statement, with everything forbidden that is not needed; explain what goes wrong."""
     _refuse_no_file(path, may_be_new=bool(flags & apsw.SQLITE_OPEN_CREATE))
+    _refuse_project(path)
     try:
         db = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOFOLLOW)
         try:
-            _set_up(db, path, seconds, signal, write=bool(flags & apsw.SQLITE_OPEN_READWRITE))
+            _set_up(db, seconds, signal, write=bool(flags & apsw.SQLITE_OPEN_READWRITE))
             yield db
         finally:
             db.close(True)
@@ -158,12 +160,20 @@ def _refuse_no_file(path: Path, *, may_be_new: bool) -> None:
     raise SourceError(f"{path} is not a file.  Check the path; SqliteWriteTask with create=True makes a new one.")
 
 
-def _set_up(db: apsw.Connection, path: Path, seconds: float, signal: CancelSignal, *, write: bool) -> None:
+def _refuse_project(path: Path) -> None:
+    """Look before SQLite opens the file: closing a project that crashed would fold its log into it."""
+    try:
+        header = read_header(str(path)) if path.exists() else None
+    except FileError as error:
+        raise SourceError(f"{path} is not a database that can be read: {error}") from None
+    if header is not None and header.application_id == APPLICATION_ID:
+        raise SourceError(f"{path} is a workglow project.  A task may not look into it; use the project's own methods.")
+
+
+def _set_up(db: apsw.Connection, seconds: float, signal: CancelSignal, *, write: bool) -> None:
     for setting in (distrust_schema, defensive, strict_quotes, check_cells, no_memory_map):
         setting(db)
     db.set_busy_timeout(_BUSY)
-    if db.pragma("application_id") == APPLICATION_ID:
-        raise SourceError(f"{path} is a workglow project.  A task may not look into it; use the project's own methods.")
     for limit, most in ((apsw.SQLITE_LIMIT_LENGTH, LARGEST), (apsw.SQLITE_LIMIT_SQL_LENGTH, 1_000_000)):
         db.limit(limit, most)
     deadline = monotonic() + seconds
