@@ -44,6 +44,10 @@ WorkglowError
 ├── KnowledgeError
 │   ├── DocumentError
 │   └── UnknownModelError
+├── SourceError                    a file or database outside the project cannot be read or written
+│   └── OutsideRootsError          a path leads out of the folders that a task may use
+├── ScriptError                    a script threw, or gave what JSON has not
+├── ResourceLimitError             a script, pattern or query needs more time or memory than it may
 └── MissingExtraError              an optional library is not installed
 """
 
@@ -76,9 +80,13 @@ __all__ = [
     "MissingExtraError",
     "NewerFileError",
     "NotAProjectError",
+    "OutsideRootsError",
     "PortError",
+    "ResourceLimitError",
     "RunError",
     "RunStateError",
+    "ScriptError",
+    "SourceError",
     "TaskAbortedError",
     "TaskConfigurationError",
     "TaskEntitlementError",
@@ -289,6 +297,22 @@ class DocumentError(KnowledgeError):
 
 class UnknownModelError(KnowledgeError):
     """No provider knows the model's name."""
+
+
+class SourceError(WorkglowError):
+    """A file or database outside the project cannot be read or written; the text names it and the reason."""
+
+
+class OutsideRootsError(SourceError):
+    """A path leads out of the folders that a task may use, by `..`, a symbolic link, or plainly."""
+
+
+class ScriptError(WorkglowError):
+    """A script threw, or gave what JSON has not."""
+
+
+class ResourceLimitError(WorkglowError):
+    """A script, a pattern or a query needs more time or memory than it may."""
 
 
 class MissingExtraError(WorkglowError):

@@ -36,7 +36,11 @@ README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [README, ROOT / "schema" / "README.md", *DOCS]
 LANGUAGES = {"python", "text", "console", "sql", "json", "mermaid", ""}
-LOCAL = ("wordllama", "tokenizers", "safetensors", "semantic_text_splitter", "markdown_it")
+EXTRAS = {
+    "local": ("wordllama", "tokenizers", "safetensors", "semantic_text_splitter", "markdown_it"),
+    "javascript": ("quickjs",),
+}
+MARKS = {"local": ("local:", ".knowledge("), "javascript": (".java_script(",)}
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?P<name>[\w./-]+\.py)\n")
 NOT_RUN = re.compile(r"pip install|workglow demo")  # .ci/run does both, in fresh environments
@@ -80,8 +84,10 @@ def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def needs_local(page: Path) -> bool:
-    return any("local:" in block.body or ".knowledge(" in block.body for block in blocks(page) if block.language)
+def extras(page: Path) -> list[str]:
+    """The extras that the blocks of a page need."""
+    text = "\n".join(block.body for block in blocks(page) if block.language)
+    return [extra for extra, words in MARKS.items() if any(word in text for word in words)]
 
 
 def commands(block: Block) -> Iterator[tuple[str, str]]:
@@ -213,13 +219,14 @@ PLAYED = [page for page in PAGES if any(block.language in ("python", "console", 
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=[pytest.mark.extra("local")] if needs_local(page) else []) for page in PLAYED],
+    [pytest.param(page, marks=[pytest.mark.extra(name) for name in extras(page)]) for page in PLAYED],
     ids=name_of,
 )
 def test_every_block_runs_and_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
-    missing = [name for name in LOCAL if needs_local(page) and importlib.util.find_spec(name) is None]
-    if missing:
-        pytest.skip(f"{name_of(page)} needs pip install 'workglow[local]': {', '.join(missing)} is not installed")
+    for extra in extras(page):
+        missing = [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
+        if missing:
+            pytest.skip(f"{name_of(page)} needs pip install 'workglow[{extra}]': {', '.join(missing)} is not installed")
     done = play_in_a_process(page, tmp_path)
     assert done.returncode == 0, f"{name_of(page)}\n{done.stdout}{done.stderr}"
 
@@ -305,6 +312,17 @@ def test_the_command_line_page_is_current() -> None:
     assert done.returncode == 0, done.stderr
     remedy = "run: python tests/house/docs_reference.py > docs/cli.md"
     assert (ROOT / "docs" / "cli.md").read_text("utf-8") == done.stdout, remedy
+
+
+@pytest.mark.extra("local")
+def test_the_page_of_tasks_is_current() -> None:
+    pytest.importorskip("semantic_text_splitter", reason="needs pip install 'workglow[local]'")
+    words = [sys.executable, str(Path(__file__).with_name("docs_tasks.py"))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    remedy = "run: python tests/house/docs_tasks.py > docs/tasks.md"
+    assert (ROOT / "docs" / "tasks.md").read_text("utf-8") == done.stdout, remedy
 
 
 def test_every_command_is_documented() -> None:

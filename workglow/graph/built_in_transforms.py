@@ -16,7 +16,7 @@ from workglow.graph.property_path import value_at
 from workglow.graph.transforms import Params, Schema, TransformDefinition, TransformRegistry
 from workglow.tasks.compatibility import compatibility
 
-__all__ = ["built_in_transforms"]
+__all__ = ["built_in_transforms", "text_of"]
 
 _ANYTHING: Schema = {}
 _BOOLEAN: Schema = {"type": "boolean"}
@@ -75,7 +75,7 @@ def _without_null(schema: Schema, params: Params) -> Schema:
     return schema
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
     """Write a scalar as JSON does, without quotes: `true`, and `5` for 5.0."""
     if isinstance(value, str):
         return value
@@ -132,7 +132,7 @@ def _parsed(value: object, params: Params) -> object:
     def refuse(word: str) -> object:
         raise ValueError(f"{word} is no JSON")
 
-    return json.loads(_text(value), parse_constant=refuse)
+    return json.loads(text_of(value), parse_constant=refuse)
 
 
 def _always(schema: Schema) -> Callable[[Schema, Params], Schema]:
@@ -221,15 +221,15 @@ _BUILT_IN = (
         "Conversion",
         _DEFAULT,
     ),
-    TransformDefinition("uppercase", "Uppercase", lambda value, _: _text(value).upper(), _always(_TEXT), "String"),
-    TransformDefinition("lowercase", "Lowercase", lambda value, _: _text(value).lower(), _always(_TEXT), "String"),
+    TransformDefinition("uppercase", "Uppercase", lambda value, _: text_of(value).upper(), _always(_TEXT), "String"),
+    TransformDefinition("lowercase", "Lowercase", lambda value, _: text_of(value).lower(), _always(_TEXT), "String"),
     TransformDefinition(
-        "truncate", "Truncate", lambda value, params: _text(value)[: params["max"]], _always(_TEXT), "String", _MAX
+        "truncate", "Truncate", lambda value, params: text_of(value)[: params["max"]], _always(_TEXT), "String", _MAX
     ),
     TransformDefinition(
         "substring",
         "Substring",
-        lambda value, params: _text(value)[params["start"] : params.get("end")],
+        lambda value, params: text_of(value)[params["start"] : params.get("end")],
         _always(_TEXT),
         "String",
         _RANGE,
@@ -243,7 +243,7 @@ _BUILT_IN = (
     TransformDefinition(
         "numberToString",
         "Number → String",
-        lambda value, _: _text(value),
+        lambda value, _: text_of(value),
         _always(_TEXT),
         "Conversion",
         None,

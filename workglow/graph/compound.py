@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Recall = Callable[[int], dict[str, object]]
     """Reads back what a finished scope gave, also in an earlier process."""
 
-__all__ = ["Controller", "GraphAsTask", "SequentialController"]
+__all__ = ["Controller", "GraphAsTask", "GroupController", "SequentialController"]
 
 
 class Controller:
@@ -178,10 +178,10 @@ class GraphAsTask(Task):
 
     def controller(self, inputs: dict[str, object], state: Mapping[str, object] | None, recall: Recall) -> Controller:
         """Return who drives one run of this task, from the beginning or from a stored state."""
-        return _GroupController(self, inputs, state, recall)
+        return GroupController(self, inputs, state, recall)
 
 
-class _GroupController(SequentialController):
+class GroupController(SequentialController):
     """One scope with the task's own inputs."""
 
     def __init__(

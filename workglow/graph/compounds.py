@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from workglow.errors import WorkglowError
+from workglow.errors import GraphFormatError, WorkglowError
+from workglow.graph.codec import DEEPEST_GRAPH
 from workglow.graph.delivery import deliver
 from workglow.graph.results import scope_results
 from workglow.graph.schedule import Scope, TaskRun
@@ -30,15 +31,30 @@ class Compounds:
 
     def open(self, run: TaskRun) -> None:
         """Begin a compound task whose inputs are known."""
-        task: GraphAsTask = run.task  # pyright: ignore[reportAssignmentType]
         self.open_runs[run] = None
         run.holds_others = True
         try:
-            run.controller = task.controller(run.inputs or {}, None, self._recaller(run))
+            run.controller = self._unfolded(run, run.inputs or {}).controller(
+                run.inputs or {}, None, self._recaller(run)
+            )
         except WorkglowError as error:
             self._runner.failures.fail_compound(run, error)
             return
         self.advance(run)
+
+    def _unfolded(self, run: TaskRun, inputs: dict[str, object]) -> GraphAsTask:
+        """A task whose graph comes with its inputs becomes one that holds it, for this run."""
+        unfold = getattr(run.task, "unfold", None)
+        if unfold is not None:
+            around = run.scope.parent
+            for _ in range(DEEPEST_GRAPH):
+                around = around.scope.parent if around is not None else None
+            if around is not None:  # a graph may write the next one, without end
+                raise GraphFormatError(f"'{run.path}' is more than {DEEPEST_GRAPH} graphs deep.")
+            environment = self._runner.environment
+            run.task = unfolded = unfold(inputs, environment.registry, run.scope.graph.transforms)
+            environment.options.check_size(len(unfolded.subgraph.tasks))
+        return run.task  # pyright: ignore[reportReturnType]
 
     def advance(self, run: TaskRun) -> None:
         """Open the scopes that the controller asks for, and end the task when it asks for no more."""
@@ -86,10 +102,10 @@ class Compounds:
 
     def restore(self, run: TaskRun, inputs: dict[str, object]) -> None:
         """Give a compound task that an earlier process began its controller back."""
-        task: GraphAsTask = run.task  # pyright: ignore[reportAssignmentType]
         self.open_runs[run] = None
         run.holds_others = True
-        run.controller = task.controller(inputs, msgspec.json.decode(run.state or "null"), self._recaller(run))
+        state = msgspec.json.decode(run.state or "null")
+        run.controller = self._unfolded(run, inputs).controller(inputs, state, self._recaller(run))
 
     def closed(self, scope: Scope) -> None:
         """Nothing is left to do in a scope."""

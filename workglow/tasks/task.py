@@ -46,9 +46,7 @@ class Task(Definition):
     inline: ClassVar[bool] = False
     on_interrupt: ClassVar[str] = "retry"
     entitlements: ClassVar[tuple[str | Entitlement, ...]] = ()
-    switches_ports: ClassVar[bool] = (
-        False  # has `inactive_ports` and `is_optional`, as ConditionalTask has
-    )
+    switches_ports: ClassVar[bool] = False  # has `inactive_ports` and `is_optional`, as ConditionalTask has
     Input: ClassVar[type[BaseModel] | None] = None
     Output: ClassVar[type[BaseModel] | None] = None
 
