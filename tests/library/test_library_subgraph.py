@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 import workglow as wg
-from workglow.errors import GraphFormatError, TaskConfigurationError, TaskInputError, UnknownTaskTypeError
+from workglow.errors import (
+    GraphFormatError,
+    TaskConfigurationError,
+    TaskEntitlementError,
+    TaskInputError,
+    UnknownTaskTypeError,
+)
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
 from workglow.library.subgraph import JsonTask
@@ -42,6 +48,26 @@ def test_the_graph_may_be_written_by_a_task_before() -> None:
     template = ADD.replace("40", '40, "b": {{b}}')
     inputs = {"template": template, "values": {"b": 1}}
     assert run_in_memory_sync(graph, inputs).outputs == {"output": {"result": 41}}
+
+
+def test_a_graph_that_comes_in_may_do_only_what_was_granted_in_so_many_words(project: wg.Project, folder: Path) -> None:
+    """That the program made the graph around it says nothing about it, also not when the run is resumed."""
+    (folder / "secret.txt").write_text("told")
+    text = json.dumps(wg.Workflow().file_loader(url="secret.txt").to_graph().to_json())
+    graph = TaskGraph()
+    graph.add_task(task_registry.get("TemplateTask")(), id="write")
+    graph.add_task(JsonTask(), id="run")
+    graph.add_dataflow("write", "result", "run", "json")
+    inputs = {"template": text, "values": {}}
+    with pytest.raises(TaskEntitlementError, match="files:read"):
+        project.run_sync(graph, inputs)
+    with pytest.raises(TaskEntitlementError, match="files:read"):
+        graph.run_sync(inputs)
+    begun = project.begin(graph, inputs)
+    with pytest.raises(TaskEntitlementError, match="files:read"):
+        project.resume_sync(begun.id)
+    granted = ["graph:json", "files:read=secret.txt"]
+    assert "told" in str(project.run_sync(graph, inputs, entitlements=granted).outputs)
 
 
 def test_its_tasks_are_tasks_of_the_run(project: wg.Project) -> None:

@@ -307,6 +307,7 @@ class Engine:
             run_id=journal.run.uid,
             alone=caller.alone,
             gate=licence.gate,
+            gate_for_data=licence.gate_for_data,
             resolvers=self.resolvers,
             waiting=self.repositories.waiting,
         )

@@ -35,9 +35,9 @@ class Environment:
     `journal` keeps the run; without one it lives in memory.  `cache` finds outputs of earlier runs; `cache_is_journal`
     says that the journal's own rows are that cache, so nothing has to be saved twice.  `alone` says that nothing else
     uses the event loop, so that waiting for the disk on the spot holds nobody up.  `gate` refuses what was not granted;
-    without one everything is.  `resolvers` turn names in inputs into what they name.  `on_question` is called with each
-    question that a task asks, in a thread when it is a plain function; what it returns is the answer.  `waiting` keeps
-    answers until the run acts on them.
+    without one everything is; `gate_for_data` is that of graphs that come in as inputs.  `resolvers` turn names in
+    inputs into what they name.  `on_question` is called with each question that a task asks, in a thread when it is a
+    plain function; what it returns is the answer.  `waiting` keeps answers until the run acts on them.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -53,6 +53,7 @@ class Environment:
     run_id: str = ""
     alone: bool = False
     gate: Gate | None = None
+    gate_for_data: Gate | None = None
     resolvers: ResolverRegistry | None = None
     on_question: Callable[[Question], object] | None = None
     waiting: WaitingRepository | None = None

@@ -8,6 +8,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, cast
 
 from workglow.errors import TaskConfigurationError, TaskTimeoutError
+from workglow.graph.gate import gate_of
 from workglow.graph.threads import Threads
 from workglow.tasks import TaskContext
 
@@ -46,7 +47,7 @@ class Reports:
 
     def context(self, run: TaskRun) -> TaskContext:
         """Make the context that the task is given; it may report progress from any thread."""
-        environment = self._environment
+        environment, gate = self._environment, gate_of(run, self._environment)
         loop, thread, attempt = asyncio.get_running_loop(), get_ident(), run.attempt
 
         def on_progress(fraction: float, message: str) -> None:
@@ -64,7 +65,7 @@ class Reports:
             project=environment.project,
             project_uid=environment.project_uid,
             on_progress=on_progress,
-            is_allowed=None if environment.gate is None else environment.gate.is_allowed,
+            is_allowed=None if gate is None else gate.is_allowed,
         )
 
     def _progress(self, run: TaskRun, attempt: int, fraction: float, message: str) -> None:

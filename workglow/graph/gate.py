@@ -22,6 +22,7 @@ from workglow.tasks.policy import Policy, as_rules
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from workglow.graph.environment import Environment
     from workglow.graph.graph import TaskGraph
     from workglow.graph.permission import OnEntitlement
     from workglow.graph.schedule import TaskRun
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     Keep = Callable[[Iterable[Entitlement]], None]
 
-__all__ = ["Gate", "Requirement", "guarded_tasks", "is_from_data", "requirements"]
+__all__ = ["Gate", "Requirement", "gate_of", "guarded_tasks", "is_from_data", "requirements"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,16 @@ def _has_data(graph: TaskGraph) -> bool:
         task.from_data or (hasattr(task, "subgraph") and is_from_data(cast("Any", task).subgraph))
         for task in graph.tasks.values()
     )
+
+
+def gate_of(run: TaskRun, environment: Environment) -> Gate | None:
+    """Return the gate that a task has to pass; None when it may do everything."""
+    around = run.scope.parent
+    while around is not None:
+        if getattr(around.task, "came_in_as_data", False):
+            return environment.gate_for_data
+        around = around.scope.parent
+    return environment.gate
 
 
 class Gate:

@@ -59,13 +59,13 @@ async def run_in_memory(
     listeners = (graph.events.emit,) if len(graph.events) else ()
     if on_event is not None:
         listeners = (*listeners, on_event)
-    given, gate = inputs or {}, None
+    given, gate, gate_for_data = inputs or {}, None, None
     if guarded_tasks(graph):
         resolvers = resolvers or standard_resolvers(registry)
         given = await named_inputs(graph, given, resolvers)
         licence = Licences(resolvers=resolvers).for_graph(graph, permission or Permission())
         licence.admit(graph, deliver(graph, given))
-        gate = licence.gate
+        gate, gate_for_data = licence.gate, licence.gate_for_data
     environment = Environment(
         clock=clock,
         options=options,
@@ -73,6 +73,7 @@ async def run_in_memory(
         registry=registry,
         cache=cache,
         gate=gate,
+        gate_for_data=gate_for_data,
         resolvers=resolvers,
         on_question=on_question,
     )

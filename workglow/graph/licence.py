@@ -6,6 +6,7 @@ granted.  A run that goes on, or is repeated, may do what it was granted when it
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workglow.graph.gate import Gate, guarded_tasks, is_from_data
@@ -28,17 +29,27 @@ __all__ = ["Licence", "Licences"]
 
 
 class Licence:
-    """What one run may do.  `gate` refuses the rest; it is None when there is nothing to refuse."""
+    """What one run may do.  `gate` refuses the rest; it is None when there is nothing to refuse.
+
+    `gate_for_data` is that of graphs which come in as inputs while the run goes on.  That the program made the graph
+    around them says nothing about them: they may do what was granted in so many words.
+    """
 
     def __init__(
         self, policy: Policy, permission: Permission, grants: Grants | None, resolvers: ResolverRegistry | None
     ) -> None:
         self._policy = policy
         self._grants = grants
-        self.gate: Gate | None = None
-        if not policy.allows_everything:
+
+        def gate(policy: Policy) -> Gate:
             keep = None if grants is None else grants.add
-            self.gate = Gate(policy, permission.on_entitlement, keep=keep, resolvers=resolvers)
+            return Gate(policy, permission.on_entitlement, keep=keep, resolvers=resolvers)
+
+        self.gate = None if policy.allows_everything else gate(policy)
+        in_words = EVERYTHING in (permission.granted or ())
+        self.gate_for_data = self.gate
+        if EVERYTHING in policy.grant and not in_words:
+            self.gate_for_data = gate(replace(policy, grant=tuple(one for one in policy.grant if one != EVERYTHING)))
 
     def admit(
         self,

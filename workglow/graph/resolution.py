@@ -9,13 +9,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workglow.graph.gate import guarded_tasks
+from workglow.graph.gate import gate_of, guarded_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workglow.graph.environment import Environment
-    from workglow.graph.gate import Gate
     from workglow.graph.graph import TaskGraph
     from workglow.graph.schedule import TaskRun
     from workglow.tasks import Task
@@ -31,15 +30,15 @@ class Named(dict[str, Any]):
 class Resolution:
     """Resolves the inputs of the tasks of one run, and gives what they return its names back."""
 
-    def __init__(self, resolvers: ResolverRegistry, gate: Gate | None) -> None:
+    def __init__(self, resolvers: ResolverRegistry, environment: Environment) -> None:
         self._resolvers = resolvers
-        self._gate = gate
+        self._environment = environment
         self._concerned: dict[type[Task], bool] = {}
 
     @classmethod
     def of(cls, environment: Environment) -> Resolution | None:
         """Return what resolves for a run; None when nothing does."""
-        return None if environment.resolvers is None else cls(environment.resolvers, environment.gate)
+        return None if environment.resolvers is None else cls(environment.resolvers, environment)
 
     def concerns(self, task: Task) -> bool:
         """Whether a task has ports whose names are resolved."""
@@ -50,7 +49,7 @@ class Resolution:
 
     async def resolved(self, run: TaskRun) -> dict[str, Any]:
         """Return the inputs of a task run with what they name; the task run keeps the names."""
-        gate = self._gate
+        gate = gate_of(run, self._environment)
         allow = None if gate is None else partial(gate.demand, run.path, run.task)
         return dict(await self._resolvers.resolve(run.inputs or {}, run.task.inputs.schema, allow=allow))
 

@@ -23,6 +23,7 @@ from workglow.graph.events import Event
 from workglow.graph.execution import Execution, Reports, milliseconds, suspended
 from workglow.graph.failure import error_record, failure_outputs
 from workglow.graph.failures import Failures
+from workglow.graph.gate import gate_of
 from workglow.graph.inputs import gather
 from workglow.graph.resolution import Named, Resolution
 from workglow.graph.results import scope_results
@@ -84,7 +85,6 @@ class TaskGraphRunner:
         self._stop: WorkglowError | None = None
         self._root_closed = False
         self._wake = asyncio.Event()
-        self._gate = environment.gate
         self.wake = self._wake.set
         self.reports = Reports(environment, self.emit, self.wake)
         self.streams = Streams(self)
@@ -213,8 +213,8 @@ class TaskGraphRunner:
         task = run.task = run.scope.graph.tasks[run.id]
         try:
             run.inputs = task.check_inputs(gather(run, task, self.outputs_of))
-            if task.guarded and self._gate is not None:
-                self._gate.check(run)
+            if task.guarded and (gate := gate_of(run, self.environment)) is not None:
+                gate.check(run)
             if self._caches and self._cache.find(run):
                 self._complete(run, "task_cached")
                 return False

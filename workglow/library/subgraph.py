@@ -89,6 +89,7 @@ def _read(text: str, registry: TaskRegistry | None, transforms: TransformRegistr
 
 class _Unfolded(GraphAsTask):
     type: ClassVar[str] = "JsonTask"
+    came_in_as_data: ClassVar[bool] = True  # what is inside may do only what was granted in so many words
 
     def controller(
         self, inputs: dict[str, object], state: Mapping[str, object] | None, recall: Recall
