@@ -137,7 +137,7 @@ CREATE TABLE task_output (                        -- cached outputs that no long
   type           TEXT    NOT NULL,
   output         TEXT    NOT NULL CHECK (json_valid(output)),
   created_at     INTEGER NOT NULL
-) STRICT;
+, model TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX task_output_age ON task_output (created_at);
 
@@ -201,3 +201,14 @@ CREATE TABLE chunk (
 CREATE VIRTUAL TABLE chunk_text USING fts5 (
   text, place, content = 'chunk', content_rowid = 'id', tokenize = 'porter unicode61 remove_diacritics 2'
 );
+
+CREATE TABLE graph_version (
+  name           TEXT    NOT NULL REFERENCES graph_name (name) ON UPDATE CASCADE ON DELETE CASCADE,
+  number         INTEGER NOT NULL CHECK (number >= 1),
+  graph_id       INTEGER NOT NULL REFERENCES graph (id),
+  note           TEXT    NOT NULL,                -- why, in the words of whoever saved it
+  saved_at       INTEGER NOT NULL,
+  PRIMARY KEY (name, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX graph_version_graph ON graph_version (graph_id);

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from workglow.clock import SystemClock
-from workglow.errors import RunStateError, UnknownGraphError
+from workglow.errors import RunStateError
 from workglow.file import File
 from workglow.graph.blocking import run_blocking
 from workglow.graph.conversion import as_graph
 from workglow.graph.engine import Engine, OnChange
-from workglow.graph.graph import TaskGraph
+from workglow.graph.named import TaskGraphRepository
 from workglow.graph.options import RunOptions
-from workglow.graph.stored import StoredGraph, graph_record
 from workglow.graph.why import explain
 from workglow.storage.sqlite import sqlite_repositories
 from workglow.tasks import task_registry
@@ -26,8 +25,10 @@ if TYPE_CHECKING:
 
     from workglow.clock import Clock
     from workglow.graph.events import Event
+    from workglow.graph.graph import TaskGraph
     from workglow.graph.run import Run
     from workglow.knowledge import KnowledgeBase, SearchResult
+    from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks import TaskRegistry
 
 __all__ = ["Project", "open"]
@@ -57,6 +58,7 @@ class Project:
         self.registry = registry
         self._repositories = sqlite_repositories(file)
         self._engine = Engine(self._repositories, registry, file.clock, self)
+        self._graphs = TaskGraphRepository(self._repositories.named, registry=registry)
         self._bases: dict[str, KnowledgeBase] = {}
 
     @property
@@ -246,23 +248,17 @@ class Project:
         """`rerun_failed`, blocking."""
         return run_blocking(lambda: self._engine.rerun_failed(run, listeners=_listeners(None, on_event), alone=True))
 
-    # ------------------------------------------------------------------ graphs by name
+    # ------------------------------------------------------------------ what is kept beside the runs
 
-    def save_graph(self, name: str, graph: Any) -> None:
-        """Keep a graph in the file under a name; the name may be moved to another graph, runs keep theirs."""
-        self._repositories.graphs.save(graph_record(as_graph(graph)), name=name)
+    @property
+    def graphs(self) -> TaskGraphRepository:
+        """Graphs by name, each with its history: `project.graphs.save("ingest", workflow)`."""
+        return self._graphs
 
-    def graph(self, name: str) -> TaskGraph:
-        """The graph of that name; UnknownGraphError names the ones there are."""
-        key = self._repositories.graphs.find(name)
-        if key is None:
-            known = ", ".join(self.graphs()) or "none"
-            raise UnknownGraphError(f"{self.path} has no graph called {name!r}; there are: {known}.")
-        return StoredGraph(self._repositories.graphs, key, self.registry).whole()
-
-    def graphs(self) -> list[str]:
-        """The names of the graphs that were saved."""
-        return list(self._repositories.graphs.names())
+    @property
+    def outputs(self) -> TaskOutputRepository:
+        """The output cache: its policies, its events, and what is in it."""
+        return self._repositories.outputs
 
     # ------------------------------------------------------------------ looking
 

@@ -16,6 +16,7 @@ from workglow.file import File
 from workglow.graph.events import Event
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.streams import StreamChunk
+from workglow.storage.outputs import OutputEvent
 from workglow.storage.sqlite.outputs import SqliteOutputs
 from workglow.tasks import Task, task
 from workglow.testing import FakeClock
@@ -53,12 +54,15 @@ def test_c19_1_what_is_saved_is_found(cache: SqliteOutputs) -> None:
 def test_c19_1_what_is_old_is_forgotten(
     cache: SqliteOutputs, clock: FakeClock, age: int, limit: int, left: int
 ) -> None:
-    # A: how many went is returned; there is no event
+    # A: how many went is returned, and there is an event for each of them instead of one for the asking
+    told: list[OutputEvent] = []
+    cache.subscribe(told.append)
     cache.save(key("now"), "SomeTask", {})
     cache.save(key("then"), "SomeTask", {}, created_at=clock.now() - age * DAY)
     assert cache.size() == 2
     assert cache.clear_older_than(limit * DAY) == 2 - left
     assert cache.size() == left
+    assert [event.entry.key for event in told if event.kind == "pruned"] == [key("then")] * (2 - left)
 
 
 # ---------------------------------------------------------------------- streams

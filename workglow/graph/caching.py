@@ -1,7 +1,7 @@
 """The output cache, as the runner uses it: the key is what the task is and what goes in.
 
 Control flow and side effects are never cached.  A task that has no key, because its settings or inputs are of a kind
-that cannot be fingerprinted, runs as if there were no cache, and so does one whose cached output is damaged.
+that cannot be fingerprinted, runs as if there were no cache.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from workglow.errors import CorruptValueError, UnstorableValueError
+from workglow.errors import UnstorableValueError
+from workglow.storage.outputs import CacheEntry, stored_size
 from workglow.values import canonical
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class OutputCache:
         self._reads = environment.options.cache == "use"
         self._saves = not environment.cache_is_journal
         self._encodes = environment.journal is not None
+        self._now = environment.clock.now
         self._identities: dict[object, bytes] = {}
 
     def find(self, run: TaskRun) -> bool:
@@ -60,7 +62,7 @@ class OutputCache:
                 return False
             run.key = hashlib.sha256(identity + canonical(run.inputs)).digest()
             found = self._cache.find(run.key) if self._reads else None
-        except (UnstorableValueError, CorruptValueError):
+        except UnstorableValueError:
             return False
         if found is None:
             return False
@@ -77,6 +79,16 @@ class OutputCache:
             return
         if self._saves:
             with suppress(UnstorableValueError):
-                self._cache.save(run.key, run.task.type, run.outputs or {})
+                self._cache.save(run.key, run.task.type, run.outputs or {}, model=_model(run))
+        elif not self._cache.is_plain:
+            size = stored_size(run.output or "", run.blobs)
+            entry = CacheEntry(run.key, run.task.type, _model(run), size, self._now())
+            if self._cache.expect(entry):
+                run.cache_key = run.key
         else:
             run.cache_key = run.key
+
+
+def _model(run: TaskRun) -> str:
+    model = (run.inputs or {}).get("model") or run.task.config.get("model")
+    return model if isinstance(model, str) else ""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from workglow.clock import Clock
     from workglow.graph.events import Event
-    from workglow.storage.protocols import Journal, TaskOutputRepository
+    from workglow.storage.outputs import TaskOutputRepository
+    from workglow.storage.protocols import Journal
     from workglow.tasks import TaskRegistry
 
 __all__ = ["Environment"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from workglow.graph.events import Event
     from workglow.graph.run import Run
+    from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks import TaskRegistry
 
     Listener = Callable[[Event], object]
@@ -33,22 +34,36 @@ class TaskGraph(GraphStructure):
         return f"TaskGraph({len(self.tasks)} tasks, {sum(map(len, self.outgoing.values()))} dataflows)"
 
     async def run(
-        self, inputs: Mapping[str, object] | None = None, *, on_event: Listener | None = None, **options: Any
+        self,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        on_event: Listener | None = None,
+        output_cache: TaskOutputRepository | None = None,
+        **options: Any,
     ) -> Run:
-        """Run the graph in memory.  `options` are those of RunOptions; `on_event` is called with each event."""
+        """Run the graph in memory.
+
+        `options` are those of RunOptions; `on_event` is called with each event; `output_cache` keeps outputs of tasks
+        for other runs.
+        """
         from workglow.graph.launch import run_in_memory
         from workglow.graph.options import RunOptions
 
-        return await run_in_memory(self, inputs, options=RunOptions(**options), on_event=on_event)
+        return await run_in_memory(self, inputs, options=RunOptions(**options), on_event=on_event, cache=output_cache)
 
     def run_sync(
-        self, inputs: Mapping[str, object] | None = None, *, on_event: Listener | None = None, **options: Any
+        self,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        on_event: Listener | None = None,
+        output_cache: TaskOutputRepository | None = None,
+        **options: Any,
     ) -> Run:
         """`run`, blocking; works inside a running event loop too."""
         from workglow.graph.launch import run_in_memory_sync
         from workglow.graph.options import RunOptions
 
-        return run_in_memory_sync(self, inputs, options=RunOptions(**options), on_event=on_event)
+        return run_in_memory_sync(self, inputs, options=RunOptions(**options), on_event=on_event, cache=output_cache)
 
     def input_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of what a run takes; not to be changed."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
-    from workglow.storage.protocols import TaskOutputRepository
+    from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks import TaskRegistry
 
 __all__ = ["run_in_memory", "run_in_memory_sync"]
@@ -53,6 +53,9 @@ async def run_in_memory(
     except WorkglowError as error:
         error.run = Run.of_memory(runner.status, runner.task_runs, {}, (begun, clock.now()))
         raise
+    finally:
+        if cache is not None:
+            cache.after_run()
     return Run.of_memory(runner.status, runner.task_runs, runner.outputs, (begun, clock.now()))
 
 

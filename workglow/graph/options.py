@@ -34,7 +34,8 @@ class RunOptions:
         if self.concurrency is not None and self.concurrency < 1:
             raise TaskConfigurationError(f"concurrency is {self.concurrency}; give at least 1, or None for no limit.")
         if self.cache not in ("use", "refresh", "off"):
-            raise TaskConfigurationError(f"cache is {self.cache!r}; give 'use', 'refresh' or 'off'.")
+            hint = "  A repository is given as output_cache." if hasattr(self.cache, "find") else ""
+            raise TaskConfigurationError(f"cache is {self.cache!r}; give 'use', 'refresh' or 'off'.{hint}")
 
     def check_size(self, tasks: int) -> None:
         """Refuse a graph that has more tasks than `max_tasks`."""

@@ -14,6 +14,7 @@ from workglow.tasks import task_registry
 if TYPE_CHECKING:
     from workglow.graph.events import Event, Events
     from workglow.graph.run import Run
+    from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks import TaskRegistry
 
 __all__ = ["Workflow"]
@@ -45,19 +46,38 @@ class Workflow(GraphBuilder):
     # ------------------------------------------------------------------ running and other forms
 
     async def run(
-        self, inputs: Mapping[str, object] | None = None, *, on_event: Listener | None = None, **options: Any
+        self,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        on_event: Listener | None = None,
+        output_cache: TaskOutputRepository | None = None,
+        **options: Any,
     ) -> Run:
-        """Run the graph in memory.  `options` are those of RunOptions; `on_event` is called with each event."""
+        """Run the graph in memory.
+
+        `options` are those of RunOptions; `on_event` is called with each event; `output_cache` keeps outputs of tasks
+        for other runs.
+        """
         from workglow.graph.launch import run_in_memory
         from workglow.graph.options import RunOptions
 
         self._check_finished()
         return await run_in_memory(
-            self._graph, inputs, options=RunOptions(**options), on_event=on_event, registry=self._registry
+            self._graph,
+            inputs,
+            options=RunOptions(**options),
+            on_event=on_event,
+            cache=output_cache,
+            registry=self._registry,
         )
 
     def run_sync(
-        self, inputs: Mapping[str, object] | None = None, *, on_event: Listener | None = None, **options: Any
+        self,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        on_event: Listener | None = None,
+        output_cache: TaskOutputRepository | None = None,
+        **options: Any,
     ) -> Run:
         """`run`, blocking; works inside a running event loop too."""
         from workglow.graph.launch import run_in_memory_sync
@@ -65,7 +85,12 @@ class Workflow(GraphBuilder):
 
         self._check_finished()
         return run_in_memory_sync(
-            self._graph, inputs, options=RunOptions(**options), on_event=on_event, registry=self._registry
+            self._graph,
+            inputs,
+            options=RunOptions(**options),
+            on_event=on_event,
+            cache=output_cache,
+            registry=self._registry,
         )
 
     def to_json(self, *, with_boundary_nodes: bool = True) -> dict[str, Any]:

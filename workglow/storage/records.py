@@ -17,6 +17,7 @@ __all__ = [
     "EventRecord",
     "GraphRecord",
     "GraphTaskRecord",
+    "GraphVersion",
     "RunRecord",
     "TaskRow",
 ]
@@ -109,3 +110,14 @@ class GraphRecord:
     tasks: Sequence[GraphTaskRecord]
     dataflows: Sequence[DataflowRecord]
     extra: str = field(default="{}")
+
+
+@dataclass(frozen=True, slots=True)
+class GraphVersion:
+    """One of the graphs that a name stood for; `number` counts from 1, `saved_at` is in milliseconds."""
+
+    name: str
+    number: int
+    hash: str
+    note: str
+    saved_at: int

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workglow.storage.protocols import GraphRepository, RunRepository, TaskOutputRepository, ValueRepository
+    from workglow.storage.outputs import TaskOutputRepository
+    from workglow.storage.protocols import GraphRepository, GraphStore, RunRepository, ValueRepository
 
 __all__ = ["Repositories"]
 
@@ -20,3 +21,4 @@ class Repositories:
     runs: RunRepository
     outputs: TaskOutputRepository
     values: ValueRepository
+    named: GraphStore

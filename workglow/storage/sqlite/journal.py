@@ -126,6 +126,7 @@ class SqliteJournal:
         *,
         driven: set[str],
         unseen: bool = True,
+        on_commit: Callable[[Sequence[TaskRow]], None] | None = None,
     ) -> None:
         """`begin` stores the run itself, in the first commit; `unseen` rows of it are there that nobody read yet.
 
@@ -137,6 +138,7 @@ class SqliteJournal:
         self.run = run
         self._begin = begin
         self._unseen = unseen
+        self._on_commit = on_commit
         self._events: list[EventRecord] = []
         self._open: dict[int, None] = {}  # keys of open rows, oldest first
         self._inserted = 0
@@ -195,6 +197,8 @@ class SqliteJournal:
         for row in rows:
             if row.blobs:
                 row.blobs = ()
+        if self._on_commit is not None:
+            self._on_commit(rows)
 
     def _write(
         self,
