@@ -121,7 +121,7 @@ CREATE TABLE task_run (
   state          TEXT,                            -- JSON: how far a loop has come, which ports are inactive
   usage          TEXT,                            -- JSON {"seconds", "input_tokens", …}
   cache_key      BLOB,                            -- what the output cache finds it by
-  source_id      INTEGER REFERENCES task_run (id) ON DELETE SET NULL,  -- the task run whose output was reused
+  source_id      INTEGER REFERENCES task_run (id) ON DELETE SET NULL, model TEXT,  -- the task run whose output was reused
   CHECK (status <> 'completed' OR output IS NOT NULL),
   CHECK ((finished_at IS NOT NULL) = (status IN ('completed', 'failed', 'aborted', 'disabled')))
 ) STRICT;

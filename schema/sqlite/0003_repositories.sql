@@ -14,4 +14,6 @@ CREATE INDEX graph_version_graph ON graph_version (graph_id);
 INSERT INTO graph_version (name, number, graph_id, note, saved_at)
 SELECT name, 1, graph_id, '', updated_at FROM graph_name;
 
-ALTER TABLE task_output ADD COLUMN model TEXT NOT NULL DEFAULT '';  -- '': none, or not known
+-- The model is the task's input or setting of that name; it is written only for an output that is cached.
+ALTER TABLE task_run    ADD COLUMN model TEXT;
+ALTER TABLE task_output ADD COLUMN model TEXT NOT NULL DEFAULT '';

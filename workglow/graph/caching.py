@@ -70,23 +70,26 @@ class OutputCache:
         if self._encodes:
             run.output = found.text
             run.source_id = found.source_id or None
-            run.cache_key = None if run.source_id else run.key
+            if not run.source_id:
+                run.cache_key, run.model = run.key, _model(run) or None
         return True
 
     def store(self, run: TaskRun) -> None:
         """Remember the outputs of a task run that has just finished."""
         if run.key is None or self._cache is None:
             return
+        model = _model(run)
         if self._saves:
             with suppress(UnstorableValueError):
-                self._cache.save(run.key, run.task.type, run.outputs or {}, model=_model(run))
-        elif not self._cache.is_plain:
+                self._cache.save(run.key, run.task.type, run.outputs or {}, model=model)
+            return
+        if not self._cache.is_plain:
             size = stored_size(run.output or "", run.blobs)
-            entry = CacheEntry(run.key, run.task.type, _model(run), size, self._now())
-            if self._cache.expect(entry):
-                run.cache_key = run.key
-        else:
-            run.cache_key = run.key
+            if not self._cache.expect(CacheEntry(run.key, run.task.type, model, size, self._now())):
+                return
+        run.cache_key = run.key
+        if model:
+            run.model = model
 
 
 def _model(run: TaskRun) -> str:

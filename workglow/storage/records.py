@@ -47,6 +47,7 @@ class TaskRow:
     usage: str | None = None
     cache_key: bytes | None = None
     source_id: int | None = None
+    model: str | None = None  # of a cached output
     holds_others: bool = False  # a compound task: open for as long as something inside it is
 
     def __init__(self, path: str) -> None:

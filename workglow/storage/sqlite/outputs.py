@@ -37,7 +37,8 @@ LIMIT 1
 """
 _SAVED = "SELECT cache_key, type, model, output, created_at FROM task_output"
 _RAN = """
-SELECT task_run.cache_key, run.graph_id, task_run.path, task_run.output, task_run.finished_at
+SELECT task_run.cache_key, run.graph_id, task_run.path, coalesce(task_run.model, ''), task_run.output,
+       task_run.finished_at
   FROM task_run JOIN run ON run.id = task_run.run_id
 """
 
@@ -89,10 +90,9 @@ class SqliteOutputs(TaskOutputRepository):
         for cache_key, type, model, text, created_at in db.execute(_SAVED + only + " ORDER BY rowid", keys):
             found[cache_key] = CacheEntry(cache_key, type, model, sizes.of(text), created_at)
         ran = _RAN + (only or " WHERE cache_key IS NOT NULL") + " ORDER BY task_run.id"
-        for cache_key, graph_id, path, text, finished_at in db.execute(ran, keys):
-            type, model = types.of(graph_id, path)
+        for cache_key, graph_id, path, model, text, finished_at in db.execute(ran, keys):
             found.pop(cache_key, None)  # so that the newest stands last
-            found[cache_key] = CacheEntry(cache_key, type, model, sizes.of(text), finished_at or 0)
+            found[cache_key] = CacheEntry(cache_key, types.of(graph_id, path), model, sizes.of(text), finished_at or 0)
         return list(found.values())
 
     def remove(self, keys: Iterable[bytes]) -> None:

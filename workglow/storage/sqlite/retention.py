@@ -98,7 +98,8 @@ def _remove_run(db: apsw.Connection, run_id: int, now: int, *, keep_cache: bool)
         types = TaskTypes(db)
         cached: list[tuple[Any, ...]] = db.execute(
             """
-            SELECT cache_key, run.graph_id, path, task_run.output, coalesce(task_run.finished_at, ?)
+            SELECT cache_key, run.graph_id, path, coalesce(model, ''), task_run.output,
+                   coalesce(task_run.finished_at, ?)
               FROM task_run JOIN run ON run.id = run_id WHERE run_id = ? AND cache_key IS NOT NULL
             """,
             (now, run_id),
@@ -110,7 +111,7 @@ def _remove_run(db: apsw.Connection, run_id: int, now: int, *, keep_cache: bool)
                SET output = excluded.output, created_at = excluded.created_at
              WHERE excluded.created_at > task_output.created_at
             """,
-            ((key, *types.of(graph_id, path), text, at) for key, graph_id, path, text, at in cached),
+            ((key, types.of(graph_id, path), *rest) for key, graph_id, path, *rest in cached),
         )
     db.execute("DELETE FROM run WHERE id = ?", (run_id,))
 

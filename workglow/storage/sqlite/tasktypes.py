@@ -24,8 +24,6 @@ class _Task(msgspec.Struct):
 
     type: str
     id: str = ""
-    defaults: dict[str, object] = {}
-    config: dict[str, object] = {}
     subgraph: _Subgraph | None = None
 
 
@@ -33,21 +31,20 @@ _read = msgspec.json.Decoder(_Task).decode
 
 
 class TaskTypes:
-    """Task types and models by graph and path; each is looked up once."""
+    """Task types by graph and path; each is looked up once."""
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
-        self._known: dict[tuple[int, tuple[str, ...]], tuple[str, str]] = {}
+        self._known: dict[tuple[int, tuple[str, ...]], str] = {}
 
-    def of(self, graph_id: int, path: str) -> tuple[str, str]:
-        """Return the task's type, and the model that the graph names for it; '' for what the graph does not say."""
+    def of(self, graph_id: int, path: str) -> str:
+        """Return the type of the task at a path; '' when the graph has none there."""
         *above, task_id = path.split("/")
         steps = (*(_ITEM.sub("", step) for step in above), task_id)
         known = self._known.get((graph_id, steps))
         if known is None:
             task = self._find(graph_id, steps)
-            known = ("", "") if task is None else (task.type, _model(task))
-            self._known[graph_id, steps] = known
+            known = self._known[graph_id, steps] = "" if task is None else task.type
         return known
 
     def _find(self, graph_id: int, steps: tuple[str, ...]) -> _Task | None:
@@ -59,8 +56,3 @@ class TaskTypes:
             inside = [] if task is None or task.subgraph is None else task.subgraph.tasks
             task = next((one for one in inside if one.id == step), None)
         return task
-
-
-def _model(task: _Task) -> str:
-    model = task.defaults.get("model") or task.config.get("model")
-    return model if isinstance(model, str) else ""
