@@ -91,9 +91,8 @@ def _list(screen: Screen, project: Project, *, json: bool) -> None:
     if json:
         screen.json([asdict(version) for version in newest])
     elif not newest:
-        screen.line(
-            f"{project.path} holds no named graph yet.  Save one: workglow graphs {project.path} NAME --save GRAPH"
-        )
+        screen.line(f"{project.path} holds no named graph yet.  Save one:")
+        screen.command(f"workglow graphs {project.path} NAME --save GRAPH.json")
     else:
         rows: list[list[Cell]] = [
             [version.name, str(version.number), moment(version.saved_at), version.note] for version in newest

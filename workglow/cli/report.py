@@ -35,10 +35,9 @@ def _row(name: str, line: Line) -> list[Cell]:
     status: Cell = (line.status, STATUS_STYLES.get(line.status, ""))
     if task is None:
         return [name, status, "", "", line.note]
-    reused = task.cached or (task.status == "completed" and not task.attempt)
-    notes = [note for note in (line.note, "reused" if reused else "", _first_line(task.error)) if note]
+    notes = [note for note in (line.note, "reused" if task.cached else "", _first_line(task.error)) if note]
     tries: Cell = (str(task.attempt), "yellow") if task.attempt > 1 else str(task.attempt)
-    return [name, status, tries, "" if reused else took(task.seconds), "; ".join(notes)]
+    return [name, status, tries, "" if task.cached else took(task.seconds), "; ".join(notes)]
 
 
 def _first_line(text: str | None) -> str:
