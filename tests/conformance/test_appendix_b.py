@@ -209,6 +209,11 @@ class BrokenCache(TaskOutputRepository):
     def write(self, stored: object) -> None:
         raise OSError("the disk is gone")
 
+    def entries(self) -> list[Any]:
+        return []
+
+    def remove(self, keys: object) -> None: ...
+
 
 @pytest.mark.parametrize("kind", [Slow, Double])
 def test_a_cache_that_raises_ends_the_run(kind: Any) -> None:

@@ -84,6 +84,26 @@ def test_what_is_saved_is_found_equal_and_of_the_same_types(outputs: TaskOutputR
     assert outputs.find(key("b")) is None
 
 
+def test_what_one_repository_reads_another_can_write(
+    outputs: TaskOutputRepository, tmp_path: Path, clock: FakeClock
+) -> None:
+    outputs.save(key("a"), "embed", LARGE, model="m")
+    outputs.save(key("b"), "chat", {"n": 1})
+    assert outputs.read(key("c")) is None
+    with wg.open(tmp_path / "other.wg", clock=clock) as project:
+        for other in (wg.FolderTaskOutputRepository(tmp_path / "other"), project.outputs):
+            for entry in outputs.entries():
+                stored = outputs.read(entry.key)
+                assert stored is not None
+                other.write(stored)
+            assert set(other.entries()) == set(outputs.entries())
+            found, copied = outputs.find(key("a")), other.find(key("a"))
+            assert found is not None
+            assert copied is not None
+            assert found.text == copied.text
+            assert repr(found.outputs) == repr(copied.outputs)
+
+
 def test_what_is_found_is_nobody_elses(outputs: TaskOutputRepository) -> None:
     mine = {"list": [1]}
     outputs.save(key("a"), "t", mine)
@@ -142,6 +162,11 @@ def test_what_is_older_is_removed(filled: TaskOutputRepository) -> None:
 class Small:
     def keep(self, entries: Sequence[CacheEntry], now: int) -> list[CacheEntry]:
         return [entry for entry in entries if entry.size < 50]
+
+
+class Forgetful:
+    def keep(self, entries: Sequence[CacheEntry], now: int) -> None:
+        sorted(entries, key=lambda entry: entry.size)
 
 
 @pytest.mark.parametrize(
@@ -203,6 +228,9 @@ def test_what_is_no_policy_is_refused(outputs: TaskOutputRepository) -> None:
     for wrong in (5, wg.KeepLast, object()):
         with pytest.raises(TaskConfigurationError, match=r"keep\(entries, now\)"):
             outputs.policies = [wrong]  # type: ignore[list-item]
+    outputs.policies = [Forgetful()]  # type: ignore[list-item]
+    with pytest.raises(TaskConfigurationError, match="has to return the entries that stay"):
+        outputs.save(key("a"), "t", {})
     makers: list[Callable[[], object]] = [
         lambda: wg.KeepLast(-1), lambda: wg.MaxAge(-1), lambda: wg.MaxAge(float("nan")), lambda: wg.MaxSize(-1),
         lambda: wg.OnlyTasks(Small),  # type: ignore[arg-type]

@@ -336,6 +336,17 @@ def test_an_end_between_two_files_loses_nothing(graphs: wg.FolderTaskGraphReposi
     assert marks(graphs) == ["1", "2", "3"]
 
 
+def test_a_version_that_somebody_deleted_is_not_counted_again(
+    graphs: wg.FolderTaskGraphRepository, tmp_path: Path
+) -> None:
+    for mark in "123":
+        graphs.save("g", marked(mark))
+    (tmp_path / "graphs/g.history/0001.json").unlink()
+    assert graphs.save("g", marked("4")).number == 4
+    assert [version.number for version in graphs.history("g")] == [2, 3, 4]
+    assert marks(graphs) == ["2", "3", "4"]
+
+
 @pytest.mark.parametrize("harm", [cut, empty, conflict, nest])
 def test_a_damaged_graph_is_told_and_its_history_is_there(
     graphs: wg.FolderTaskGraphRepository, tmp_path: Path, harm: Callable[[Path], None]

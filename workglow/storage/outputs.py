@@ -7,6 +7,7 @@ told (events) and what damage leads to (a miss) is the same everywhere, and is h
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -32,7 +33,7 @@ class CacheEntry(msgspec.Struct, frozen=True):
 
     key: SHA-256 of task type, version, configuration and inputs (32 bytes).
     model: the task's input or setting of that name, '' when it has none.
-    size: bytes of its JSON and of the large values beside it, as stored.
+    size: bytes of its JSON and of the large values beside it, before any compression.
     created_at: milliseconds since 1970.
     """
 
@@ -72,7 +73,7 @@ class OutputEvent(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class TaskOutputRepository:
+class TaskOutputRepository(ABC):
     """Keeps outputs of tasks.  For a place of your own, write `read`, `write`, `entries` and `remove`.
 
     `policies` say what is kept; an output stays while each of them keeps it.  They are asked before an output is saved
@@ -81,26 +82,26 @@ class TaskOutputRepository:
 
     def __init__(self, *, policies: Sequence[CachePolicy] = (), clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._listeners: list[Callable[[OutputEvent], object]] = []
+        self._listeners: dict[object, Callable[[OutputEvent], object]] = {}
         self.policies = policies
 
     # ------------------------------------------------------------------ what a place says
 
+    @abstractmethod
     def read(self, key: bytes) -> StoredOutput | None:
         """Return what was written under the key; what is damaged is a CorruptValueError."""
-        raise NotImplementedError(f"{type(self).__qualname__} has to say how an output is read.")
 
+    @abstractmethod
     def write(self, stored: StoredOutput) -> None:
-        """Keep an output under `stored.entry.key`, in place of what was there."""
-        raise NotImplementedError(f"{type(self).__qualname__} has to say how an output is written.")
+        """Keep an output under `stored.entry.key`, in place of what was there; nobody is asked or told."""
 
+    @abstractmethod
     def entries(self) -> Iterable[CacheEntry]:
         """Return what is known of each output."""
-        raise NotImplementedError(f"{type(self).__qualname__} has to say what it keeps.")
 
+    @abstractmethod
     def remove(self, keys: Iterable[bytes]) -> None:
         """Forget these outputs; a key that is not there is no error."""
-        raise NotImplementedError(f"{type(self).__qualname__} has to say how an output is removed.")
 
     # ------------------------------------------------------------------ what follows from it
 
@@ -126,11 +127,11 @@ class TaskOutputRepository:
 
     def subscribe(self, listener: Callable[[OutputEvent], object]) -> Callable[[], None]:
         """Call `listener` at each event; the function that comes back ends it.  What it raises ends the run."""
-        self._listeners.append(listener)
+        subscription = object()
+        self._listeners[subscription] = listener
 
         def end() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+            self._listeners.pop(subscription, None)
 
         return end
 
@@ -217,13 +218,13 @@ class TaskOutputRepository:
         self._emit(OutputEvent("damaged", CacheEntry(key), self._clock.now(), str(error)))
 
     def _emit(self, event: OutputEvent) -> None:
-        for listener in tuple(self._listeners):
+        for listener in tuple(self._listeners.values()):
             listener(event)
 
 
 def stored_size(text: str, blobs: Iterable[Blob]) -> int:
     """Return the bytes that an output takes: its JSON, and the large values beside it."""
-    return (len(text) if text.isascii() else len(text.encode())) + sum(len(blob.data) for blob in blobs)
+    return (len(text) if text.isascii() else len(text.encode())) + sum(blob.size for blob in blobs)
 
 
 def _age(entry: CacheEntry) -> int:

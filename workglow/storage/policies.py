@@ -33,7 +33,10 @@ class CachePolicy(Protocol):
 def kept(policies: Iterable[CachePolicy], entries: Sequence[CacheEntry], now: int) -> Sequence[CacheEntry]:
     """Return the entries that all policies keep; each is asked about what those before it keep, newest first."""
     for policy in policies:
-        chosen = {entry.key for entry in policy.keep(entries, now)}
+        staying = policy.keep(entries, now)
+        if staying is None:  # pyright: ignore[reportUnnecessaryComparison]
+            raise TaskConfigurationError(f"{policy!r} kept None; its method keep has to return the entries that stay.")
+        chosen = {entry.key for entry in staying}
         entries = [entry for entry in entries if entry.key in chosen]
     return entries
 

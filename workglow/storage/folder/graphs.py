@@ -60,7 +60,8 @@ class FolderGraphs:
             history = self.history(name) or self._written(name)
             if history and history[-1].note == _BY_HAND and not self._version_place(name, history[-1].number).exists():
                 self._write_version(history[-1], self._current(name))
-            version = GraphVersion(name, len(history) + 1, graph.hash, note, self._clock.now())
+            number = history[-1].number + 1 if history else 1
+            version = GraphVersion(name, number, graph.hash, note, self._clock.now())
             data = record_to_json(graph)
             # The other way round, a process that ends in between would leave a version that was never the newest.
             self._folder.write(self._place(name), _pretty(data))
@@ -110,7 +111,7 @@ class FolderGraphs:
                 except CorruptValueError as error:
                     told = ("", str(error), 0)
                 found.append(GraphVersion(name, int(place.stem), *told))
-        return found
+        return sorted(found, key=lambda version: version.number)
 
     def names(self) -> list[str]:
         return sorted(unquote(place.stem) for place in self._folder.path.glob("[!.]*.json") if place.is_file())

@@ -5,28 +5,24 @@ Forgetting an output takes a task run out of the index (its `cache_key` becomes 
 
 from __future__ import annotations
 
-import re
-import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from workglow.errors import CorruptValueError
 from workglow.storage.outputs import CacheEntry, FoundOutput, StoredOutput, TaskOutputRepository
 from workglow.storage.sqlite.tasktypes import TaskTypes
-from workglow.storage.sqlite.values import SqliteValues, insert_values
+from workglow.storage.sqlite.values import SqliteValues, insert_values, references, references_in, select_values
 from workglow.values import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     import apsw
 
     from workglow.file import File
     from workglow.storage.records import TaskRow
 
-__all__ = ["REFERENCE", "SqliteOutputs"]
-
-REFERENCE = re.compile(r'"\$value":"([0-9a-f]{64})"')
-"""How a stored text refers to a row of `value`."""
+__all__ = ["SqliteOutputs"]
 
 # The newest wins: a run with cache="refresh" leaves a second output for the key.
 _FIND = """
@@ -66,6 +62,13 @@ class SqliteOutputs(TaskOutputRepository):
         if self._listeners:
             self._tell("found", self._entries(key))
         return found
+
+    def read(self, key: bytes) -> StoredOutput | None:
+        row = self._look_up(_FIND, (key,))
+        if row is None:
+            return None
+        (entry,) = self._entries(key)
+        return StoredOutput(entry, row[0], tuple(select_values(self._file.reader, references(row[0]))))
 
     def write(self, stored: StoredOutput) -> None:
         entry = stored.entry
@@ -143,30 +146,22 @@ class _Sizes:
     def of(self, text: str) -> int:
         """Return the bytes of a text and of each value that it refers to."""
         values: dict[str, int] = {}
-        if '"$value"' in text:
-            for hash in set(REFERENCE.findall(text)):
-                values.update(self._value(hash))
+        for hash in references(text):
+            values.update(self._value(hash))
         return (len(text) if text.isascii() else len(text.encode())) + sum(values.values())
 
     def _value(self, hash: str) -> dict[str, int]:
         known = self._known.get(hash)
         if known is None:
-            known = self._known[hash] = dict(self._read(hash))
+            known = self._known[hash] = {}
+            row = self._db.execute(
+                "SELECT size, kind, encoding, CASE kind WHEN 'json' THEN data END FROM value WHERE hash = ?",
+                (bytes.fromhex(hash),),
+            ).fetchone()
+            if row is not None:
+                size, kind, encoding, data = cast("tuple[int, str, str, bytes]", row)
+                known[hash] = size
+                with suppress(CorruptValueError):  # whoever looks it up is told
+                    for inner in references_in(kind, encoding, data):
+                        known.update(self._value(inner))
         return known
-
-    def _read(self, hash: str) -> Iterator[tuple[str, int]]:
-        row = self._db.execute(
-            "SELECT length(data), encoding, CASE kind WHEN 'json' THEN data END FROM value WHERE hash = ?",
-            (bytes.fromhex(hash),),
-        ).fetchone()
-        if row is None:
-            return
-        size, encoding, data = row
-        yield hash, cast("int", size)
-        if data is not None:  # a value that is JSON may refer to others, and these to no more
-            text: bytes = zlib.decompress(data) if encoding == "zlib" else data
-            for inner in set(REFERENCE.findall(text.decode())):
-                for found, inner_size in self._db.execute(
-                    "SELECT lower(hex(hash)), length(data) FROM value WHERE hash = ?", (bytes.fromhex(inner),)
-                ):
-                    yield cast("str", found), cast("int", inner_size)

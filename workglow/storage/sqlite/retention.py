@@ -11,8 +11,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from workglow.storage.sqlite.outputs import REFERENCE
 from workglow.storage.sqlite.tasktypes import TaskTypes
+from workglow.storage.sqlite.values import references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,7 +125,7 @@ def _unreferenced(db: apsw.Connection, exclude: frozenset[int] = frozenset()) ->
         row = db.execute("SELECT kind, encoding, data FROM value WHERE hash = ?", (bytes.fromhex(hash),)).fetchone()
         if row is not None and row[0] == "json":
             data: bytes = zlib.decompress(row[2]) if row[1] == "zlib" else row[2]
-            waiting.update(found for found in REFERENCE.findall(data.decode()) if found not in marked)
+            waiting.update(found for found in references(data.decode()) if found not in marked)
     return [
         (value_id, size)
         for value_id, hash, size in db.execute("SELECT id, hash, length(data) FROM value")
@@ -136,17 +136,17 @@ def _unreferenced(db: apsw.Connection, exclude: frozenset[int] = frozenset()) ->
 def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
     if not exclude:
         for (text,) in db.execute(_TEXTS):
-            yield from REFERENCE.findall(text)
+            yield from references(text)
         return
     kept = "SELECT run_id, cache_key IS NOT NULL, output FROM task_run WHERE output LIKE '%\"$value\"%'"
     for run_id, cached, text in db.execute(kept):
         if cached or run_id not in exclude:
-            yield from REFERENCE.findall(text)
+            yield from references(text)
     for run_id, input, output in db.execute("SELECT id, input, coalesce(output, '') FROM run"):
         if run_id not in exclude:
-            yield from REFERENCE.findall(input + output)
+            yield from references(input + output)
     for (text,) in db.execute("SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"):
-        yield from REFERENCE.findall(text)
+        yield from references(text)
 
 
 def _size(file: File) -> int:
