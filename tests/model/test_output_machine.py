@@ -219,6 +219,7 @@ class FileMachine(OutputMachine):
         kept = Kept(key, type, model, outputs, now)
         assert admitted is bool(surviving(self.policies, [kept], now))
         if admitted:
+            self.kept.outputs.remove([key])  # as a run does that refreshes
             row.cache_key, row.model = key, model or None
             self.model[key] = kept
         journal = self.kept.runs.begin(GRAPH, encode({}), options={}, versions={}, rows=[])

@@ -87,6 +87,8 @@ class OutputCache:
             size = stored_size(run.output or "", run.blobs)
             if not self._cache.expect(CacheEntry(run.key, run.task.type, model, size, self._now())):
                 return
+        if not self._reads:
+            self._cache.remove((run.key,))  # the new output takes the place of the old one
         run.cache_key = run.key
         if model:
             run.model = model

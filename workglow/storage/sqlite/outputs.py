@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteOutputs"]
 
-# The newest wins: a run with cache="refresh" leaves a second output for the key.
+# The order of rows would be that of their age, which costs as much again; instead no older row keeps the key.
 _FIND = """
-SELECT * FROM (SELECT output, id FROM task_run WHERE cache_key = ?1 ORDER BY id DESC LIMIT 1)
+SELECT output, id FROM task_run    WHERE cache_key = ?1
 UNION ALL
-SELECT output, 0 FROM task_output WHERE cache_key = ?1
+SELECT output, 0  FROM task_output WHERE cache_key = ?1
 LIMIT 1
 """
 _SAVED = "SELECT cache_key, type, model, output, created_at FROM task_output"
