@@ -163,6 +163,15 @@ def test_an_in_memory_run_can_use_the_cache_of_a_project(project: wg.Project) ->
     assert calls == ["a"]
 
 
+def test_policies_are_enforced_when_a_run_in_memory_ends_well_or_not(clock: FakeClock) -> None:
+    cache = wg.MemoryTaskOutputRepository(policies=[wg.KeepLast(1)], clock=clock)
+    FLOW.run_sync({"text": "a"}, output_cache=cache)
+    assert cache.size() == 1
+    with pytest.raises(TaskFailedError):
+        wg.Workflow().then(rewrite).then(broken).run_sync({"text": "b"}, output_cache=cache)
+    assert [entry.type for entry in cache.entries()] == ["kept_rewrite"]
+
+
 def test_entries_survive_the_runs_they_came_from(project: wg.Project) -> None:
     project.run_sync(FLOW, {"text": "a"})
     before = set(project.outputs.entries())
