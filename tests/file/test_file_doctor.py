@@ -84,6 +84,7 @@ BROKEN = {
     "values": [GRAPH, RUN, REFERENCE],
     "vectors": [BASE, DOCUMENT, chunk(7), word()],
     "words": [BASE, DOCUMENT, chunk(8)],
+    "graph_names": [GRAPH, "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)"],
     "pages": [BASE, DOCUMENT, chunk(8), word(), "UPDATE chunk_text_data SET block = zeroblob(3) WHERE id > 10"],
     "references": [Row("document", {"base_id": 9, "hash": "0" * 64})],
     "schema": ["CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM run; END"],
@@ -94,6 +95,8 @@ SOUND = [
     GRAPH, RUN, "UPDATE run SET epoch = 2", resumed(1), resumed(2),
     task("status, output, finished_at", "'completed', '{\"a\": 1}', 0"),
     BASE, DOCUMENT, chunk(8), word(),
+    "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)",
+    "INSERT INTO graph_version (name, number, graph_id, note, saved_at) VALUES ('ingest', 1, 1, '', 0)",
 ]  # fmt: skip
 
 
