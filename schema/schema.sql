@@ -121,7 +121,7 @@ CREATE TABLE task_run (
   state          TEXT,                            -- JSON: how far a loop has come, which ports are inactive
   usage          TEXT,                            -- JSON {"seconds", "input_tokens", …}
   cache_key      BLOB,                            -- what the output cache finds it by
-  source_id      INTEGER REFERENCES task_run (id) ON DELETE SET NULL,  -- the task run whose output was reused
+  source_id      INTEGER REFERENCES task_run (id) ON DELETE SET NULL, model TEXT,  -- the task run whose output was reused
   CHECK (status <> 'completed' OR output IS NOT NULL),
   CHECK ((finished_at IS NOT NULL) = (status IN ('completed', 'failed', 'aborted', 'disabled')))
 ) STRICT;
@@ -137,7 +137,7 @@ CREATE TABLE task_output (                        -- cached outputs that no long
   type           TEXT    NOT NULL,
   output         TEXT    NOT NULL CHECK (json_valid(output)),
   created_at     INTEGER NOT NULL
-) STRICT;
+, model TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX task_output_age ON task_output (created_at);
 
@@ -222,3 +222,14 @@ CREATE TABLE sent_event (                         -- an event that was sent to a
 CREATE INDEX sent_event_run ON sent_event (run_id, name, id);
 
 CREATE INDEX task_run_waiting ON task_run (run_id) WHERE status = 'waiting';
+
+CREATE TABLE graph_version (
+  name           TEXT    NOT NULL REFERENCES graph_name (name) ON UPDATE CASCADE ON DELETE CASCADE,
+  number         INTEGER NOT NULL CHECK (number >= 1),
+  graph_id       INTEGER NOT NULL REFERENCES graph (id),
+  note           TEXT    NOT NULL,                -- why, in the words of whoever saved it
+  saved_at       INTEGER NOT NULL,
+  PRIMARY KEY (name, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX graph_version_graph ON graph_version (graph_id);

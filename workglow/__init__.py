@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workglow.graph.follow import StreamRecord
     from workglow.graph.graph import TaskGraph
     from workglow.graph.map import ForEachTask, MapTask
+    from workglow.graph.named import FolderTaskGraphRepository, MemoryTaskGraphRepository, TaskGraphRepository
     from workglow.graph.options import RunOptions
     from workglow.graph.permission import EntitlementRequest
     from workglow.graph.preview import Preview, TaskPreview
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
     from workglow.project import Project, open
     from workglow.retry import Retry
+    from workglow.storage.folder import FolderTaskOutputRepository
+    from workglow.storage.memory import MemoryTaskOutputRepository
+    from workglow.storage.outputs import CacheEntry, OutputEvent, StoredOutput, TaskOutputRepository
+    from workglow.storage.policies import AnyOf, CachePolicy, KeepLast, MaxAge, MaxSize, OnlyModels, OnlyTasks
+    from workglow.storage.protocols import GraphStore
+    from workglow.storage.records import GraphVersion
     from workglow.tasks import (
         MISSING,
         Collect,
@@ -48,6 +55,9 @@ if TYPE_CHECKING:
 __all__ = [
     "MISSING",
     "Answer",
+    "AnyOf",
+    "CacheEntry",
+    "CachePolicy",
     "Collect",
     "ConditionalTask",
     "Dataflow",
@@ -56,11 +66,23 @@ __all__ = [
     "EntitlementRequest",
     "Event",
     "FallbackTask",
+    "FolderTaskGraphRepository",
+    "FolderTaskOutputRepository",
     "ForEachTask",
     "GraphAsTask",
+    "GraphStore",
+    "GraphVersion",
     "HumanApprovalTask",
     "HumanInputTask",
+    "KeepLast",
     "MapTask",
+    "MaxAge",
+    "MaxSize",
+    "MemoryTaskGraphRepository",
+    "MemoryTaskOutputRepository",
+    "OnlyModels",
+    "OnlyTasks",
+    "OutputEvent",
     "Preview",
     "Project",
     "Question",
@@ -69,6 +91,7 @@ __all__ = [
     "Run",
     "RunOptions",
     "Secret",
+    "StoredOutput",
     "Stream",
     "StreamChunk",
     "StreamRecord",
@@ -76,6 +99,8 @@ __all__ = [
     "Task",
     "TaskContext",
     "TaskGraph",
+    "TaskGraphRepository",
+    "TaskOutputRepository",
     "TaskPreview",
     "TaskRegistry",
     "TaskResult",
@@ -98,6 +123,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Answer": "graph.wait",
+    "AnyOf": "storage.policies",
+    "CacheEntry": "storage.outputs",
+    "CachePolicy": "storage.policies",
     "Collect": "tasks",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
@@ -106,12 +134,24 @@ _HOMES = {
     "EntitlementRequest": "graph.permission",
     "Event": "graph.events",
     "FallbackTask": "graph.fallback",
+    "FolderTaskGraphRepository": "graph.named",
+    "FolderTaskOutputRepository": "storage.folder",
     "ForEachTask": "graph.map",
     "GraphAsTask": "graph.compound",
+    "GraphStore": "storage.protocols",
+    "GraphVersion": "storage.records",
     "HumanApprovalTask": "library",
     "HumanInputTask": "library",
+    "KeepLast": "storage.policies",
     "MISSING": "tasks",
     "MapTask": "graph.map",
+    "MaxAge": "storage.policies",
+    "MaxSize": "storage.policies",
+    "MemoryTaskGraphRepository": "graph.named",
+    "MemoryTaskOutputRepository": "storage.memory",
+    "OnlyModels": "storage.policies",
+    "OnlyTasks": "storage.policies",
+    "OutputEvent": "storage.outputs",
     "Preview": "graph.preview",
     "Project": "project",
     "Question": "graph.wait",
@@ -120,6 +160,7 @@ _HOMES = {
     "Run": "graph.run",
     "RunOptions": "graph.options",
     "Secret": "values",
+    "StoredOutput": "storage.outputs",
     "Stream": "tasks",
     "StreamChunk": "graph.streams",
     "StreamRecord": "graph.follow",
@@ -127,6 +168,8 @@ _HOMES = {
     "Task": "tasks",
     "TaskContext": "tasks",
     "TaskGraph": "graph.graph",
+    "TaskGraphRepository": "graph.named",
+    "TaskOutputRepository": "storage.outputs",
     "TaskPreview": "graph.preview",
     "TaskRegistry": "tasks",
     "TaskResult": "graph.run",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast
 
 from workglow.clock import SystemClock
-from workglow.errors import RunStateError, UnknownGraphError
+from workglow.errors import RunStateError
 from workglow.file import File
 from workglow.file.seal import Seal
 from workglow.graph.answering import Answering
@@ -21,9 +21,10 @@ from workglow.graph.follow import follow
 from workglow.graph.grants import Grants
 from workglow.graph.graph import TaskGraph
 from workglow.graph.licence import Licences
+from workglow.graph.named import TaskGraphRepository
 from workglow.graph.options import RunOptions
 from workglow.graph.permission import Permission, RunRights
-from workglow.graph.stored import StoredGraph, graph_record
+from workglow.graph.settings import RunSettings
 from workglow.graph.why import explain
 from workglow.storage.sqlite import sqlite_repositories
 from workglow.tasks import task_registry
@@ -39,11 +40,13 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.follow import StreamRecord
+    from workglow.graph.graph import TaskGraph
     from workglow.graph.preview import Preview
     from workglow.graph.run import Run
     from workglow.graph.transforms import TransformRegistry
     from workglow.graph.wait import Action, Question
     from workglow.knowledge import KnowledgeBase, SearchResult
+    from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks import Entitlement, TaskRegistry
 
 __all__ = ["Project", "open"]
@@ -51,17 +54,6 @@ __all__ = ["Project", "open"]
 Durability = Literal["auto", "power", "process"]
 Listener = Callable[["Event"], object]
 Handler = Callable[["Question"], object]
-
-
-class RunSettings(RunRights, total=False):
-    """The options of a run, see RunOptions, and what it may do, see RunRights."""
-
-    concurrency: int | None
-    timeout: float | None
-    continue_on_error: bool
-    cache: Literal["use", "refresh", "off"]
-    max_tasks: int | None
-    wait: bool | float | None
 
 
 class Project:
@@ -88,6 +80,7 @@ class Project:
         licences = Licences(self._grants, self.resolvers)
         self._engine = Engine(self._repositories, registry, file.clock, self, transforms, self.resolvers, licences)
         self._answering = Answering(self._repositories)
+        self._graphs = TaskGraphRepository(self._repositories.named, registry=registry, transforms=transforms)
         self._bases: dict[str, KnowledgeBase] = {}
 
     @property
@@ -377,23 +370,17 @@ class Project:
         """`resume_due`, blocking."""
         return run_blocking(lambda: self.resume_due(on_change=on_change, on_event=on_event))
 
-    # ------------------------------------------------------------------ graphs by name
+    # ------------------------------------------------------------------ what is kept beside the runs
 
-    def save_graph(self, name: str, graph: Any) -> None:
-        """Keep a graph in the file under a name; the name may be moved to another graph, runs keep theirs."""
-        self._repositories.graphs.save(graph_record(as_graph(graph)), name=name)
+    @property
+    def graphs(self) -> TaskGraphRepository:
+        """Graphs by name, each with its history: `project.graphs.save("ingest", workflow)`."""
+        return self._graphs
 
-    def graph(self, name: str) -> TaskGraph:
-        """The graph of that name; UnknownGraphError names the ones there are."""
-        key = self._repositories.graphs.find(name)
-        if key is None:
-            known = ", ".join(self.graphs()) or "none"
-            raise UnknownGraphError(f"{self.path} has no graph called {name!r}; there are: {known}.")
-        return StoredGraph(self._repositories.graphs, key, self.registry, self.transforms).whole()
-
-    def graphs(self) -> list[str]:
-        """The names of the graphs that were saved."""
-        return list(self._repositories.graphs.names())
+    @property
+    def outputs(self) -> TaskOutputRepository:
+        """The output cache: its policies, its events, and what is in it."""
+        return self._repositories.outputs
 
     # ------------------------------------------------------------------ looking
 

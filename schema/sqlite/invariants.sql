@@ -102,3 +102,9 @@ WHERE length(chunk.vector) <> 4 * knowledge_base.dimensions;
 SELECT 'not indexed', id FROM chunk WHERE id NOT IN (SELECT id FROM chunk_text_docsize)
 UNION ALL
 SELECT 'indexed, but gone', id FROM chunk_text_docsize WHERE id NOT IN (SELECT id FROM chunk);
+
+-- graph_names: a name stands for the newest of its versions, and the versions are counted without a gap
+SELECT name, graph_id FROM graph_name
+WHERE graph_id IS NOT (SELECT graph_id FROM graph_version WHERE graph_version.name = graph_name.name
+                       ORDER BY number DESC LIMIT 1)
+   OR (SELECT max(number) - count(*) FROM graph_version WHERE graph_version.name = graph_name.name) <> 0;

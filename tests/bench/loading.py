@@ -72,8 +72,8 @@ def rows(peers: bool) -> Iterator[Row]:
 
 def _from_file(name: str, graph: TaskGraph) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, wg.open(Path(folder) / "graphs.wg") as project:
-        project.save_graph("large", graph)
-        took = min(seconds(lambda: project.graph("large")) for _ in range(3))
+        project.graphs.save("large", graph)
+        took = min(seconds(lambda: project.graphs.get("large")) for _ in range(3))
         yield Row("W8", f"file, {name}", took, "s", "1 s", 1, 1)
 
 

@@ -24,6 +24,7 @@ from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory, run_in_memory_sync
 from workglow.graph.map import ForEachTask, MapTask
 from workglow.project import Project
+from workglow.storage.outputs import TaskOutputRepository
 from workglow.tasks import COLLECT, TaskRegistry
 
 
@@ -206,27 +207,24 @@ def test_a_listener_that_raises_ends_the_run_with_its_own_error(kind: str) -> No
         run_in_memory_sync(graph, on_event=listener)
 
 
-class BrokenCache:
+class BrokenCache(TaskOutputRepository):
     """A repository that cannot save."""
 
-    def find(self, key: bytes) -> None: ...
+    def read(self, key: bytes) -> None: ...
 
-    def save(self, key: bytes, type: str, outputs: object, *, created_at: int | None = None) -> None:
+    def write(self, stored: object) -> None:
         raise OSError("the disk is gone")
 
-    def size(self) -> int:
-        return 0
+    def entries(self) -> list[Any]:
+        return []
 
-    def clear(self) -> None: ...
-
-    def clear_older_than(self, milliseconds: int) -> int:
-        return 0
+    def remove(self, keys: object) -> None: ...
 
 
 @pytest.mark.parametrize("kind", [Slow, Double])
 def test_a_cache_that_raises_ends_the_run(kind: Any) -> None:
     with pytest.raises(OSError, match="the disk is gone"):
-        run_in_memory_sync(graph_of(kind(cache=True, defaults={"input": 1})), cache=BrokenCache())
+        run_in_memory_sync(graph_of(kind(cache=True, defaults={"input": 1})), output_cache=BrokenCache())
 
 
 class Noted(Uncached):

@@ -74,9 +74,9 @@ def test_c03_1_run_executes_and_preview_previews() -> None:
 
 def test_c03_2_a_cached_output_calls_neither() -> None:
     cache = SqliteOutputs(File.open(":memory:"))
-    first = run_in_memory_sync(graph_of(Both), {"value": "x"}, cache=cache)
+    first = run_in_memory_sync(graph_of(Both), {"value": "x"}, output_cache=cache)
     Both.calls.clear()
-    second = run_in_memory_sync(graph_of(Both()), {"value": "x"}, cache=cache)
+    second = run_in_memory_sync(graph_of(Both()), {"value": "x"}, output_cache=cache)
     assert first.outputs == second.outputs == {"out": "executed:x"}
     assert Both.calls == []
 

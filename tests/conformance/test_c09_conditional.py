@@ -316,7 +316,7 @@ def test_c09_12_a_cache_does_not_change_the_way(branches: list[dict[str, Any]]) 
         ConditionalTask(id="if", branches=branches, cache=True), {"high": "double", "low": "halve"},
         DoubleToDoubled(id="double", cache=True), Halve(id="halve", cache=True),
     )  # fmt: skip
-    runs = [run_in_memory_sync(graph, {"value": 10}, cache=cache) for _ in range(2)]
+    runs = [run_in_memory_sync(graph, {"value": 10}, output_cache=cache) for _ in range(2)]
     assert runs[1].tasks["double"].status == "completed"
     assert [run.tasks["halve"].status for run in runs] == ["disabled", "disabled"]
     assert runs[0].outputs == runs[1].outputs == {"doubled": 20}

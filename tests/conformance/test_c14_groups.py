@@ -170,8 +170,8 @@ def test_c14_8_the_cache_reaches_the_tasks_inside() -> None:
     cache = SqliteOutputs(File.open(":memory:"))
     body = graph_of(Square(id="s", cache=True))
     graph = graph_of(group(graph_of(MapTask(body, id="map", max_iterations="unbounded"))))
-    run_in_memory_sync(graph, {"input": [2, 3]}, cache=cache)
+    run_in_memory_sync(graph, {"input": [2, 3]}, output_cache=cache)
     events: list[Event] = []
-    run = run_in_memory_sync(graph, {"input": [3, 2]}, cache=cache, on_event=events.append)
+    run = run_in_memory_sync(graph, {"input": [3, 2]}, output_cache=cache, on_event=events.append)
     assert run.outputs == {"output": [9, 4]}
     assert [event.path for event in events if event.kind == "task_cached"] == [f"group/map[{i}]/s" for i in (0, 1)]

@@ -9,8 +9,7 @@ import pytest
 from fixture_runs import graph_of
 from fixture_tasks import Dbl, DoubleToResult, GraphUpper, ProcessItem, SimpleProcessing
 
-from workglow.errors import GraphFormatError, TaskSerializationError, UnknownTaskTypeError
-from workglow.file import File
+from workglow.errors import GraphFormatError, TaskSerializationError, UnknownGraphError, UnknownTaskTypeError
 from workglow.graph.boundary import InputTask, OutputTask
 from workglow.graph.compound import GraphAsTask
 from workglow.graph.conditional import ConditionalTask
@@ -18,10 +17,10 @@ from workglow.graph.dependency_codec import graph_from_dependency_json, graph_to
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.map import ForEachTask, MapTask
-from workglow.graph.stored import StoredGraph, graph_record
+from workglow.graph.named import TaskGraphRepository
 from workglow.graph.workflow import Workflow
 from workglow.library import LambdaTask
-from workglow.storage.sqlite.graphs import SqliteGraphs
+from workglow.storage.memory import MemoryGraphs
 from workglow.tasks import TaskRegistry
 
 REGISTRY = TaskRegistry(
@@ -245,16 +244,18 @@ def test_c17_7_the_list_of_dependencies() -> None:
     assert items[-1]["dependencies"]["result"] == {"id": "b", "output": "result"}
 
 
-def test_c17_8_graphs_in_the_file() -> None:
-    graphs = SqliteGraphs(File.open(":memory:"))
-    graphs.save(graph_record(nested()), name="nested")
-    found = graphs.find("nested")
-    assert found is not None
-    assert StoredGraph(graphs, found, REGISTRY).whole().to_json() == nested().to_json()
-    flat = graphs.save(graph_record(chain()))
+def test_c17_8_graphs_by_name() -> None:
+    # A: a missing name is an error of its own, and `in` asks without one
+    store = MemoryGraphs()
+    graphs = TaskGraphRepository(store, registry=REGISTRY)
+    graphs.save("nested", nested())
+    graphs.save("chain", chain())
+    assert graphs.get("nested").to_json() == nested().to_json()
     with pytest.raises(UnknownTaskTypeError):
-        StoredGraph(graphs, flat, TaskRegistry()).whole()
-    assert graphs.find("missing") is None
+        TaskGraphRepository(store, registry=TaskRegistry()).get("chain")
+    assert "missing" not in graphs
+    with pytest.raises(UnknownGraphError):
+        graphs.get("missing")
 
 
 def test_c17_9_both_ends_of_a_drawn_graph_give_their_outputs() -> None:

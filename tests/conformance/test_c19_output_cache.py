@@ -16,6 +16,7 @@ from workglow.file import File
 from workglow.graph.events import Event
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.streams import StreamChunk
+from workglow.storage.outputs import OutputEvent
 from workglow.storage.sqlite.outputs import SqliteOutputs
 from workglow.tasks import Task, task
 from workglow.testing import FakeClock
@@ -53,12 +54,15 @@ def test_c19_1_what_is_saved_is_found(cache: SqliteOutputs) -> None:
 def test_c19_1_what_is_old_is_forgotten(
     cache: SqliteOutputs, clock: FakeClock, age: int, limit: int, left: int
 ) -> None:
-    # A: how many went is returned; there is no event
+    # A: how many went is returned, and there is an event for each of them instead of one for the asking
+    told: list[OutputEvent] = []
+    cache.subscribe(told.append)
     cache.save(key("now"), "SomeTask", {})
     cache.save(key("then"), "SomeTask", {}, created_at=clock.now() - age * DAY)
     assert cache.size() == 2
     assert cache.clear_older_than(limit * DAY) == 2 - left
     assert cache.size() == left
+    assert [event.entry.key for event in told if event.kind == "pruned"] == [key("then")] * (2 - left)
 
 
 # ---------------------------------------------------------------------- streams
@@ -92,7 +96,7 @@ def _no_calls() -> None:
 
 def heard(task: Any, prompt: str, cache: SqliteOutputs | None) -> tuple[list[str], object]:
     events: list[Event] = []
-    run = run_in_memory_sync(graph_of(task), {"prompt": prompt}, cache=cache, on_event=events.append)
+    run = run_in_memory_sync(graph_of(task), {"prompt": prompt}, output_cache=cache, on_event=events.append)
     return kinds(events, "t"), run.outputs["text"]
 
 
@@ -153,7 +157,7 @@ def test_c19_3_a_registered_type_goes_in_and_comes_out(cache: SqliteOutputs, fil
     value_types.register(Wire, "c19-wire")
     UsesWire.calls.clear()
     graph = graph_of(UsesWire)
-    runs = [run_in_memory_sync(graph, {"wire": Wire(42)}, cache=cache) for _ in range(2)]
+    runs = [run_in_memory_sync(graph, {"wire": Wire(42)}, output_cache=cache) for _ in range(2)]
     assert UsesWire.calls == [Wire(42)]
     assert runs[0].outputs == runs[1].outputs == {"thing": Wire(42)}
     assert '"live":42' in file.reader.execute("SELECT output FROM task_output").get
@@ -182,7 +186,9 @@ class Multiply(Task):
 
 
 def multiplied(value: object, multiplier: float, cache: SqliteOutputs | None) -> object:
-    return run_in_memory_sync(graph_of(Multiply(multiplier=multiplier)), {"value": value}, cache=cache).outputs["value"]
+    return run_in_memory_sync(graph_of(Multiply(multiplier=multiplier)), {"value": value}, output_cache=cache).outputs[
+        "value"
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -211,7 +217,7 @@ def test_c19_4_another_version_is_another_task(cache: SqliteOutputs) -> None:
         return versioned
 
     texts = [
-        run_in_memory_sync(graph_of(made(version)), {"text": "by"}, cache=cache).outputs["text"]
+        run_in_memory_sync(graph_of(made(version)), {"text": "by"}, output_cache=cache).outputs["text"]
         for version in ("1", "2", "1")
     ]
     assert texts == ["by 1", "by 2", "by 1"]
@@ -221,7 +227,7 @@ def test_c19_4_another_version_is_another_task(cache: SqliteOutputs) -> None:
 def test_c19_4_side_effects_are_never_cached(cache: SqliteOutputs) -> None:
     kind = type("Effect", (Multiply,), {"side_effects": True, "type": "EffectTask"})
     for _ in range(2):
-        run_in_memory_sync(graph_of(kind(multiplier=2)), {"value": 1}, cache=cache)
+        run_in_memory_sync(graph_of(kind(multiplier=2)), {"value": 1}, output_cache=cache)
     assert Multiply.calls == [2, 2]
     assert cache.size() == 0
 
@@ -248,7 +254,7 @@ class GivesWhatCannotBeStored(Task):
 
 
 def test_c19_what_cannot_be_stored_is_not_cached(cache: SqliteOutputs) -> None:
-    assert "thing" in run_in_memory_sync(graph_of(GivesWhatCannotBeStored), cache=cache).outputs
+    assert "thing" in run_in_memory_sync(graph_of(GivesWhatCannotBeStored), output_cache=cache).outputs
     assert cache.size() == 0
 
 
@@ -257,5 +263,5 @@ def test_c19_without_the_cache_nothing_is_looked_up(cache: SqliteOutputs) -> Non
 
     graph = graph_of(Multiply(multiplier=2))
     for choice, calls in (("use", 1), ("use", 1), ("off", 2), ("refresh", 3), ("use", 3)):
-        run_in_memory_sync(graph, {"value": 1}, cache=cache, options=RunOptions(cache=choice))  # type: ignore[arg-type]
+        run_in_memory_sync(graph, {"value": 1}, output_cache=cache, options=RunOptions(cache=choice))  # type: ignore[arg-type]
         assert len(Multiply.calls) == calls

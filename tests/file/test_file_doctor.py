@@ -102,6 +102,7 @@ BROKEN = {
     "values": [GRAPH, RUN, REFERENCE],
     "vectors": [BASE, DOCUMENT, chunk(7), word()],
     "words": [BASE, DOCUMENT, chunk(8)],
+    "graph_names": [GRAPH, "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)"],
     "pages": [BASE, DOCUMENT, chunk(8), word(), "UPDATE chunk_text_data SET block = zeroblob(3) WHERE id > 10"],
     "references": [Row("document", {"base_id": 9, "hash": "0" * 64})],
     "schema": ["CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM run; END"],
@@ -113,6 +114,8 @@ SOUND = [
     task("status, output, finished_at", "'completed', '{\"a\": 1}', 0"),
     "UPDATE run SET status = 'waiting'", WAITING, answered(1),
     BASE, DOCUMENT, chunk(8), word(),
+    "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)",
+    "INSERT INTO graph_version (name, number, graph_id, note, saved_at) VALUES ('ingest', 1, 1, '', 0)",
 ]  # fmt: skip
 
 

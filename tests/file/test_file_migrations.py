@@ -265,3 +265,17 @@ def test_tables_of_others_do_no_harm(path: Path) -> None:
     change(path, "CREATE TABLE mine (a)")
     File.open(path).close()
     assert [check.name for check in doctor(path).failures] == ["schema"]
+
+
+def test_named_graphs_of_an_older_file_have_a_first_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "old.wg"
+    with monkeypatch.context() as patch:
+        patch.setattr("workglow.file.opening.migrations", lambda: migrations()[:2])
+        patch.setattr("workglow.file.opening._check_tables", lambda db, path: None)
+        with File.open(path) as file, file.transaction() as db:
+            db.execute("INSERT INTO graph (id, hash, created_at) VALUES (1, ?, 0)", ("a" * 64,))
+            db.execute("INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 5)")
+    with File.open(path) as file:
+        rows = file.reader.execute("SELECT name, number, graph_id, note, saved_at FROM graph_version").fetchall()
+    assert rows == [("ingest", 1, 1, "", 5)]
+    assert doctor(path).ok

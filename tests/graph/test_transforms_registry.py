@@ -111,14 +111,14 @@ class TestWhose:
         graph = ends(transforms)
         graph.add_dataflow("s", "text", "t", "text", ["reverse"])
         with wg.open(project_path, registry=registry, transforms=transforms) as project:
-            project.save_graph("mine", graph)
+            project.graphs.save("mine", graph)
             run = project.begin(graph)
         with wg.open(project_path, registry=registry, transforms=transforms) as project:
             assert project.resume_sync(run.id).outputs == {"text": "cba"}
-            assert project.graph("mine").run_sync().outputs == {"text": "cba"}
+            assert project.graphs.get("mine").run_sync().outputs == {"text": "cba"}
             assert project.preview(run.id).outputs == {"text": "cba"}
         with wg.open(project_path, registry=registry) as project, pytest.raises(GraphError, match="reverse"):
-            project.graph("mine")
+            project.graphs.get("mine")
 
     def test_a_workflow_and_the_bodies_in_it(self, transforms: TransformRegistry) -> None:
         workflow = Workflow(transforms=transforms)

@@ -163,9 +163,9 @@ def test_a_rerun_inside_a_loop_needs_what_runs_again(project: wg.Project, elsewh
 
 
 def test_a_named_graph_is_data(project: wg.Project) -> None:
-    project.save_graph("reading", reading())
-    assert "files:read" in refused(project.run_sync, project.graph("reading"), {"path": "/data/a"})
-    run = project.run_sync(project.graph("reading"), {"path": "/data/a"}, entitlements=["files:read=/data"])
+    project.graphs.save("reading", reading())
+    assert "files:read" in refused(project.run_sync, project.graphs.get("reading"), {"path": "/data/a"})
+    run = project.run_sync(project.graphs.get("reading"), {"path": "/data/a"}, entitlements=["files:read=/data"])
     assert "files:read" in refused(project.run_sync, project.graph_of(run.id), {"path": "/data/a"})
 
 

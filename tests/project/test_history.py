@@ -239,13 +239,13 @@ def test_a_run_that_was_only_begun_waits_for_whoever_resumes_it(project: wg.Proj
 
 def test_graphs_have_movable_names(project: wg.Project) -> None:
     first, second = flow().graph, Workflow().then(one).graph
-    project.save_graph("mine", first)
-    assert project.graph("mine").content_hash() == first.content_hash()
-    project.save_graph("mine", second)
-    assert project.graph("mine").to_json() == second.to_json()
-    assert project.graphs() == ["mine"]
+    project.graphs.save("mine", first)
+    assert project.graphs.get("mine").content_hash() == first.content_hash()
+    project.graphs.save("mine", second)
+    assert project.graphs.get("mine").to_json() == second.to_json()
+    assert project.graphs.list() == ["mine"]
     with pytest.raises(UnknownGraphError, match="there are: mine"):
-        project.graph("yours")
+        project.graphs.get("yours")
 
 
 def test_too_many_items_are_an_error_and_nothing_runs(project: wg.Project) -> None:

@@ -33,6 +33,7 @@ COMMANDS = {
     "follow": ("streams", "Show what a run streams, as it is said."),
     "why": ("looking", "Say why a task ran, was reused, waits or never started."),
     "graph": ("graphs", "Show a graph: of a file, of a run, or a named one."),
+    "graphs": ("named", "List the graphs that a project file holds by name, and their history."),
     "tasks": ("graphs", "List the task types that a graph may name."),
     "search": ("searching", "Find passages in the documents of a project file, by meaning and by words."),
     "copy": ("files", "Copy a project file, also while runs are going on."),

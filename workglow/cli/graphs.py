@@ -36,6 +36,11 @@ def graph(
             metavar="[RUN|NAME]", help="In a project file: a run, or a graph's name.", show_default="the last run"
         ),
     ] = None,
+    *,
+    version: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="An earlier version of a named graph.", show_default="the newest"),
+    ] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
     tasks: TaskFiles = None,
     json: Annotated[bool, typer.Option("--json", help="Print the graph's JSON, which `run` takes.")] = False,
@@ -44,7 +49,7 @@ def graph(
     if mermaid and json:
         raise typer.BadParameter("Give --mermaid or --json, not both.", param_hint="'--mermaid'")
     import_tasks(tasks)
-    found = _find(file, name)
+    found = _find(file, name, version)
     screen = Screen()
     if json:
         screen.json(found.to_json())
@@ -54,10 +59,10 @@ def graph(
         _show(screen, found)
 
 
-def _find(file: str, name: str | None) -> TaskGraph:
+def _find(file: str, name: str | None, version: int | None) -> TaskGraph:
     if _is_project(file):
         with look_into(file) as project:
-            return _stored(project, name or "last")
+            return _stored(project, name or "last", version)
     if name is not None:
         raise typer.BadParameter(f"{file} is no project file, so it has no runs.", param_hint="'[RUN|NAME]'")
     return read_graph(file)
@@ -71,8 +76,10 @@ def _is_project(file: str) -> bool:
         return stream.read(15) == b"SQLite format 3"
 
 
-def _stored(project: Project, name: str) -> TaskGraph:
-    return project.graph(name) if name in project.graphs() else project.graph_of(pick(project, name).id)
+def _stored(project: Project, name: str, version: int | None) -> TaskGraph:
+    if version is not None or name in project.graphs:
+        return project.graphs.get(name, version)
+    return project.graph_of(pick(project, name).id)
 
 
 def _show(screen: Screen, graph: TaskGraph) -> None:

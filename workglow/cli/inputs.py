@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from workglow.graph.graph import TaskGraph
+    from workglow.project import Project
 
-__all__ = ["read_graph", "read_inputs"]
+__all__ = ["named_graph", "read_graph", "read_inputs"]
 
 
 def read_inputs(named: Iterable[str] | None, path: str | None) -> dict[str, object]:
@@ -61,6 +62,22 @@ def read_graph(path: str) -> TaskGraph:
         return TaskGraph.from_json(text)
     except GraphFormatError as error:
         raise GraphFormatError(f"{path}: {error}") from error
+
+
+def named_graph(project: Project, name: str) -> TaskGraph:
+    """Return the graph of that name, which is no file; a usage error names the nearest name when there is none."""
+    if name in project.graphs:
+        return project.graphs.get(name)
+    from workglow.graph.naming import did_you_mean
+
+    names = project.graphs.list()
+    known = f"it has {', '.join(names)}" if names else "it has none yet"
+    files = [path.name for path in Path().glob("*.json")]
+    raise typer.BadParameter(
+        f"There is no file {name}, and {project.path} has no graph of that name; {known}."
+        + did_you_mean(name, [*names, *files]),
+        param_hint="'GRAPH'",
+    )
 
 
 def _read(path: str, parameter: str) -> str:

@@ -39,7 +39,7 @@ def _row(name: str, line: Line) -> list[Cell]:
     waits = "" if task.waits_for is None else f"waits {_first_line(task.waits_for)}"
     notes = [note for note in (line.note, "reused" if reused else "", waits, _first_line(task.error)) if note]
     tries: Cell = (str(task.attempt), "yellow") if task.attempt > 1 else str(task.attempt)
-    return [name, status, tries, "" if reused else took(task.seconds), "; ".join(notes)]
+    return [name, status, tries, "" if task.cached else took(task.seconds), "; ".join(notes)]
 
 
 def _first_line(text: str | None) -> str:

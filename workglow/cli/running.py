@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from workglow.cli.granting import rights
-from workglow.cli.inputs import read_graph, read_inputs
+from workglow.cli.inputs import named_graph, read_graph, read_inputs
 from workglow.cli.parameters import Allow, AsJson, Deny, Inputs, InputsFile, ProjectFile, RunName, TaskFiles
 from workglow.cli.projects import pick, work_on
 from workglow.cli.screen import Screen
 from workglow.cli.taskfiles import import_tasks
 
 if TYPE_CHECKING:
+    from workglow.graph.graph import TaskGraph
     from workglow.project import Project
 
 __all__ = ["app"]
@@ -38,7 +40,10 @@ _Timeout = Annotated[
 
 @app.command()
 def run(
-    graph: Annotated[str, typer.Argument(metavar="GRAPH", help="The graph's JSON file.", show_default=False)],
+    graph: Annotated[
+        str,
+        typer.Argument(metavar="GRAPH", help="The graph's JSON file, or its name in the project.", show_default=False),
+    ],
     *,
     project: Annotated[
         str | None,
@@ -71,7 +76,7 @@ def run(
     Ctrl-C, kill -9 and power cuts lose nothing that was finished: `workglow resume FILE` goes on.
     """
     import_tasks(tasks)
-    whole = read_graph(graph)
+    whole = _graph_file(graph, project)
     inputs = read_inputs(input, input_file)
     options: Any = {
         "concurrency": concurrency,
@@ -84,14 +89,32 @@ def run(
     follower = Follower(project, as_json=json, task_files=tasks, asks=not no_ask)
     options |= {**rights(allow, deny), **follower.asks}
     if project is None:
+        assert whole is not None
         follower.follow(whole, lambda listen: whole.run_sync(inputs, on_event=listen, **options))
         return
-    with work_on(project, create=True) as opened:
+    with work_on(project, create=whole is not None) as opened:
+        wanted = whole or named_graph(opened, graph)
         follower.follow(
-            whole,
-            lambda listen: opened.run_sync(whole, inputs, on_event=listen, wait=stay or None, **options),
+            wanted,
+            lambda listen: opened.run_sync(wanted, inputs, on_event=listen, wait=stay or None, **options),
             project=opened,
         )
+
+
+def _graph_file(graph: str, project: str | None) -> TaskGraph | None:
+    """Read the graph's file; None when there is no such file and the project may know the name."""
+    if Path(graph).exists():
+        return read_graph(graph)
+    if project is None:
+        raise typer.BadParameter(
+            f"There is no file {graph}.  A graph is run by its name with --project FILE.", param_hint="'GRAPH'"
+        )
+    if not Path(project).exists():
+        raise typer.BadParameter(
+            f"There is no file {graph}, and no project {project} that could have a graph of that name.",
+            param_hint="'GRAPH'",
+        )
+    return None
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """The output cache, as the runner uses it: the key is what the task is and what goes in.
 
 Control flow and side effects are never cached.  A task that has no key, because its settings or inputs are of a kind
-that cannot be fingerprinted, runs as if there were no cache, and so does one whose cached output is damaged.
+that cannot be fingerprinted, runs as if there were no cache.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from workglow.errors import CorruptValueError, UnstorableValueError, WorkglowError
+from workglow.errors import UnstorableValueError, WorkglowError
 from workglow.graph.inputs import gather
+from workglow.storage.outputs import CacheEntry, stored_size
 from workglow.values import canonical
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class OutputCache:
         self._reads = environment.options.cache == "use"
         self._saves = not environment.cache_is_journal
         self._encodes = environment.journal is not None
+        self._now = environment.clock.now
         self._identities: dict[object, bytes] = {}
 
     def find(self, run: TaskRun) -> bool:
@@ -56,15 +58,16 @@ class OutputCache:
         try:
             run.key = self._key(run)
             found = self._cache.find(run.key) if self._reads and run.key is not None else None
-            if found is None:
-                return False
-            run.outputs = found.outputs  # read at once: a damaged one is to count as none
-        except (UnstorableValueError, CorruptValueError):
+        except UnstorableValueError:
             return False
+        if found is None:
+            return False
+        run.outputs = found.outputs
         if self._encodes:
             run.output = found.text
             run.source_id = found.source_id or None
-            run.cache_key = None if run.source_id else run.key
+            if not run.source_id:
+                run.cache_key, run.model = run.key, _model(run) or None
         return True
 
     def _key(self, run: TaskRun) -> bytes | None:
@@ -89,8 +92,22 @@ class OutputCache:
         """Remember the outputs of a task run that has just finished."""
         if run.key is None or self._cache is None:
             return
+        model = _model(run)
         if self._saves:
             with suppress(UnstorableValueError):
-                self._cache.save(run.key, run.task.type, run.outputs or {})
-        else:
-            run.cache_key = run.key
+                self._cache.save(run.key, run.task.type, run.outputs or {}, model=model)
+            return
+        if not self._cache.is_plain:
+            size = stored_size(run.output or "", run.blobs)
+            if not self._cache.expect(CacheEntry(run.key, run.task.type, model, size, self._now())):
+                return
+        if not self._reads:
+            self._cache.remove((run.key,))  # the new output takes the place of the old one
+        run.cache_key = run.key
+        if model:
+            run.model = model
+
+
+def _model(run: TaskRun) -> str:
+    model = (run.inputs or {}).get("model") or run.task.config.get("model")
+    return model if isinstance(model, str) else ""

@@ -283,6 +283,8 @@ class Engine:
             elif isinstance(error, WorkglowError):
                 error.run = self.view(self.repositories.runs.get(journal.run.uid))
             raise
+        finally:
+            self.repositories.outputs.after_run()
         return self.view(self.repositories.runs.get(journal.run.uid))
 
     def _environment(

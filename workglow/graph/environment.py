@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from workglow.graph.events import Event
     from workglow.graph.gate import Gate
     from workglow.graph.wait import Question
-    from workglow.storage.protocols import Journal, TaskOutputRepository, WaitingRepository
+    from workglow.storage.outputs import TaskOutputRepository
+    from workglow.storage.protocols import Journal, WaitingRepository
     from workglow.tasks import TaskRegistry
     from workglow.tasks.resolver import ResolverRegistry
 

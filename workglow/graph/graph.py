@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.schemas import graph_input_schema, graph_output_schema
 from workglow.graph.structure import GraphStructure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from workglow.graph.events import Event
     from workglow.graph.gate import Requirement
     from workglow.graph.preview import Preview
     from workglow.graph.run import Run
+    from workglow.graph.settings import MemoryRunSettings
     from workglow.graph.transforms import TransformRegistry
-    from workglow.graph.wait import Question
     from workglow.tasks import TaskRegistry
-    from workglow.tasks.resolver import ResolverRegistry
-
-    Listener = Callable[[Event], object]
-    Handler = Callable[[Question], object]
 
 __all__ = ["TaskGraph"]
 
@@ -40,60 +33,20 @@ class TaskGraph(GraphStructure):
     def __repr__(self) -> str:
         return f"TaskGraph({len(self.tasks)} tasks, {sum(map(len, self.outgoing.values()))} dataflows)"
 
-    async def run(
-        self,
-        inputs: Mapping[str, object] | None = None,
-        *,
-        on_event: Listener | None = None,
-        resolvers: ResolverRegistry | None = None,
-        on_question: Handler | None = None,
-        **options: Any,
-    ) -> Run:
-        """Run the graph in memory.  `on_event` is called with each event.
+    async def run(self, inputs: Mapping[str, object] | None = None, **settings: Unpack[MemoryRunSettings]) -> Run:
+        """Run the graph in memory; see RunOptions, RunRights and MemoryRunSettings for what can be said about it.
 
-        `options` are those of RunOptions, and `entitlements`, `deny` and `on_entitlement`, see RunRights.  `resolvers`
-        take the place of the standard ones.  `on_question` is called with each Question that a task asks a person, and
-        returns the answer.
+        Raises what the run failed with; the error's `run` is the run.
         """
         from workglow.graph.launch import run_in_memory
-        from workglow.graph.options import RunOptions
-        from workglow.graph.permission import Permission
 
-        permission = Permission.taken_from(options)
-        return await run_in_memory(
-            self,
-            inputs,
-            options=RunOptions(**options),
-            on_event=on_event,
-            permission=permission,
-            resolvers=resolvers,
-            on_question=on_question,
-        )
+        return await run_in_memory(self, inputs, **settings)
 
-    def run_sync(
-        self,
-        inputs: Mapping[str, object] | None = None,
-        *,
-        on_event: Listener | None = None,
-        resolvers: ResolverRegistry | None = None,
-        on_question: Handler | None = None,
-        **options: Any,
-    ) -> Run:
+    def run_sync(self, inputs: Mapping[str, object] | None = None, **settings: Unpack[MemoryRunSettings]) -> Run:
         """`run`, blocking; works inside a running event loop too."""
         from workglow.graph.launch import run_in_memory_sync
-        from workglow.graph.options import RunOptions
-        from workglow.graph.permission import Permission
 
-        permission = Permission.taken_from(options)
-        return run_in_memory_sync(
-            self,
-            inputs,
-            options=RunOptions(**options),
-            on_event=on_event,
-            permission=permission,
-            resolvers=resolvers,
-            on_question=on_question,
-        )
+        return run_in_memory_sync(self, inputs, **settings)
 
     def entitlements(self) -> list[Requirement]:
         """Return what the tasks, also those inside compound tasks, need to be allowed to do, and which of them."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Unpack
 
 from workglow.clock import SystemClock
 from workglow.errors import WorkglowError
@@ -24,12 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from workglow.clock import Clock
-    from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
-    from workglow.graph.wait import Question
-    from workglow.storage.protocols import TaskOutputRepository
+    from workglow.graph.settings import MemoryRunSettings
     from workglow.tasks import TaskRegistry
-    from workglow.tasks.resolver import ResolverRegistry
 
 __all__ = ["run_in_memory", "run_in_memory_sync"]
 
@@ -39,45 +37,30 @@ async def run_in_memory(
     inputs: Mapping[str, object] | None = None,
     *,
     options: RunOptions | None = None,
-    on_event: Callable[[Event], object] | None = None,
-    cache: TaskOutputRepository | None = None,
     registry: TaskRegistry = task_registry,
-    resolvers: ResolverRegistry | None = None,
-    permission: Permission | None = None,
     clock: Clock | None = None,
-    on_question: Callable[[Question], object] | None = None,
+    started: Callable[[TaskGraphRunner], object] | None = None,
+    **settings: Unpack[MemoryRunSettings],
 ) -> Run:
     """Run a graph without a project; raises what it failed with, with the run as the error's `run`.
 
-    `resolvers` take the place of the standard ones.  `permission` says what the graph may do; without it, everything
-    when the program made it, nothing when it was read from data.  `on_question` is called with each Question that a
-    task asks, and returns the answer; a plain function is called in a thread of its own.
+    Settings take the place of those among the `options`.  `started` is given the runner before its first task, so that
+    somebody else can abort it.
     """
     clock = clock or SystemClock()
-    options = options or RunOptions()
-    options.check_size(len(graph.tasks))
-    listeners = (graph.events.emit,) if len(graph.events) else ()
-    if on_event is not None:
-        listeners = (*listeners, on_event)
-    given, gate, gate_for_data = inputs or {}, None, None
+    permission = Permission.taken_from(settings)
+    environment = _environment(graph, settings, options, registry, clock)
+    environment.options.check_size(len(graph.tasks))
+    given = inputs or {}
     if guarded_tasks(graph):
-        resolvers = resolvers or standard_resolvers(registry)
-        given = await named_inputs(graph, given, resolvers)
-        licence = Licences(resolvers=resolvers).for_graph(graph, permission or Permission())
+        environment.resolvers = environment.resolvers or standard_resolvers(registry)
+        given = await named_inputs(graph, given, environment.resolvers)
+        licence = Licences(resolvers=environment.resolvers).for_graph(graph, permission)
         licence.admit(graph, deliver(graph, given))
-        gate, gate_for_data = licence.gate, licence.gate_for_data
-    environment = Environment(
-        clock=clock,
-        options=options,
-        listeners=listeners,
-        registry=registry,
-        cache=cache,
-        gate=gate,
-        gate_for_data=gate_for_data,
-        resolvers=resolvers,
-        on_question=on_question,
-    )
+        environment.gate, environment.gate_for_data = licence.gate, licence.gate_for_data
     runner = TaskGraphRunner(graph, environment)
+    if started is not None:
+        started(runner)
     begun = clock.now()
     delivered = deliver(graph, given)
     try:
@@ -85,7 +68,31 @@ async def run_in_memory(
     except WorkglowError as error:
         error.run = Run.of_memory(runner.status, runner.task_runs, {}, (begun, clock.now()))
         raise
+    finally:
+        if environment.cache is not None:
+            environment.cache.after_run()
     return Run.of_memory(runner.status, runner.task_runs, runner.outputs, (begun, clock.now()))
+
+
+def _environment(
+    graph: TaskGraph,
+    settings: MemoryRunSettings,
+    options: RunOptions | None,
+    registry: TaskRegistry,
+    clock: Clock,
+) -> Environment:
+    rest: dict[str, Any] = {**settings}
+    on_event = rest.pop("on_event", None)
+    listeners = (graph.events.emit,) if len(graph.events) else ()
+    return Environment(
+        clock=clock,
+        listeners=listeners if on_event is None else (*listeners, on_event),
+        registry=registry,
+        cache=rest.pop("output_cache", None),
+        resolvers=rest.pop("resolvers", None),
+        on_question=rest.pop("on_question", None),
+        options=replace(options or RunOptions(), **rest),
+    )
 
 
 def run_in_memory_sync(
@@ -93,26 +100,11 @@ def run_in_memory_sync(
     inputs: Mapping[str, object] | None = None,
     *,
     options: RunOptions | None = None,
-    on_event: Callable[[Event], object] | None = None,
-    cache: TaskOutputRepository | None = None,
     registry: TaskRegistry = task_registry,
-    resolvers: ResolverRegistry | None = None,
-    permission: Permission | None = None,
     clock: Clock | None = None,
-    on_question: Callable[[Question], object] | None = None,
+    **settings: Unpack[MemoryRunSettings],
 ) -> Run:
     """`run_in_memory`, blocking."""
     return run_blocking(
-        lambda: run_in_memory(
-            graph,
-            inputs,
-            options=options,
-            on_event=on_event,
-            cache=cache,
-            registry=registry,
-            resolvers=resolvers,
-            permission=permission,
-            clock=clock,
-            on_question=on_question,
-        )
+        lambda: run_in_memory(graph, inputs, options=options, registry=registry, clock=clock, **settings)
     )

@@ -37,7 +37,7 @@ class TaskResult:
         self.started_at: int | None = row.started_at
         self.finished_at: int | None = row.finished_at
         self.wake_at: int | None = row.wake_at
-        self.cached: bool = row.source_id is not None
+        self.cached: bool = row.source_id is not None or (row.status == "completed" and not row.attempt)
 
     @property
     def outputs(self) -> Mapping[str, object]:

@@ -16,13 +16,14 @@ from workglow.graph.dataflow import Dataflow, as_transforms
 from workglow.graph.delivery import free_ports
 from workglow.graph.graph import TaskGraph
 from workglow.graph.loading import task_from_json
-from workglow.storage.records import DataflowRecord, GraphRecord, GraphTaskRecord
+from workglow.storage.graph_json import record_from_json, record_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from workglow.graph.transforms import TransformRegistry
     from workglow.storage.protocols import GraphRepository
+    from workglow.storage.records import DataflowRecord, GraphRecord
     from workglow.tasks import Task, TaskRegistry
 
 __all__ = ["StoredDelivery", "StoredGraph", "graph_record", "versions_of"]
@@ -36,23 +37,7 @@ def graph_record(graph: TaskGraph) -> GraphRecord:
 
 
 def _record(graph: TaskGraph) -> GraphRecord:
-    data = graph.to_json()
-    encode = msgspec.json.encode
-    tasks = [
-        GraphTaskRecord(item["id"], encode({name: value for name, value in item.items() if name != "id"}).decode())
-        for item in data.pop("tasks")
-    ]
-    flows = [
-        DataflowRecord(
-            item["sourceTaskId"],
-            item["sourceTaskPortId"],
-            item["targetTaskId"],
-            item["targetTaskPortId"],
-            encode(item["transforms"]).decode() if item.get("transforms") else None,
-        )
-        for item in data.pop("dataflows")
-    ]
-    return GraphRecord(graph.content_hash(), tasks, flows, encode(data).decode())
+    return record_from_json(graph.to_json(), graph.content_hash())
 
 
 def versions_of(graph: TaskGraph) -> dict[str, str]:
@@ -129,12 +114,7 @@ class StoredGraph:
         """Read all of it."""
         if self._whole is None:
             record = self._graphs.load(self._graph_id)
-            data = {
-                **msgspec.json.decode(record.extra),
-                "tasks": [{"id": task.task_id, **msgspec.json.decode(task.definition)} for task in record.tasks],
-                "dataflows": [_flow_json(flow) for flow in record.dataflows],
-            }
-            self._whole = TaskGraph.from_json(data, self.registry, transforms=self.transforms)
+            self._whole = TaskGraph.from_json(record_to_json(record), self.registry, transforms=self.transforms)
         return self._whole
 
 
@@ -149,16 +129,6 @@ def _edges(records: Sequence[DataflowRecord]) -> list[Dataflow]:
         )
         for flow in records
     ]
-
-
-def _flow_json(flow: DataflowRecord) -> dict[str, Any]:
-    data = {
-        "sourceTaskId": flow.source_id,
-        "sourceTaskPortId": flow.source_port,
-        "targetTaskId": flow.target_id,
-        "targetTaskPortId": flow.target_port,
-    }
-    return data if flow.transforms is None else {**data, "transforms": msgspec.json.decode(flow.transforms)}
 
 
 class StoredDelivery(dict[str, "dict[str, object]"]):

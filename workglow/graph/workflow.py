@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from workglow.errors import GraphError
 from workglow.graph.building import GraphBuilder
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from workglow.graph.events import Event, Events
     from workglow.graph.preview import Preview
     from workglow.graph.run import Run
+    from workglow.graph.settings import MemoryRunSettings
     from workglow.graph.transforms import TransformRegistry
     from workglow.graph.wait import Question
     from workglow.tasks import TaskRegistry
-    from workglow.tasks.resolver import ResolverRegistry
 
 __all__ = ["Workflow"]
 
@@ -50,64 +50,22 @@ class Workflow(GraphBuilder):
 
     # ------------------------------------------------------------------ running and other forms
 
-    async def run(
-        self,
-        inputs: Mapping[str, object] | None = None,
-        *,
-        on_event: Listener | None = None,
-        resolvers: ResolverRegistry | None = None,
-        on_question: Handler | None = None,
-        **options: Any,
-    ) -> Run:
-        """Run the graph in memory.  `on_event` is called with each event.
+    async def run(self, inputs: Mapping[str, object] | None = None, **settings: Unpack[MemoryRunSettings]) -> Run:
+        """Run the graph in memory; see RunOptions, RunRights and MemoryRunSettings for what can be said about it.
 
-        `options` are those of RunOptions, and `entitlements`, `deny` and `on_entitlement`, see RunRights.  `resolvers`
-        take the place of the standard ones.  `on_question` is called with each Question that a task asks a person, and
-        returns the answer.
+        Raises what the run failed with; the error's `run` is the run.
         """
         from workglow.graph.launch import run_in_memory
-        from workglow.graph.options import RunOptions
-        from workglow.graph.permission import Permission
 
         self._check_finished()
-        permission = Permission.taken_from(options)
-        return await run_in_memory(
-            self._graph,
-            inputs,
-            options=RunOptions(**options),
-            on_event=on_event,
-            registry=self._registry,
-            permission=permission,
-            resolvers=resolvers,
-            on_question=on_question,
-        )
+        return await run_in_memory(self._graph, inputs, registry=self._registry, **settings)
 
-    def run_sync(
-        self,
-        inputs: Mapping[str, object] | None = None,
-        *,
-        on_event: Listener | None = None,
-        resolvers: ResolverRegistry | None = None,
-        on_question: Handler | None = None,
-        **options: Any,
-    ) -> Run:
+    def run_sync(self, inputs: Mapping[str, object] | None = None, **settings: Unpack[MemoryRunSettings]) -> Run:
         """`run`, blocking; works inside a running event loop too."""
         from workglow.graph.launch import run_in_memory_sync
-        from workglow.graph.options import RunOptions
-        from workglow.graph.permission import Permission
 
         self._check_finished()
-        permission = Permission.taken_from(options)
-        return run_in_memory_sync(
-            self._graph,
-            inputs,
-            options=RunOptions(**options),
-            on_event=on_event,
-            registry=self._registry,
-            permission=permission,
-            resolvers=resolvers,
-            on_question=on_question,
-        )
+        return run_in_memory_sync(self._graph, inputs, registry=self._registry, **settings)
 
     def preview(self, inputs: Mapping[str, object] | None = None, *, max_tasks: int | None = None) -> Preview:
         """Say at once what the workflow would give, without running it; see `TaskGraph.preview`."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         EventRecord,
         GraphRecord,
         GraphTaskRecord,
+        GraphVersion,
         RunRecord,
         TaskRow,
         WaitingRow,
@@ -25,26 +26,14 @@ if TYPE_CHECKING:
     from workglow.values import Blob, Encoded
 
 __all__ = [
-    "FoundOutput",
     "GraphRepository",
+    "GraphStore",
     "Journal",
     "RunRepository",
     "SettingsRepository",
-    "TaskOutputRepository",
     "ValueRepository",
     "WaitingRepository",
 ]
-
-
-class FoundOutput(Protocol):
-    """A cached output: its values, the text they are stored as, and the task run they came from (0: none)."""
-
-    @property
-    def outputs(self) -> dict[str, object]: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def source_id(self) -> int: ...
 
 
 class ValueRepository(Protocol):
@@ -60,17 +49,13 @@ class ValueRepository(Protocol):
 
 
 class GraphRepository(Protocol):
-    """Graphs, immutable and known by their content, and movable names for them."""
+    """Graphs, immutable and known by their content, read only as far as a run needs."""
 
-    def save(self, graph: GraphRecord, *, name: str | None = None) -> int:
-        """Keep a graph (once), point `name` at it, and return its key."""
+    def save(self, graph: GraphRecord) -> int:
+        """Keep a graph (once), and return its key."""
         ...
 
     def load(self, graph_id: int) -> GraphRecord: ...
-
-    def find(self, name: str) -> int | None: ...
-
-    def names(self) -> dict[str, int]: ...
 
     def task(self, graph_id: int, task_id: str) -> GraphTaskRecord | None: ...
 
@@ -79,6 +64,37 @@ class GraphRepository(Protocol):
     def outgoing(self, graph_id: int, task_id: str) -> Sequence[DataflowRecord]: ...
 
     def extra(self, graph_id: int) -> str: ...
+
+
+class GraphStore(Protocol):
+    """Graphs by name, each with every version it had.  Implement it to keep graphs in a place of your own.
+
+    The names that arrive here are checked.  A version's number is 1 more than the one before, also after a rename.
+    """
+
+    def save(self, name: str, graph: GraphRecord, note: str) -> GraphVersion:
+        """Make this graph the newest version of that name."""
+        ...
+
+    def load(self, name: str, number: int | None = None) -> GraphRecord | None:
+        """Return a version, the newest without a number; None when there is none; CorruptValueError for damage."""
+        ...
+
+    def history(self, name: str) -> list[GraphVersion]:
+        """Return what is known of the versions, oldest first; nothing for a name that is not there."""
+        ...
+
+    def names(self) -> list[str]:
+        """Return the names, sorted."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """Forget a name and its versions; False when it is not there."""
+        ...
+
+    def rename(self, name: str, to: str) -> bool:
+        """Give a name and its versions another name; False when it is not there, or the other one is."""
+        ...
 
 
 class Journal(Protocol):
@@ -224,22 +240,6 @@ class WaitingRepository(Protocol):
 
     def due(self) -> list[str]:
         """The ids of the runs in which something has come, or the time is over, for a task that waits."""
-        ...
-
-
-class TaskOutputRepository(Protocol):
-    """Outputs of tasks, found again by what went in.  Implement it to keep a cache of your own."""
-
-    def find(self, key: bytes) -> FoundOutput | None: ...
-
-    def save(self, key: bytes, type: str, outputs: Mapping[str, object], *, created_at: int | None = None) -> None: ...
-
-    def size(self) -> int: ...
-
-    def clear(self) -> None: ...
-
-    def clear_older_than(self, milliseconds: int) -> int:
-        """Forget what is older; return how many entries went."""
         ...
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "EventRecord",
     "GraphRecord",
     "GraphTaskRecord",
+    "GraphVersion",
     "RunRecord",
     "TaskRow",
     "WaitingRow",
@@ -50,6 +51,7 @@ class TaskRow:
     usage: str | None = None
     cache_key: bytes | None = None
     source_id: int | None = None
+    model: str | None = None  # of a cached output
     holds_others: bool = False  # a compound task: open for as long as something inside it is
 
     def __init__(self, path: str) -> None:
@@ -153,3 +155,14 @@ class GraphRecord:
     tasks: Sequence[GraphTaskRecord]
     dataflows: Sequence[DataflowRecord]
     extra: str = field(default="{}")
+
+
+@dataclass(frozen=True, slots=True)
+class GraphVersion:
+    """One of the graphs that a name stood for; `number` counts from 1, `saved_at` is in milliseconds."""
+
+    name: str
+    number: int
+    hash: str
+    note: str
+    saved_at: int

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from workglow.storage.outputs import TaskOutputRepository
     from workglow.storage.protocols import (
         GraphRepository,
+        GraphStore,
         RunRepository,
         SettingsRepository,
-        TaskOutputRepository,
         ValueRepository,
         WaitingRepository,
     )
@@ -29,3 +30,4 @@ class Repositories:
     values: ValueRepository
     settings: SettingsRepository
     waiting: WaitingRepository
+    named: GraphStore

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workglow.storage.repositories import Repositories
 from workglow.storage.sqlite.graphs import SqliteGraphs
+from workglow.storage.sqlite.named import SqliteNamedGraphs
 from workglow.storage.sqlite.outputs import SqliteOutputs
 from workglow.storage.sqlite.runs import SqliteRuns
 from workglow.storage.sqlite.settings import SqliteSettings
@@ -20,12 +21,15 @@ __all__ = ["sqlite_repositories"]
 
 def sqlite_repositories(file: File) -> Repositories:
     """Return everything that a project file keeps."""
+    outputs = SqliteOutputs(file)
+    runs = SqliteRuns(file, on_commit=outputs.committed)
     return Repositories(
         file.uid,
         SqliteGraphs(file),
-        SqliteRuns(file),
-        SqliteOutputs(file),
+        runs,
+        outputs,
         SqliteValues(file),
         SqliteSettings(file),
         SqliteWaiting(file),
+        SqliteNamedGraphs(file),
     )

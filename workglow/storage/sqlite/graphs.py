@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from workglow.errors import UnknownTaskError
 from workglow.storage.records import DataflowRecord, GraphRecord, GraphTaskRecord
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from workglow.file import File
 
-__all__ = ["SqliteGraphs", "insert_graph"]
+__all__ = ["SqliteGraphs", "insert_graph", "select_graph"]
 
 
 def insert_graph(db: apsw.Connection, graph: GraphRecord, now: int) -> int:
@@ -41,49 +41,36 @@ def insert_graph(db: apsw.Connection, graph: GraphRecord, now: int) -> int:
     return graph_id
 
 
+def select_graph(db: apsw.Connection, graph_id: int) -> GraphRecord:
+    """Read a whole graph."""
+    row = db.execute("SELECT hash, extra FROM graph WHERE id = ?", (graph_id,)).fetchone()
+    if row is None:
+        raise UnknownTaskError(f"The file holds no graph number {graph_id}.")
+    tasks = db.execute("SELECT task_id, definition FROM graph_task WHERE graph_id = ? ORDER BY position", (graph_id,))
+    flows = db.execute(
+        """
+        SELECT source_id, source_port, target_id, target_port, transforms
+          FROM dataflow WHERE graph_id = ? ORDER BY position
+        """,
+        (graph_id,),
+    )
+    return GraphRecord(
+        row[0], [GraphTaskRecord(*task) for task in tasks], [DataflowRecord(*flow) for flow in flows], row[1]
+    )
+
+
 class SqliteGraphs:
     """The graphs of one file."""
 
     def __init__(self, file: File) -> None:
         self._file = file
 
-    def save(self, graph: GraphRecord, *, name: str | None = None) -> int:
-        now = self._file.clock.now()
+    def save(self, graph: GraphRecord) -> int:
         with self._file.transaction() as db:
-            graph_id = insert_graph(db, graph, now)
-            if name is not None:
-                db.execute(
-                    """
-                    INSERT INTO graph_name (name, graph_id, updated_at) VALUES (?, ?, ?)
-                    ON CONFLICT (name) DO UPDATE SET graph_id = excluded.graph_id, updated_at = excluded.updated_at
-                    """,
-                    (name, graph_id, now),
-                )
-        return graph_id
+            return insert_graph(db, graph, self._file.clock.now())
 
     def load(self, graph_id: int) -> GraphRecord:
-        read = self._file.reader.execute
-        row = read("SELECT hash, extra FROM graph WHERE id = ?", (graph_id,)).fetchone()
-        if row is None:
-            raise UnknownTaskError(f"The file holds no graph number {graph_id}.")
-        tasks = read("SELECT task_id, definition FROM graph_task WHERE graph_id = ? ORDER BY position", (graph_id,))
-        flows = read(
-            """
-            SELECT source_id, source_port, target_id, target_port, transforms
-              FROM dataflow WHERE graph_id = ? ORDER BY position
-            """,
-            (graph_id,),
-        )
-        return GraphRecord(
-            row[0], [GraphTaskRecord(*task) for task in tasks], [DataflowRecord(*flow) for flow in flows], row[1]
-        )
-
-    def find(self, name: str) -> int | None:
-        return self._file.reader.execute("SELECT graph_id FROM graph_name WHERE name = ?", (name,)).get
-
-    def names(self) -> dict[str, int]:
-        rows = self._file.reader.execute("SELECT name, graph_id FROM graph_name ORDER BY name")
-        return {cast("str", name): cast("int", graph_id) for name, graph_id in rows}
+        return select_graph(self._file.reader, graph_id)
 
     def task(self, graph_id: int, task_id: str) -> GraphTaskRecord | None:
         row = self._file.look_up(

@@ -29,13 +29,13 @@ __all__ = ["SqliteJournal", "insert_events", "insert_row", "select_row", "select
 
 _INSERT = """
 INSERT INTO task_run (run_id, path, status, attempt, started_at, finished_at, wake_at,
-                      output, error, state, usage, cache_key, source_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                      output, error, state, usage, cache_key, source_id, model)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPDATE = """
 UPDATE task_run
    SET status = ?, attempt = ?, started_at = ?, finished_at = ?, wake_at = ?,
-       output = ?, error = ?, state = ?, usage = ?, cache_key = ?, source_id = ?
+       output = ?, error = ?, state = ?, usage = ?, cache_key = ?, source_id = ?, model = ?
  WHERE id = ?
 """
 # The transitions that nearly every task makes write only what they change.
@@ -47,12 +47,13 @@ _COMPLETE_FOR_REUSE = (
 )
 _FENCE = "SELECT 1 FROM run WHERE id = ? AND session_id IS ? AND epoch = ?"
 _COLUMNS = """
-SELECT id, path, status, attempt, started_at, finished_at, wake_at, output, error, state, usage, cache_key, source_id
+SELECT id, path, status, attempt, started_at, finished_at, wake_at, output, error, state, usage, cache_key, source_id,
+       model
   FROM task_run
 """
 _FIELDS = (
     "row_id", "path", "status", "attempt", "started_at", "finished_at", "wake_at",
-    "output", "error", "state", "usage", "cache_key", "source_id",
+    "output", "error", "state", "usage", "cache_key", "source_id", "model",
 )  # fmt: skip
 # The plus sign keeps SQLite from searching by path: the keys from open_from on are the shorter way.
 _OPEN = _COLUMNS + " WHERE +run_id = ? AND finished_at IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?"
@@ -63,7 +64,7 @@ _READ_AHEAD = 256
 def _changing(row: TaskRow) -> tuple[apsw.SQLiteValue, ...]:
     return (
         row.status, row.attempt, row.started_at, row.finished_at, row.wake_at,
-        row.output, row.error, row.state, row.usage, row.cache_key, row.source_id,
+        row.output, row.error, row.state, row.usage, row.cache_key, row.source_id, row.model,
     )  # fmt: skip
 
 
@@ -134,6 +135,7 @@ class SqliteJournal:
         *,
         driven: set[str],
         unseen: bool = True,
+        on_commit: Callable[[Sequence[TaskRow]], None] | None = None,
     ) -> None:
         """`begin` stores the run itself, in the first commit; `unseen` rows of it are there that nobody read yet.
 
@@ -145,6 +147,7 @@ class SqliteJournal:
         self.run = run
         self._begin = begin
         self._unseen = unseen
+        self._on_commit = on_commit
         self._events: list[EventRecord] = []
         self._chunks: list[tuple[int, ChunkRecord]] = []
         self._open: dict[int, None] = {}  # keys of open rows, oldest first
@@ -212,6 +215,8 @@ class SqliteJournal:
         for row in rows:
             if row.blobs:
                 row.blobs = ()
+        if self._on_commit is not None:
+            self._on_commit(rows)
 
     def _write(
         self,
@@ -243,6 +248,8 @@ class SqliteJournal:
                 elif row.status == "completed" and row.error is None and row.state is None and row.usage is None:
                     if row.cache_key is None:
                         execute(_COMPLETE, (row.finished_at, row.output, row.row_id))
+                    elif row.model is not None:
+                        update_row(db, row)
                     else:
                         execute(_COMPLETE_FOR_REUSE, (row.finished_at, row.output, row.cache_key, row.row_id))
                 elif row.status == "running" and row.state is None:

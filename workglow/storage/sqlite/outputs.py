@@ -1,77 +1,108 @@
-"""The output cache: an index over completed task runs, and a small table for outputs that belong to no run."""
+"""The output cache: an index over completed task runs, and a small table for outputs that belong to no run.
+
+Forgetting an output takes a task run out of the index (its `cache_key` becomes NULL).  The run keeps what it put out.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
 
-from workglow.storage.sqlite.values import SqliteValues, insert_values
-from workglow.values import decode, encode
+from workglow.errors import CorruptValueError
+from workglow.storage.outputs import CacheEntry, FoundOutput, StoredOutput, TaskOutputRepository
+from workglow.storage.sqlite.tasktypes import TaskTypes
+from workglow.storage.sqlite.values import SqliteValues, insert_values, references, references_in, select_values
+from workglow.values import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Sequence
+
+    import apsw
 
     from workglow.file import File
-    from workglow.values.decoder import Load
+    from workglow.storage.records import TaskRow
 
-__all__ = ["SqliteOutputs", "StoredOutput"]
+__all__ = ["SqliteOutputs"]
 
-
+# The order of rows would be that of their age, which costs as much again; instead no older row keeps the key.
 _FIND = """
 SELECT output, id FROM task_run    WHERE cache_key = ?1
 UNION ALL
 SELECT output, 0  FROM task_output WHERE cache_key = ?1
 LIMIT 1
 """
+_SAVED = "SELECT cache_key, type, model, output, created_at FROM task_output"
+_RAN = """
+SELECT task_run.cache_key, run.graph_id, task_run.path, coalesce(task_run.model, ''), task_run.output,
+       task_run.finished_at
+  FROM task_run JOIN run ON run.id = task_run.run_id
+"""
 
 
-class StoredOutput:
-    """A cached output: its text, and the task run it came from (0: none).
-
-    `outputs` reads the values when they are first asked for: who passes the text on never pays for them.  Raises
-    CorruptValueError when the text, or a value that it refers to, is damaged.
-    """
-
-    __slots__ = ("_load", "_outputs", "source_id", "text")
-
-    def __init__(self, text: str, source_id: int, load: Load) -> None:
-        self.text = text
-        self.source_id = source_id
-        self._load = load
-        self._outputs: dict[str, object] | None = None
-
-    @property
-    def outputs(self) -> dict[str, object]:
-        if self._outputs is None:
-            self._outputs = decode(self.text, self._load)
-        return self._outputs
-
-
-class SqliteOutputs:
+class SqliteOutputs(TaskOutputRepository):
     """The cached outputs of one file."""
 
     def __init__(self, file: File) -> None:
+        super().__init__(clock=file.clock)
         self._file = file
         self._look_up = file.look_up
         self._load = SqliteValues(file).load
+        self._expected: dict[bytes, CacheEntry] = {}  # what a journal is about to commit, when somebody listens
 
-    def find(self, key: bytes) -> StoredOutput | None:
+    def find(self, key: bytes) -> FoundOutput | None:
         row = self._look_up(_FIND, (key,))
         if row is None:
             return None
         text, source_id = row
-        return StoredOutput(text, source_id, self._load)
+        try:
+            found = FoundOutput(decode(text, self._load), text, source_id)
+        except CorruptValueError as error:
+            self._tell_damage(key, error)
+            return None
+        if self._listeners:
+            self._tell("found", self._entries(key))
+        return found
 
-    def save(self, key: bytes, type: str, outputs: Mapping[str, object], *, created_at: int | None = None) -> None:
-        encoded = encode(outputs, where=f"task type '{type}'")
+    def read(self, key: bytes) -> StoredOutput | None:
+        row = self._look_up(_FIND, (key,))
+        if row is None:
+            return None
+        (entry,) = self._entries(key)
+        return StoredOutput(entry, row[0], tuple(select_values(self._file.reader, references(row[0]))))
+
+    def write(self, stored: StoredOutput) -> None:
+        entry = stored.entry
         with self._file.transaction() as db:
-            insert_values(db, encoded.blobs)
+            insert_values(db, stored.blobs)
+            db.execute("UPDATE task_run SET cache_key = NULL WHERE cache_key = ?", (entry.key,))
             db.execute(
                 """
-                INSERT INTO task_output (cache_key, type, output, created_at) VALUES (?, ?, ?, ?)
-                ON CONFLICT (cache_key) DO UPDATE SET output = excluded.output, created_at = excluded.created_at
+                INSERT OR REPLACE INTO task_output (cache_key, type, model, output, created_at) VALUES (?, ?, ?, ?, ?)
                 """,
-                (key, type, encoded.text, self._file.clock.now() if created_at is None else created_at),
+                (entry.key, entry.type, entry.model, stored.text, entry.created_at),
             )
+
+    def entries(self) -> list[CacheEntry]:
+        return self._entries(None)
+
+    def _entries(self, key: bytes | None) -> list[CacheEntry]:
+        db = self._file.reader
+        only, keys = ("", ()) if key is None else (" WHERE cache_key = ?", (key,))
+        sizes, types = _Sizes(db), TaskTypes(db)
+        found: dict[bytes, CacheEntry] = {}
+        for cache_key, type, model, text, created_at in db.execute(_SAVED + only + " ORDER BY rowid", keys):
+            found[cache_key] = CacheEntry(cache_key, type, model, sizes.of(text), created_at)
+        ran = _RAN + (only or " WHERE cache_key IS NOT NULL") + " ORDER BY task_run.id"
+        for cache_key, graph_id, path, model, text, finished_at in db.execute(ran, keys):
+            found.pop(cache_key, None)  # so that the newest stands last
+            found[cache_key] = CacheEntry(cache_key, types.of(graph_id, path), model, sizes.of(text), finished_at or 0)
+        return list(found.values())
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        gone = [(key,) for key in keys]
+        with self._file.transaction() as db:
+            db.executemany("UPDATE task_run SET cache_key = NULL WHERE cache_key = ?", gone)
+            db.executemany("DELETE FROM task_output WHERE cache_key = ?", gone)
 
     def size(self) -> int:
         return self._file.reader.execute(
@@ -82,16 +113,55 @@ class SqliteOutputs:
         ).get
 
     def clear(self) -> None:
+        if self._listeners:
+            super().clear()
+            return
         with self._file.transaction() as db:
             db.execute("UPDATE task_run SET cache_key = NULL WHERE cache_key IS NOT NULL")
             db.execute("DELETE FROM task_output")
 
-    def clear_older_than(self, milliseconds: int) -> int:
-        before = self._file.clock.now() - milliseconds
-        with self._file.transaction() as db:
-            db.execute(
-                "UPDATE task_run SET cache_key = NULL WHERE cache_key IS NOT NULL AND finished_at < ?", (before,)
-            )
-            gone = db.changes()
-            db.execute("DELETE FROM task_output WHERE created_at < ?", (before,))
-            return gone + db.changes()
+    # ------------------------------------------------------------------ what a journal writes
+
+    def expect(self, entry: CacheEntry) -> bool:
+        if not self.admits(entry):
+            return False
+        if self._listeners:
+            self._expected[entry.key] = entry
+        return True
+
+    def committed(self, rows: Sequence[TaskRow]) -> None:
+        """Tell of what a journal has committed."""
+        if self._expected:
+            keys = [row.cache_key for row in rows if row.cache_key in self._expected]
+            self._tell("saved", [self._expected.pop(key) for key in keys])
+
+
+class _Sizes:
+    """How many bytes outputs take, with the values they refer to; each value is looked at once."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
+        self._known: dict[str, dict[str, int]] = {}
+
+    def of(self, text: str) -> int:
+        """Return the bytes of a text and of each value that it refers to."""
+        values: dict[str, int] = {}
+        for hash in references(text):
+            values.update(self._value(hash))
+        return (len(text) if text.isascii() else len(text.encode())) + sum(values.values())
+
+    def _value(self, hash: str) -> dict[str, int]:
+        known = self._known.get(hash)
+        if known is None:
+            known = self._known[hash] = {}
+            row = self._db.execute(
+                "SELECT size, kind, encoding, CASE kind WHEN 'json' THEN data END FROM value WHERE hash = ?",
+                (bytes.fromhex(hash),),
+            ).fetchone()
+            if row is not None:
+                size, kind, encoding, data = cast("tuple[int, str, str, bytes]", row)
+                known[hash] = size
+                with suppress(CorruptValueError):  # whoever looks it up is told
+                    for inner in references_in(kind, encoding, data):
+                        known.update(self._value(inner))
+        return known

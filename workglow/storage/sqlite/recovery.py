@@ -24,6 +24,8 @@ from workglow.file import File, doctor
 from workglow.file.copy import place_new
 from workglow.file.place import absolute, check_place, sync_folder
 from workglow.file.salvage import Salvage
+from workglow.storage.graph_json import record_to_json
+from workglow.storage.sqlite.graphs import select_graph
 from workglow.values import canonical
 from workglow.values.blob import Blob, verify
 
@@ -43,7 +45,6 @@ SELECT 1 FROM json_tree({column}) AS part
  WHERE part.key = '$value' AND length(part.value) = 64
    AND upper(part.value) NOT IN (SELECT hex(hash) FROM value)
 """
-_FLOW_KEYS: Final = ("sourceTaskId", "sourceTaskPortId", "targetTaskId", "targetTaskPortId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +162,9 @@ class _Recovering:
         return tuple(columns.index(name) for (name,) in db.execute(query, (table,)) if name in columns)
 
     def _drop_damaged_graphs(self, db: apsw.Connection) -> None:
-        graphs: list[tuple[Any, ...]] = db.execute("SELECT id, hash, extra FROM graph").fetchall()
-        for graph_id, hash, extra in graphs:
-            if _graph_hash(db, graph_id, extra) != hash:
+        graphs: list[tuple[Any, ...]] = db.execute("SELECT id, hash FROM graph").fetchall()
+        for graph_id, hash in graphs:
+            if _graph_hash(db, graph_id) != hash:
                 db.execute("DELETE FROM graph WHERE id = ?", (graph_id,))
                 self._move("graph", 1)
 
@@ -256,28 +257,9 @@ def _insert(db: apsw.Connection, insert: str, row: tuple[Any, ...], optional: tu
     return False
 
 
-def _graph_hash(db: apsw.Connection, graph_id: int, extra: str) -> str:
+def _graph_hash(db: apsw.Connection, graph_id: int) -> str:
     """What the graph's rows are known by: the hash of the canonical JSON that they stand for."""
-    tasks = db.execute("SELECT task_id, definition FROM graph_task WHERE graph_id = ? ORDER BY position", (graph_id,))
-    flows = db.execute(
-        """
-        SELECT source_id, source_port, target_id, target_port, transforms
-          FROM dataflow WHERE graph_id = ? ORDER BY position
-        """,
-        (graph_id,),
-    )
     try:
-        data: dict[str, Any] = {
-            **msgspec.json.decode(extra),
-            "tasks": [{"id": id, **msgspec.json.decode(str(definition))} for id, definition in tasks],
-            "dataflows": [
-                {
-                    **dict(zip(_FLOW_KEYS, ends, strict=True)),
-                    **({} if transforms is None else {"transforms": msgspec.json.decode(str(transforms))}),
-                }
-                for *ends, transforms in flows
-            ],
-        }
+        return hashlib.sha256(canonical(record_to_json(select_graph(db, graph_id)))).hexdigest()
     except msgspec.DecodeError:
         return ""
-    return hashlib.sha256(canonical(data)).hexdigest()

@@ -7,10 +7,12 @@ read once, under the write lock, so that nobody can begin to refer to a value th
 
 from __future__ import annotations
 
-import re
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from workglow.storage.sqlite.tasktypes import TaskTypes
+from workglow.storage.sqlite.values import references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from workglow.file import File
 
 __all__ = ["RetentionPlan", "collect", "plan"]
-
-_REFERENCE = re.compile(r'"\$value":"([0-9a-f]{64})"')
 
 _TEXTS = """
 SELECT output FROM task_run    WHERE output LIKE '%"$value"%'
@@ -83,7 +83,7 @@ def collect(file: File, chosen: RetentionPlan, *, keep_cache: bool = True) -> in
         db.execute(
             """
             DELETE FROM graph WHERE NOT EXISTS (SELECT 1 FROM run WHERE graph_id = graph.id)
-                                AND NOT EXISTS (SELECT 1 FROM graph_name WHERE graph_id = graph.id)
+                                AND NOT EXISTS (SELECT 1 FROM graph_version WHERE graph_id = graph.id)
             """
         )
     file.vacuum()
@@ -105,14 +105,23 @@ def _removable(db: apsw.Connection, now: int, keep_runs: int | None, older_than_
 
 def _remove_run(db: apsw.Connection, run_id: int, now: int, *, keep_cache: bool) -> None:
     if keep_cache:
-        db.execute(
+        types = TaskTypes(db)
+        cached: list[tuple[Any, ...]] = db.execute(
             """
-            INSERT INTO task_output (cache_key, type, output, created_at)
-            SELECT cache_key, path, output, coalesce(finished_at, ?) FROM task_run
-             WHERE run_id = ? AND cache_key IS NOT NULL
-            ON CONFLICT (cache_key) DO NOTHING
+            SELECT cache_key, run.graph_id, path, coalesce(model, ''), task_run.output,
+                   coalesce(task_run.finished_at, ?)
+              FROM task_run JOIN run ON run.id = run_id WHERE run_id = ? AND cache_key IS NOT NULL
             """,
             (now, run_id),
+        ).fetchall()
+        db.executemany(
+            """
+            INSERT INTO task_output (cache_key, type, model, output, created_at) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (cache_key) DO UPDATE
+               SET output = excluded.output, created_at = excluded.created_at
+             WHERE excluded.created_at > task_output.created_at
+            """,
+            ((key, types.of(graph_id, path), *rest) for key, graph_id, path, *rest in cached),
         )
     db.execute("DELETE FROM run WHERE id = ?", (run_id,))
 
@@ -126,7 +135,7 @@ def _unreferenced(db: apsw.Connection, exclude: frozenset[int] = frozenset()) ->
         row = db.execute("SELECT kind, encoding, data FROM value WHERE hash = ?", (bytes.fromhex(hash),)).fetchone()
         if row is not None and row[0] == "json":
             data: bytes = zlib.decompress(row[2]) if row[1] == "zlib" else row[2]
-            waiting.update(found for found in _REFERENCE.findall(data.decode()) if found not in marked)
+            waiting.update(found for found in references(data.decode()) if found not in marked)
     return [
         (value_id, size)
         for value_id, hash, size in db.execute("SELECT id, hash, length(data) FROM value")
@@ -137,23 +146,23 @@ def _unreferenced(db: apsw.Connection, exclude: frozenset[int] = frozenset()) ->
 def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
     if not exclude:
         for (text,) in db.execute(_TEXTS):
-            yield from _REFERENCE.findall(text)
+            yield from references(text)
         return
     kept = "SELECT run_id, cache_key IS NOT NULL, output FROM task_run WHERE output LIKE '%\"$value\"%'"
     for run_id, cached, text in db.execute(kept):
         if cached or run_id not in exclude:
-            yield from _REFERENCE.findall(text)
+            yield from references(text)
     for run_id, input, output in db.execute("SELECT id, input, coalesce(output, '') FROM run"):
         if run_id not in exclude:
-            yield from _REFERENCE.findall(input + output)
+            yield from references(input + output)
     for run_id, text in db.execute(_WAITS):
         if run_id not in exclude:
-            yield from _REFERENCE.findall(text)
+            yield from references(text)
     for (text,) in db.execute(
         "SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"
         " UNION ALL SELECT data FROM stream_chunk"
     ):
-        yield from _REFERENCE.findall(text)
+        yield from references(text)
 
 
 def _size(file: File) -> int:

@@ -23,7 +23,7 @@ from workglow.storage.sqlite.journal import (
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import apsw
 
@@ -66,8 +66,10 @@ def _record(row: Sequence[object]) -> RunRecord:
 class SqliteRuns:
     """The runs of one file."""
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: File, *, on_commit: Callable[[Sequence[TaskRow]], None] | None = None) -> None:
+        """`on_commit` is told of the rows that a journal has committed."""
         self._file = file
+        self._on_commit = on_commit
         self._driven: set[str] = set()
 
     @property
@@ -107,7 +109,7 @@ class SqliteRuns:
                 insert_row(db, run_id, row)
             return run_id
 
-        return SqliteJournal(self._file, run, store, driven=self._driven, unseen=bool(rows))
+        return SqliteJournal(self._file, run, store, driven=self._driven, on_commit=self._on_commit, unseen=bool(rows))
 
     def take_over(
         self,
@@ -141,7 +143,7 @@ class SqliteRuns:
             if keep is not None:
                 _replace_rows(db, current.row_id, keep, add)
             insert_events(db, current.row_id, [EventRecord(now, None, reason, {"epoch": current.epoch})])
-        return SqliteJournal(self._file, current, driven=self._driven)
+        return SqliteJournal(self._file, current, driven=self._driven, on_commit=self._on_commit)
 
     def _is_driven(self, db: apsw.Connection, run: RunRecord) -> bool:
         if run.session_id is None:

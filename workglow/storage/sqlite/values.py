@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+import zlib
+from typing import TYPE_CHECKING, cast
 
 from workglow.errors import CorruptValueError
+from workglow.values import Blob
+from workglow.values.blob import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import apsw
 
     from workglow.file import File
-    from workglow.values import Blob
 
-__all__ = ["SqliteValues", "insert_values"]
+__all__ = ["SqliteValues", "insert_values", "references", "references_in", "select_values"]
+
+_REFERENCE = re.compile(r'"\$value":"([0-9a-f]{64})"')
+
+
+def references(text: str) -> set[str]:
+    """Return the hashes, in hex, of the values that a stored text refers to."""
+    return set(_REFERENCE.findall(text)) if '"$value"' in text else set()
+
+
+def references_in(kind: str, encoding: str, data: bytes) -> set[str]:
+    """Return what a stored value refers to; only JSON does."""
+    if kind != "json":
+        return set()
+    try:
+        return references(unpack(encoding, data).decode())
+    except (ValueError, zlib.error) as error:
+        raise CorruptValueError(f"A stored value cannot be read: {error}.  Run `workglow doctor`.") from error
+
+
+def select_values(db: apsw.Connection, hashes: Iterable[str]) -> Iterator[Blob]:
+    """Read values, and those that they refer to; one that is not there is left out."""
+    waiting = list(hashes)
+    seen = set(waiting)
+    while waiting:
+        hash = bytes.fromhex(waiting.pop())
+        row = db.execute("SELECT kind, encoding, size, data FROM value WHERE hash = ?", (hash,)).fetchone()
+        if row is not None:
+            blob = Blob(hash, *cast("tuple[str, str, int, bytes]", row))
+            yield blob
+            inner = references_in(blob.kind, blob.encoding, blob.data) - seen
+            seen |= inner
+            waiting.extend(inner)
 
 
 def insert_values(db: apsw.Connection, blobs: Iterable[Blob]) -> None:
