@@ -24,11 +24,12 @@ from typing import Any, NamedTuple
 from workglow.errors import AutoConnectError
 from workglow.graph.admission import edge_schema
 from workglow.graph.boundary import InputTask
+from workglow.graph.candidates import nearest_outputs
 from workglow.graph.dataflow import ALL_PORTS
 from workglow.graph.graph import TaskGraph
 from workglow.tasks.compatibility import compatibility
 
-__all__ = ["Match", "find_matches", "types_fit"]
+__all__ = ["Match", "Search", "find_matches", "types_fit"]
 
 Schema = Mapping[str, Any]
 
@@ -51,10 +52,16 @@ def find_matches(
     `provided` are the ports given as literals, `earlier` the tasks before the source, newest first.  Raises
     AutoConnectError; the graph is not changed.
     """
-    return _Search(graph, source_id, target_id, provided).matches(earlier)
+    search = Search(graph, source_id, target_id, provided)
+    search.take()
+    search.seek(earlier)
+    search.check()
+    return search.matches()
 
 
-class _Search:
+class Search:
+    """Looks for the edges into one task, step by step; changes nothing."""
+
     def __init__(self, graph: TaskGraph, source_id: str, target_id: str, provided: Collection[str]) -> None:
         self._graph = graph
         self._source_id, self._target_id = source_id, target_id
@@ -64,8 +71,14 @@ class _Search:
         self._taken: dict[str, Schema] = {name: edge_schema(schema) for name, schema in properties.items()}
         self._closed = {*provided, *(edge.target_port for edge in graph.incoming[target_id])}
         self._found: dict[str, Match] = {}
+        self._tried = [source_id]
 
-    def matches(self, earlier: Iterable[str]) -> list[Match]:
+    def matches(self) -> list[Match]:
+        """Return what was found so far."""
+        return list(self._found.values())
+
+    def take(self) -> None:
+        """Match the ports with those of the source."""
         source = self._source
         if isinstance(source, InputTask) and not source.is_manual:
             self._take_by_name()
@@ -74,14 +87,21 @@ class _Search:
         else:
             for fits in (_named_fit, _marked_fit):
                 self._match(self._source_id, self._given, fits, self._taken)
-        needed = self._needed()
+
+    def seek(self, earlier: Iterable[str]) -> None:
+        """Match the required ports that are left with those of earlier tasks."""
+        needed = self.needed()
         for task_id in earlier:
+            self._tried.append(task_id)
             if not needed:
                 break
             self._search_earlier(task_id, needed)
-            needed = self._needed()
-        self._check(needed)
-        return list(self._found.values())
+            needed = self.needed()
+
+    def close(self, port: str) -> None:
+        """Look no further for this port."""
+        self._closed.add(port)
+        self._found.pop(port, None)
 
     def _add(self, source_id: str, source_port: str, target_port: str) -> None:
         if target_port not in self._closed and target_port not in self._found:
@@ -99,7 +119,7 @@ class _Search:
         for name in self._taken or ([ALL_PORTS] if self._target.inputs.open else []):
             self._add(self._source_id, name, name)
 
-    def _needed(self) -> list[str]:
+    def needed(self) -> list[str]:
         """Return the required ports that have neither literal nor edge."""
         if ALL_PORTS in self._closed or ALL_PORTS in self._found:
             return []
@@ -133,12 +153,22 @@ class _Search:
                     raise self._ambiguous(task_id, best, name)
                 self._add(task_id, best[0], name)
 
-    def _check(self, needed: list[str]) -> None:
+    def check(self) -> None:
+        """Raise AutoConnectError when a required port has nothing, or when nothing at all was found."""
+        self.check_needed()
+        self._check_any()
+
+    def check_needed(self) -> None:
+        """Raise AutoConnectError when a required port has neither literal nor edge."""
+        needed = self.needed()
         if needed:
             raise AutoConnectError(
                 f"Could not find matches for required inputs [{', '.join(needed)}] of {self._target.type}. "
                 f"Attempted to match from {self._source.type} and earlier tasks."
+                f"{nearest_outputs(self._graph, self._tried, self._target, needed)}"
             )
+
+    def _check_any(self) -> None:
         ports = self._target.inputs
         needs_nothing = (
             self._found
@@ -151,6 +181,7 @@ class _Search:
             raise AutoConnectError(
                 f"Could not find a match between the outputs of {self._source.type} and the inputs of "
                 f"{self._target.type}. You may need to connect the outputs to the inputs via connect() manually."
+                f"{nearest_outputs(self._graph, self._tried, self._target, list(self._taken))}"
             )
 
     def _ambiguous(self, task_id: str, ports: list[str], name: str) -> AutoConnectError:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from workglow.errors import GraphError
-from workglow.graph.building import GraphBuilder
+from workglow.graph.branching import BranchingBuilder
 from workglow.graph.graph import TaskGraph
 from workglow.graph.naming import did_you_mean, snake_name
 from workglow.tasks import task_registry
@@ -21,7 +20,7 @@ __all__ = ["Workflow"]
 Listener = Callable[["Event"], object]
 
 
-class Workflow(GraphBuilder):
+class Workflow(BranchingBuilder):
     """Build a graph: `Workflow().then(clean).then(summarise, size=80)`, then `await workflow.run({"text": …})`.
 
     Each task is connected to the previous one by the names and types of ports, and its required inputs to earlier tasks
@@ -105,15 +104,8 @@ class Workflow(GraphBuilder):
     @classmethod
     def _of(cls, graph: TaskGraph, registry: TaskRegistry | None) -> Workflow:
         workflow = cls(registry=task_registry if registry is None else registry)
-        workflow._graph = graph
-        results = {task_id for task_id, task in graph.tasks.items() if getattr(task, "is_graph_output", False)}
-        workflow._trail = [task_id for task_id in graph.tasks if task_id not in results]
+        workflow._begin_with(graph)
         return workflow
-
-    def _check_finished(self) -> None:
-        self._check_renames()
-        if self._parent is not None:
-            raise GraphError("This is the body of a map() that is still open; close it with end_map(), and run that.")
 
     # ------------------------------------------------------------------ task types as methods
 
