@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from workglow.graph.conditional import ConditionalTask
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.events import Event
+    from workglow.graph.fallback import FallbackTask
     from workglow.graph.graph import TaskGraph
     from workglow.graph.map import ForEachTask, MapTask
     from workglow.graph.options import RunOptions
+    from workglow.graph.reduce import ReduceTask
     from workglow.graph.run import Run, TaskResult
     from workglow.graph.streams import StreamChunk
+    from workglow.graph.switch import SwitchTask
+    from workglow.graph.while_task import WhileTask
     from workglow.graph.workflow import Workflow
     from workglow.project import Project, open
     from workglow.retry import Retry
@@ -29,20 +33,24 @@ __all__ = [
     "ConditionalTask",
     "Dataflow",
     "Event",
+    "FallbackTask",
     "ForEachTask",
     "GraphAsTask",
     "MapTask",
     "Project",
+    "ReduceTask",
     "Retry",
     "Run",
     "RunOptions",
     "Secret",
     "StreamChunk",
+    "SwitchTask",
     "Task",
     "TaskContext",
     "TaskGraph",
     "TaskRegistry",
     "TaskResult",
+    "WhileTask",
     "Workflow",
     "WorkglowError",
     "__version__",
@@ -59,20 +67,24 @@ _HOMES = {
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
     "Event": "graph.events",
+    "FallbackTask": "graph.fallback",
     "ForEachTask": "graph.map",
     "GraphAsTask": "graph.compound",
     "MapTask": "graph.map",
     "Project": "project",
+    "ReduceTask": "graph.reduce",
     "Retry": "retry",
     "Run": "graph.run",
     "RunOptions": "graph.options",
     "Secret": "values",
     "StreamChunk": "graph.streams",
+    "SwitchTask": "graph.switch",
     "Task": "tasks",
     "TaskContext": "tasks",
     "TaskGraph": "graph.graph",
     "TaskRegistry": "tasks",
     "TaskResult": "graph.run",
+    "WhileTask": "graph.while_task",
     "Workflow": "graph.workflow",
     "WorkglowError": "errors",
     "open": "project",

@@ -122,13 +122,10 @@ def tasks(tasks: TaskFiles = None, json: AsJson = False) -> None:
 
 
 def _types() -> list[type[Task]]:
-    from workglow.graph.boundary import InputTask, OutputTask
-    from workglow.graph.compound import GraphAsTask
-    from workglow.graph.conditional import ConditionalTask
-    from workglow.graph.map import ForEachTask, MapTask
+    from workglow.graph.engine import GRAPH_TYPES
     from workglow.tasks import task_registry
 
-    always: list[type[Task]] = [ConditionalTask, ForEachTask, GraphAsTask, InputTask, MapTask, OutputTask]
+    always: list[type[Task]] = [*GRAPH_TYPES]
     own = [task_registry.get(name) for name in task_registry.names()]
     return sorted({kind.type: kind for kind in (*always, *own)}.values(), key=lambda kind: kind.type)
 

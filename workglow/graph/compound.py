@@ -1,12 +1,12 @@
 """Tasks that hold a graph.  A controller says which scopes of it to open next; the runner does the rest.
 
-Everything a controller knows is either in the task's inputs or in its `state`, a small mapping that is stored with the
-task's row.  So a loop goes on after a crash where it stopped, without reading the iterations that are finished.
+Everything a controller knows is in the task's inputs, in its `state`, a small mapping that is stored with the task's
+row, or in what finished scopes gave, which it can ask for again.  So a loop goes on after a crash where it stopped.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from workglow.errors import TaskConfigurationError
 from workglow.tasks import Ports, Task
@@ -14,56 +14,103 @@ from workglow.tasks import Ports, Task
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from workglow.errors import WorkglowError
     from workglow.graph.graph import TaskGraph
 
-__all__ = ["Controller", "GraphAsTask", "GroupController"]
+    Recall = Callable[[int], dict[str, object]]
+    """Reads back what a finished scope gave, also in an earlier process."""
+
+__all__ = ["Controller", "GraphAsTask", "SequentialController"]
 
 
-class Controller(Protocol):
-    """Decides what a compound task does next.  `index` numbers its scopes."""
+class Controller:
+    """Decides what one run of a compound task does next.  `index` numbers its scopes."""
+
+    def __init__(self, task: GraphAsTask) -> None:
+        self.task = task
 
     def state(self) -> dict[str, object] | None:
         """What has to be stored so that a later process can go on; None when the inputs say it all."""
-        ...
+        raise NotImplementedError
 
     def openings(self) -> Iterator[int]:
         """The scopes to open now; each is counted as open when it is given out."""
-        ...
+        raise NotImplementedError
 
     def reopened(self, index: int) -> None:
         """A scope that was open when an earlier process stopped is open again."""
-        ...
+        raise NotImplementedError
 
     def prefix(self, path: str, index: int) -> str:
         """How the paths inside a scope begin."""
-        ...
+        return f"{path}[{index}]/"
+
+    def graph(self, index: int) -> TaskGraph:
+        """The graph that a scope executes."""
+        return self.task.subgraph
 
     def inputs(self, index: int) -> dict[str, object]:
         """The graph inputs of a scope."""
-        ...
+        raise NotImplementedError
 
     def closed(self, index: int, outputs: dict[str, object]) -> None:
         """A scope is finished, with these outputs."""
-        ...
+        raise NotImplementedError
+
+    def failed(self, index: int, failure: WorkglowError) -> bool:
+        """A scope failed: True when the task goes on all the same, False when it fails with it."""
+        return False
 
     def finished(self) -> bool:
         """Is there nothing left to open and nothing open?"""
-        ...
+        raise NotImplementedError
 
     def progress(self) -> tuple[float, str] | None:
         """How far it is, from 0 to 1 and in words; None when the tasks inside say enough."""
-        ...
+        return None
 
-    def outputs(self, recall: Callable[[int], dict[str, object]]) -> dict[str, object]:
-        """The task's own outputs.  `recall` reads back what a scope gave in an earlier process."""
-        ...
+    def outputs(self) -> dict[str, object]:
+        """The task's own outputs; raises what the task fails with when it has none."""
+        raise NotImplementedError
+
+
+class SequentialController(Controller):
+    """One scope after the other, each of them perhaps depending on those before it."""
+
+    def __init__(self, task: GraphAsTask, state: Mapping[str, object] | None) -> None:
+        super().__init__(task)
+        self.opened = cast(int, state["opened"]) if state else 0
+        self.is_open = False
+
+    def state(self) -> dict[str, object] | None:
+        return {"opened": self.opened}
+
+    def openings(self) -> Iterator[int]:
+        while not self.is_open and self.goes_on():
+            self.is_open = True
+            self.opened += 1
+            yield self.opened - 1
+
+    def goes_on(self) -> bool:
+        """With no scope open: is another one to be opened?"""
+        raise NotImplementedError
+
+    def reopened(self, index: int) -> None:
+        self.is_open = True
+        self.opened = index + 1
+
+    def closed(self, index: int, outputs: dict[str, object]) -> None:
+        self.is_open = False
+
+    def finished(self) -> bool:
+        return not self.is_open and not self.goes_on()
 
 
 class GraphAsTask(Task):
     """A graph that behaves as one task: its inputs are the graph's, its outputs the graph's.
 
-    `merge` says how the outputs of several last tasks become one: 'PROPERTY_ARRAY' gathers each port into a list,
-    'GRAPH_RESULT_ARRAY' gives the list of results.
+    `merge` of the graph says how the outputs of several last tasks become one: 'PROPERTY_ARRAY' gathers each port into
+    a list, 'GRAPH_RESULT_ARRAY' gives the list of results.
     """
 
     type: ClassVar[str] = "GraphAsTask"
@@ -71,6 +118,10 @@ class GraphAsTask(Task):
     category: ClassVar[str] = "Flow control"
     version: ClassVar[str] = "1"
     cacheable: ClassVar[bool] = False
+    is_sequential: ClassVar[bool] = False
+    """Whether a scope depends on the scopes before it, so that running one again takes the later ones along."""
+    outlives_failures: ClassVar[bool] = False
+    """Whether the task can complete although a scope in it failed."""
 
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
         super().__init__(**options)
@@ -103,15 +154,16 @@ class GraphAsTask(Task):
         """JSON Schema of what the task gives."""
         return self.subgraph.output_schema()
 
-    def controller(self, inputs: dict[str, object], state: Mapping[str, object] | None) -> Controller:
+    def controller(self, inputs: dict[str, object], state: Mapping[str, object] | None, recall: Recall) -> Controller:
         """Return who drives one run of this task, from the beginning or from a stored state."""
-        return GroupController(inputs, state)
+        return _GroupController(self, inputs, state)
 
 
-class GroupController:
+class _GroupController(Controller):
     """One scope with the task's own inputs."""
 
-    def __init__(self, inputs: dict[str, object], state: Mapping[str, object] | None) -> None:
+    def __init__(self, task: GraphAsTask, inputs: dict[str, object], state: Mapping[str, object] | None) -> None:
+        super().__init__(task)
         self._inputs = inputs
         self._opened = state is not None
         self._outputs: dict[str, object] | None = None
@@ -139,8 +191,5 @@ class GroupController:
     def finished(self) -> bool:
         return self._outputs is not None
 
-    def progress(self) -> None:
-        return None
-
-    def outputs(self, recall: Callable[[int], dict[str, object]]) -> dict[str, object]:
+    def outputs(self) -> dict[str, object]:
         return cast("dict[str, object]", self._outputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -14,7 +14,7 @@ from workglow.graph.schedule import Scope, TaskRun
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workglow.graph.compound import Controller, GraphAsTask
+    from workglow.graph.compound import Controller, GraphAsTask, Recall
     from workglow.graph.runner import TaskGraphRunner
     from workglow.storage.records import TaskRow
 
@@ -34,7 +34,7 @@ class Compounds:
         self.open_runs[run] = None
         run.holds_others = True
         try:
-            run.controller = task.controller(run.inputs or {}, None)
+            run.controller = task.controller(run.inputs or {}, None, self._recaller(run))
         except WorkglowError as error:
             self._runner.failures.fail_compound(run, error)
             return
@@ -43,21 +43,33 @@ class Compounds:
     def advance(self, run: TaskRun) -> None:
         """Open the scopes that the controller asks for, and end the task when it asks for no more."""
         controller: Controller = run.controller
-        runner = self._runner
+        outputs: dict[str, object] | None = None
+        try:
+            opened = self._open_scopes(run, controller)
+            finished = controller.finished()
+            if (opened or finished) and self._runner.environment.journal is not None:
+                run.state = _state_text(controller)
+                self._runner.touch(run)
+            if finished:
+                outputs = controller.outputs()
+        except WorkglowError as error:
+            self._runner.failures.fail_compound(run, error)
+            return
+        if outputs is not None:
+            self._runner.complete_compound(run, outputs)
+
+    def _open_scopes(self, run: TaskRun, controller: Controller) -> bool:
         opened = False
         for index in controller.openings():
             opened = True
             try:
                 scope = self.scope(run, index, stored=None)
             except WorkglowError as error:
-                runner.failures.fail_compound(run, error)
-                return
-            runner.schedule.open(scope)
-        if opened and runner.environment.journal is not None:
-            run.state = _state_text(controller)
-            runner.touch(run)
-        if controller.finished():
-            runner.complete_compound(run, controller.outputs(lambda index: self._recall(run, index)))
+                if not controller.failed(index, error):
+                    raise
+            else:
+                self._runner.schedule.open(scope)
+        return opened
 
     def advance_all(self) -> None:
         """Go on with every compound task that an earlier process began."""
@@ -67,24 +79,17 @@ class Compounds:
 
     def scope(self, run: TaskRun, index: int, *, stored: Callable[[str], TaskRow | None] | None) -> Scope:
         """Make the scope of one iteration, without opening it."""
-        task: GraphAsTask = run.task  # pyright: ignore[reportAssignmentType]
         controller: Controller = run.controller
-        delivered = deliver(task.subgraph, controller.inputs(index), where=f"'{controller.prefix(run.path, index)}'")
-        return Scope(
-            task.subgraph,
-            delivered,
-            prefix=controller.prefix(run.path, index),
-            parent=run,
-            index=index,
-            stored=stored,
-        )
+        graph, prefix = controller.graph(index), controller.prefix(run.path, index)
+        delivered = deliver(graph, controller.inputs(index), where=f"'{prefix}'")
+        return Scope(graph, delivered, prefix=prefix, parent=run, index=index, stored=stored)
 
     def restore(self, run: TaskRun, inputs: dict[str, object]) -> None:
         """Give a compound task that an earlier process began its controller back."""
         task: GraphAsTask = run.task  # pyright: ignore[reportAssignmentType]
         self.open_runs[run] = None
         run.holds_others = True
-        run.controller = task.controller(inputs, msgspec.json.decode(run.state or "{}"))
+        run.controller = task.controller(inputs, msgspec.json.decode(run.state or "null"), self._recaller(run))
 
     def closed(self, scope: Scope) -> None:
         """Nothing is left to do in a scope."""
@@ -93,7 +98,11 @@ class Compounds:
         if run.status != "running":
             return
         controller: Controller = run.controller
-        controller.closed(scope.index, scope_results(scope, self._runner.outputs_of))
+        try:
+            controller.closed(scope.index, scope_results(scope, self._runner.outputs_of))
+        except WorkglowError as error:
+            self._runner.failures.fail_compound(run, error)
+            return
         progress = controller.progress() if self._runner.environment.listeners else None
         if progress is not None:
             run.progress = progress[0]
@@ -104,10 +113,27 @@ class Compounds:
         """A task run is over, or was none of a compound task."""
         self.open_runs.pop(run, None)
 
-    def _recall(self, run: TaskRun, index: int) -> dict[str, object]:
-        journal = self._runner.environment.journal
-        assert journal is not None
-        return scope_results(self.scope(run, index, stored=journal.row), self._runner.outputs_of)
+    def go_on(self, scope: Scope, failure: WorkglowError) -> bool:
+        """A scope failed: when its task goes on all the same, let it, and end what is left of the scope."""
+        run = scope.parent
+        assert run is not None
+        if not run.controller.failed(scope.index, failure):
+            return False
+        for inner in self._runner.unfinished():
+            if inner.is_inside(run):
+                self._runner.failures.abort(inner)
+        self.advance(run)
+        return True
+
+    def _recaller(self, run: TaskRun) -> Recall:
+        def recall(index: int) -> dict[str, object]:
+            journal, controller = self._runner.environment.journal, cast("Controller", run.controller)
+            assert journal is not None
+            prefix = controller.prefix(run.path, index)
+            scope = Scope(controller.graph(index), {}, prefix=prefix, parent=run, index=index, stored=journal.row)
+            return scope_results(scope, self._runner.outputs_of)
+
+        return recall
 
 
 def _state_text(controller: Controller) -> str | None:

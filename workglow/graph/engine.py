@@ -12,14 +12,18 @@ from workglow.graph.compound import GraphAsTask
 from workglow.graph.conditional import ConditionalTask
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
+from workglow.graph.fallback import FallbackTask
 from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.options import RunOptions
 from workglow.graph.recovery import Recovery
+from workglow.graph.reduce import ReduceTask
 from workglow.graph.restart import plan_restart
 from workglow.graph.run import Run
 from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope
 from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
+from workglow.graph.switch import SwitchTask
+from workglow.graph.while_task import WhileTask
 from workglow.storage.records import FINAL_RUN_STATUSES, EventRecord, TaskRow
 from workglow.tasks import task_registry
 from workglow.values import decode, encode
@@ -33,11 +37,15 @@ if TYPE_CHECKING:
     from workglow.storage.protocols import Journal
     from workglow.storage.records import RunRecord
     from workglow.storage.repositories import Repositories
-    from workglow.tasks import TaskRegistry
+    from workglow.tasks import Task, TaskRegistry
 
-__all__ = ["Engine", "OnChange"]
+__all__ = ["GRAPH_TYPES", "Engine", "OnChange"]
 
-_GRAPH_TYPES = (InputTask, OutputTask, ConditionalTask, GraphAsTask, MapTask, ForEachTask)
+GRAPH_TYPES: tuple[type[Task], ...] = (
+    *(InputTask, OutputTask, ConditionalTask, SwitchTask),
+    *(GraphAsTask, MapTask, ForEachTask, ReduceTask, WhileTask, FallbackTask),
+)
+"""What graphs branch and loop with, in every project."""
 
 OnChange = Literal["error", "keep", "rerun"]
 
@@ -52,7 +60,7 @@ class Engine:
     project: object = None
 
     def __post_init__(self) -> None:
-        for kind in _GRAPH_TYPES:  # whatever else a registry allows, a stored graph may branch and loop
+        for kind in GRAPH_TYPES:  # whatever else a registry allows, a stored graph may branch and loop
             self.registry.register(kind)
 
     async def run(

@@ -52,14 +52,16 @@ class Failures:
             run.outputs = failure_outputs(run)
             runner.schedule.resolve(run)
             runner.after_resolve()
-        elif runner.options.continue_on_error and run.status == "failed":
+        elif runner.options.continue_on_error and run.status == "failed" and not run.scope.is_attempt():
             self.unhandled.append(run)
             runner.schedule.resolve(run, broken=True)
             runner.after_resolve()
         elif run.scope.parent is None:
             self.unhandled.append(run)
             runner.stop(failure)
-        elif run.scope.parent.status == "running":
+        elif run.scope.parent.status == "running" and not (
+            run.status == "failed" and runner.compounds.go_on(run.scope, failure)
+        ):
             self.fail_compound(run.scope.parent, failure)
 
     def fail_compound(self, run: TaskRun, failure: WorkglowError) -> None:

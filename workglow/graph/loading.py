@@ -47,8 +47,12 @@ _GRAPH_TYPES = {
     "OutputTask": "boundary",
     "ConditionalTask": "conditional",
     "GraphAsTask": "compound",
+    "FallbackTask": "fallback",
     "ForEachTask": "map",
     "MapTask": "map",
+    "ReduceTask": "reduce",
+    "SwitchTask": "switch",
+    "WhileTask": "while_task",
 }
 """What graphs are made of, and where it is; known without being registered."""
 

@@ -137,6 +137,15 @@ class Scope:
         self.open = 0  # task runs that are ready, in flight or waiting
         self.runs: dict[str, TaskRun] = _TaskRuns(self)
 
+    def is_attempt(self) -> bool:
+        """Whether a task around it can go on when it fails."""
+        scope = self
+        while scope.parent is not None:
+            if getattr(scope.parent.task, "outlives_failures", False):
+                return True
+            scope = scope.parent.scope
+        return False
+
     def recall(self, run: TaskRun) -> None:
         """Fill a task run from its stored row, or from those of the tasks before it."""
         assert self.stored is not None

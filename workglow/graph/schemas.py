@@ -26,6 +26,7 @@ __all__ = [
     "Merge",
     "ResultPlan",
     "combined_schema",
+    "either",
     "graph_input_schema",
     "graph_output_schema",
     "merge_results",
@@ -154,7 +155,7 @@ def graph_output_schema(graph: TaskGraph) -> Schema:
     for outputs in ports:
         for name, schema in outputs.schema["properties"].items():
             schemas.setdefault(name, []).append(schema)
-    properties = {name: _either(members) for name, members in schemas.items()}
+    properties = {name: either(members) for name, members in schemas.items()}
     if plan.gathered:
         properties = {name: {"type": "array", "items": schema} for name, schema in properties.items()}
     certain = {task_id: graph.tasks[task_id].outputs for task_id in plan.tasks if task_id in plan.certain}
@@ -173,7 +174,8 @@ def _named_outputs(graph: TaskGraph, plan: ResultPlan) -> Schema:
     return _object(properties, required, False)
 
 
-def _either(schemas: list[Schema]) -> Schema:
+def either(schemas: list[Schema]) -> Schema:
+    """Describe a value that fits one of the schemas."""
     distinct: list[Schema] = []
     for schema in schemas:
         if schema not in distinct:
