@@ -65,9 +65,7 @@ def _transformed(edge: Dataflow, schema: Any) -> Any:
     return schema
 
 
-def rivals(
-    edge: Dataflow, entering: list[Dataflow], leaving: list[Dataflow], collects: bool
-) -> list[Dataflow]:
+def rivals(edge: Dataflow, entering: list[Dataflow], leaving: list[Dataflow], collects: bool) -> list[Dataflow]:
     """Return the edges that its port has already; none when the port collects.
 
     `entering` and `leaving` are the edges into its target and out of its source.  Raises DuplicateDataflowError when

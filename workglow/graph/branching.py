@@ -19,11 +19,12 @@ from workglow.errors import AutoConnectError, GraphError
 from workglow.graph.autoconnect import Search
 from workglow.graph.dataflow import ALL_PORTS, Transform
 from workglow.graph.history import Arm, Place, Source, State, Tip, places
-from workglow.graph.nesting import NestingBuilder, Opening
+from workglow.graph.loops import LoopBuilder
+from workglow.graph.nesting import Opening
 
 if TYPE_CHECKING:
-    from workglow.graph.building import Mark
     from workglow.graph.conditions import Condition
+    from workglow.graph.recording import Mark
     from workglow.graph.tasklike import TaskLike
 
 __all__ = ["BranchingBuilder"]
@@ -31,7 +32,7 @@ __all__ = ["BranchingBuilder"]
 _THEN, _ELSE = "then", "else"
 
 
-class BranchingBuilder(NestingBuilder):
+class BranchingBuilder(LoopBuilder):
     """Builds the arms of a condition into the graph around them."""
 
     def if_(self, condition: Condition | Callable[[dict[str, Any]], object], *, id: str | None = None) -> Self:
@@ -144,14 +145,17 @@ class BranchingBuilder(NestingBuilder):
         search.seek(task for task in earlier if task is not None)
         for match in search.matches():
             self._join(Source(match.source, match.source_port, ()), task_id, match.target_port)
-        arm = self._state.arm
-        for port in search.needed() if arm is not None else ():
-            entrance = Tip(None, arm.fork, arm.name)
+        if self._state.arm is not None:
+            self._ask_condition(search, task_id, Tip(None, self._state.arm.fork, self._state.arm.name))
+        search.check()
+
+    def _ask_condition(self, search: Search, task_id: str, entrance: Tip) -> None:
+        """Take what a task inside an arm still needs from the condition."""
+        for port in search.needed():
             names = self._passed_by(entrance)
             if names is not None and (port in names or self._reach(port, task_id, entrance)):
                 self._join(_picked(entrance, port), task_id, port)
                 search.close(port)
-        search.check()
 
     def _given_by(self, tip: Tip, task_id: str) -> dict[str, Source]:
         """Return what the last task of an arm gives to a task, by the ports of that task."""

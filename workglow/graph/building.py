@@ -7,61 +7,30 @@ Each call is one step of `undo` and `redo`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from workglow.errors import AutoConnectError, GraphError, UnknownTaskError
 from workglow.graph.admission import port_schema
-from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT, Dataflow, Transform, as_transforms
+from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT, Transform, as_transforms
 from workglow.graph.graph import TaskGraph
-from workglow.graph.history import Addition, Exchange, History, Place, Rename, Source, State, Step, Tip, places
+from workglow.graph.history import Place, Rename, Source, State, Tip, places
+from workglow.graph.recording import StepRecorder
 from workglow.graph.schemas import PROPERTY_ARRAY, Merge
 from workglow.graph.tasklike import make_task
-from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
-    from workglow.graph.outline import Outline
     from workglow.graph.tasklike import TaskLike
-    from workglow.tasks import Task, TaskRegistry
+    from workglow.tasks import Task
 
 __all__ = ["GraphBuilder"]
 
 
-class Mark(NamedTuple):
-    """How things stood when a call began."""
-
-    tasks: int
-    edges: int
-    state: State
-    boundary: tuple[Task, ...]
-
-
-class GraphBuilder:
+class GraphBuilder(StepRecorder):
     """Adds tasks to a graph and connects them; what a Workflow does before it runs."""
 
-    def __init__(self, *, registry: TaskRegistry = task_registry) -> None:
-        self._registry = registry
-        self._graph = TaskGraph()
-        self._state = State()
-        self._history = History()
-        self._joined: list[Dataflow] = []
-        self._mark: Mark | None = None
-        self._outline: Outline | None = None
-
-    @property
-    def graph(self) -> TaskGraph:
-        """The graph as far as it is built.  One that is put in its place is built on from there."""
-        return self._graph
-
-    @graph.setter
-    def graph(self, graph: TaskGraph) -> None:
-        self._check_open()
-        before, listeners = self._graph, self._graph.events
-        self._graph = graph.copy()
-        self._graph.events = listeners
-        self._exchanged(before, State(_trail_of(self._graph)))
+    _connects = True
 
     def to_graph(self) -> TaskGraph:
         """Return the graph, as a copy that later changes of the workflow do not touch."""
@@ -193,71 +162,6 @@ class GraphBuilder:
         self._exchanged(before, State())
         return self
 
-    def undo(self) -> Self:
-        """Take the last call back; GraphError when there is none."""
-        return self._stand_at(self._history.undo(self._graph))
-
-    def redo(self) -> Self:
-        """Do again what `undo` took back; GraphError when nothing was, or another call came after it."""
-        return self._stand_at(self._history.redo(self._graph))
-
-    # ------------------------------------------------------------------ how a call goes
-
-    @contextmanager
-    def _call(self, *, remember: bool = True) -> Iterator[None]:
-        """Let a call change everything or nothing, and remember what it did."""
-        self._check_open()
-        if self._mark is not None:  # a part of another call
-            yield
-            return
-        self._mark = mark = self._look()
-        try:
-            yield
-            self._boundary.close()
-        except BaseException:
-            self._roll_back(mark)
-            raise
-        finally:
-            self._mark = None
-        if remember:
-            self._remember(mark)
-
-    def _look(self) -> Mark:
-        boundary = tuple(self._graph.tasks[task_id] for task_id in self._boundary.task_ids)
-        return Mark(len(self._graph.tasks), len(self._joined), self._state, boundary)
-
-    def _since(self, mark: Mark) -> Addition:
-        graph = self._graph
-        added = list(islice(reversed(graph.tasks.values()), len(graph.tasks) - mark.tasks))[::-1]
-        edges = [edge for task in added for edge in graph.incoming[task.id]]
-        known = set(edges) if len(self._joined) > mark.edges else ()
-        edges += [edge for edge in self._joined[mark.edges :] if edge not in known]
-        changed = [task for task in mark.boundary if graph.tasks[task.id] is not task]
-        return Addition(added, edges, changed, [graph.tasks[task.id] for task in changed])
-
-    def _roll_back(self, mark: Mark) -> None:
-        self._boundary.abandon()
-        self._since(mark).undo(self._graph)
-        del self._joined[mark.edges :]
-        self._boundary.look()
-        self._state = mark.state
-
-    def _remember(self, mark: Mark) -> None:
-        self._history.record(Step(self._since(mark), mark.state, self._state))
-
-    def _begin_with(self, graph: TaskGraph) -> None:
-        self._graph, self._state = graph, State(_trail_of(graph))
-
-    def _exchanged(self, before: TaskGraph, state: State) -> None:
-        self._outline = None
-        self._history.record(Step(Exchange(before, self._graph.copy()), self._state, state))
-        self._state = state
-
-    def _stand_at(self, state: State) -> Self:
-        self._boundary.look()
-        self._state = state
-        return self
-
     def _append(self, task: Task) -> Self:
         """Add a task and connect it with what is before it."""
         with self._call():
@@ -268,7 +172,7 @@ class GraphBuilder:
                 for source, port, transforms in rename.sources:
                     self._boundary.open(source)
                     self._graph.add_dataflow(source, port, task_id, rename.target_port, transforms)
-            if place is not None:
+            if place is not None and self._connects:
                 self._auto_connect(task_id, place)
             self._follow(task_id)
         return self
@@ -313,14 +217,6 @@ class GraphBuilder:
         port_schema(self._graph.tasks[tip.task], port, of_outputs=True)
         return Source(tip.task, port, transforms)
 
-    @property
-    def _boundary(self) -> Outline:
-        if self._outline is None:
-            from workglow.graph.outline import Outline
-
-            self._outline = Outline(self._graph)
-        return self._outline
-
     def _only_ends(self, task: Task) -> tuple[str, str, str] | None:
         """Return the previous task, its only output, and the only input that the new one still needs."""
         previous = self._previous()
@@ -331,9 +227,6 @@ class GraphBuilder:
         needed = [name for name in free if task.inputs[name].required] or free
         return (previous[0], outputs[0], needed[0]) if len(outputs) == len(needed) == 1 else None
 
-    def _check_open(self) -> None:
-        """Refuse a call that cannot be meant for this builder now."""
-
     def _check_renames(self) -> None:
         if self._state.renames:
             rename = self._state.renames[0]
@@ -341,12 +234,3 @@ class GraphBuilder:
                 f"rename({rename.named!r}, {rename.target_port!r}) of {rename.sources[0].task!r} waits for a task "
                 "that was never added."
             )
-
-
-def _trail_of(graph: TaskGraph) -> Place | None:
-    """Return the tasks of a graph as if they had been added one after the other."""
-    place: Place | None = None
-    for task_id, task in graph.tasks.items():
-        if not getattr(task, "is_graph_output", False):
-            place = Place((Tip(task_id),), (task_id,), place, 1 if place is None else place.number + 1)
-    return place
