@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from workglow.errors import WorkglowError
     from workglow.graph.compound import GraphAsTask
     from workglow.graph.conditional import ConditionalTask
+    from workglow.graph.conditions import Condition
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.events import Event
     from workglow.graph.fallback import FallbackTask
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Collect",
+    "Condition",
     "ConditionalTask",
     "Dataflow",
     "Event",
@@ -64,6 +66,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Collect": "tasks",
+    "Condition": "graph.conditions",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
     "Event": "graph.events",

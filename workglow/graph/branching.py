@@ -145,6 +145,8 @@ class BranchingBuilder(LoopBuilder):
         search.seek(task for task in earlier if task is not None)
         for match in search.matches():
             self._join(Source(match.source, match.source_port, ()), task_id, match.target_port)
+        for port in self._from_outside.intersection(search.needed()):
+            search.close(port)
         if self._state.arm is not None:
             self._ask_condition(search, task_id, Tip(None, self._state.arm.fork, self._state.arm.name))
         search.check()

@@ -31,6 +31,7 @@ class GraphBuilder(StepRecorder):
     """Adds tasks to a graph and connects them; what a Workflow does before it runs."""
 
     _connects = True
+    _from_outside: frozenset[str] = frozenset()
 
     def to_graph(self) -> TaskGraph:
         """Return the graph, as a copy that later changes of the workflow do not touch."""
@@ -198,13 +199,17 @@ class GraphBuilder(StepRecorder):
             self._append(made)
 
     def _auto_connect(self, task_id: str, place: Place) -> None:
-        from workglow.graph.autoconnect import find_matches
+        from workglow.graph.autoconnect import Search
 
         (tip,) = place.tips
         assert tip.task is not None
-        earlier = (one.tips[0].task for one in places(place.before) if one.tips[0].task is not None)
-        provided = self._graph.tasks[task_id].defaults
-        for match in find_matches(self._graph, tip.task, task_id, provided=provided, earlier=earlier):
+        search = Search(self._graph, tip.task, task_id, self._graph.tasks[task_id].defaults)
+        search.take()
+        search.seek(one.tips[0].task for one in places(place.before) if one.tips[0].task is not None)
+        for port in self._from_outside.intersection(search.needed()):
+            search.close(port)
+        search.check()
+        for match in search.matches():
             self._boundary.open(match.source)
             self._graph.add_dataflow(match.source, match.source_port, task_id, match.target_port)
 

@@ -36,8 +36,12 @@ async def run_in_memory(
     cache: TaskOutputRepository | None = None,
     registry: TaskRegistry = task_registry,
     clock: Clock | None = None,
+    started: Callable[[TaskGraphRunner], object] | None = None,
 ) -> Run:
-    """Run a graph without a project; raises what it failed with, with the run as the error's `run`."""
+    """Run a graph without a project; raises what it failed with, with the run as the error's `run`.
+
+    `started` is given the runner before its first task, so that somebody else can abort it.
+    """
     clock = clock or SystemClock()
     options = options or RunOptions()
     options.check_size(len(graph.tasks))
@@ -46,6 +50,8 @@ async def run_in_memory(
         listeners = (*listeners, on_event)
     environment = Environment(clock=clock, options=options, listeners=listeners, registry=registry, cache=cache)
     runner = TaskGraphRunner(graph, environment)
+    if started is not None:
+        started(runner)
     begun = clock.now()
     delivered = deliver(graph, inputs or {})
     try:

@@ -117,6 +117,7 @@ class NestingBuilder(GraphBuilder):
             return finish(as_graph(body).copy())
         inner = type(self)(registry=self._registry)
         inner._connects = connects
+        inner._from_outside = getattr(make, "given_by_the_loop", frozenset())
         opened_by = "while_()" if name == "while" else f"{name}()"
         inner._opening = Opening(opened_by, f"end_{name}()", self, lambda: finish(inner._body()))
         self._inner = inner

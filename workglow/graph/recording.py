@@ -53,6 +53,11 @@ class StepRecorder:
         self._graph.events = listeners
         self._exchanged(before, State(_trail_of(self._graph)))
 
+    @property
+    def state(self) -> State:
+        """Where the builder stands: what feeds the task that is added next."""
+        return self._state
+
     def undo(self) -> Self:
         """Take the last call back; GraphError when there is none."""
         return self._stand_at(self._history.undo(self._graph))

@@ -128,6 +128,7 @@ class GraphStructure:
             self.incoming[edge.target].remove(edge)
         del self.tasks[task_id]
         self._order.discard(task_id)
+        self._free(task_id)
         self.outputs = {name: end for name, end in self.outputs.items() if end[0] != task_id}
         kept = {name: [end for end in ends if end[0] != task_id] for name, ends in self.inputs.items()}
         self.inputs = {name: ends for name, ends in kept.items() if ends}
@@ -258,6 +259,13 @@ class GraphStructure:
             number += 1
         self._numbers[name] = number - 1
         return task_id
+
+    def _free(self, task_id: str) -> None:
+        """Let `free_id` give the id again, whether it was a name itself or one with a number behind it."""
+        self._numbers.pop(task_id, None)
+        name, _, number = task_id.rpartition("_")
+        if name in self._numbers and number.isdecimal():
+            self._numbers[name] = min(self._numbers[name], max(int(number) - 2, 0))
 
     def _judge(self, edge: Dataflow) -> list[Dataflow]:
         """Refuse an edge that does not fit; return those that its port has already, though it takes only one."""
