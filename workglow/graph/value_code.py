@@ -177,9 +177,8 @@ class ValueWriter:
             raise TaskSerializationError(
                 f"{where}: {path} of {module} cannot be imported under that name. Define it at the top of a module."
             )
-        import workglow
-
-        if path in workglow.__all__ and getattr(workglow, path) is kind:
+        public = sys.modules["workglow"]
+        if path in public.__all__ and getattr(public, path) is kind:
             module = "workglow"
         first, _, rest = path.partition(".")
         name = self._imports.name(module, first)
