@@ -124,10 +124,10 @@ class GraphAsTask(Task):
     """Whether the task can complete although a scope in it failed."""
 
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
-        super().__init__(**options)
         if not subgraph.tasks:
             raise TaskConfigurationError(f"{self.type}: its graph has no tasks; add at least one.")
-        self.subgraph = subgraph
+        self.subgraph = subgraph  # before the options, because literals are checked against the graph's inputs
+        super().__init__(**options)
 
     @classmethod
     def from_subgraph(cls, subgraph: TaskGraph, **options: Any) -> GraphAsTask:

@@ -50,13 +50,13 @@ class FallbackTask(GraphAsTask):
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
         if not subgraph.tasks:
             raise TaskConfigurationError(f"{self.type} has no alternatives to try; add tasks to its graph.")
+        self._each = [_alone(subgraph, task_id) for task_id in subgraph.tasks]
         super().__init__(subgraph, **options)
         if self.config["mode"] == "data":
             if not self.config["alternatives"]:
                 raise TaskConfigurationError(
                     f"{self.type} has no data alternatives to try; give alternatives=[{{…}}, …], one for each try."
                 )
-            self._graphs = [subgraph]
             return
         if self.config["alternatives"]:
             raise TaskConfigurationError(f"{self.type}: alternatives are for mode='data'; here they are tasks.")
@@ -66,16 +66,19 @@ class FallbackTask(GraphAsTask):
                 f"{self.type}: the tasks of its graph are alternatives, so {edge.id} connects what never runs "
                 "together.  Put tasks that belong together into a GraphAsTask."
             )
-        self._graphs = [_alone(subgraph, task_id) for task_id in subgraph.tasks]
+
+    @property
+    def _graphs(self) -> list[TaskGraph]:
+        return [self.subgraph] if self.config["mode"] == "data" else self._each
 
     def alternative(self, index: int) -> TaskGraph:
         """The graph of one alternative."""
-        return self._graphs[min(index, len(self._graphs) - 1)]
+        return self.subgraph if self.config["mode"] == "data" else self._each[index]
 
     @property
     def count(self) -> int:
         """How many alternatives there are."""
-        return len(self.config["alternatives"]) or len(self._graphs)
+        return len(self.config["alternatives"]) or len(self._each)
 
     def input_schema(self) -> dict[str, Any]:
         schemas = [graph.input_schema() for graph in self._graphs]

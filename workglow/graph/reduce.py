@@ -9,7 +9,7 @@ The accumulator is never copied into the state of the task: it is read back from
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, Field
 
@@ -30,7 +30,7 @@ _ACCUMULATOR = "accumulator"
 
 
 class _ReduceConfig(IterationConfig):
-    initial_value: Any = Field(default={}, alias="initialValue")
+    initial_value: Any = Field(default_factory=dict[str, Any], alias="initialValue")
 
 
 class ReduceTask(IteratorTask):
@@ -64,7 +64,7 @@ class ReduceTask(IteratorTask):
     def output_schema(self) -> dict[str, Any]:
         inner = self.subgraph.output_schema()
         initial = self.initial_outputs()
-        ports = {**dict.fromkeys(initial, {}), **inner["properties"]}
+        ports: dict[str, Any] = {**{name: {} for name in initial}, **inner["properties"]}
         required = [name for name in inner.get("required", ()) if name in initial]
         schema = {name: part for name, part in inner.items() if name != "required"}
         return {**schema, "properties": ports, **({"required": required} if required else {})}
@@ -119,4 +119,4 @@ class _ReduceController(SequentialController):
         return done / count, f"{self.task.title} {done}/{count}"
 
     def outputs(self) -> dict[str, object]:
-        return cast("dict[str, object]", self._outputs_before(self.opened))
+        return self._outputs_before(self.opened)

@@ -1,8 +1,9 @@
 """Which rows of a run still stand when some of its tasks are to run again.
 
 The policy.  A task that runs again takes everything behind it along.  The compound tasks around it are opened again,
-with what is behind them; their other iterations stand.  What never finished runs again too.  All that stands is kept
-as rows, and a task whose predecessors all stand is ready.
+with what is behind them; their other iterations stand, or only those before it where each builds on the one before.
+What never finished runs again too, except what a fallback that completed had tried in vain.  All that stands is kept as
+rows, and a task whose predecessors all stand is ready.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from workglow.errors import RunStateError, UnknownTaskError
 from workglow.graph.dataflow import ERROR_PORT
@@ -44,9 +47,9 @@ def plan_restart(graph: TaskGraph, rows: Mapping[str, TaskRow], again: Iterable[
     for path, row in rows.items():
         if row.status in ("completed", "disabled") or plan.is_dropped(path):
             continue
-        if row.status == "failed" and plan.is_handled(path):
+        if (row.status == "failed" and plan.is_handled(path)) or plan.is_given_up(path):
             continue
-        if plan.is_compound(path) and row.status != "pending":
+        if plan.is_compound(path) and row.state is not None:  # something inside it was begun
             plan.reopened.add(path)
         else:
             plan.run_again(path)
@@ -59,6 +62,7 @@ class _Plan:
         self._rows = rows
         self.dropped: set[str] = set()
         self.reopened: set[str] = set()
+        self.last_kept: dict[str, int] = {}  # sequential compound tasks, with the last of their scopes that stands
 
     def run_again(self, path: str) -> None:
         prefix, id = _split(path)
@@ -81,6 +85,8 @@ class _Plan:
 
     def _open_around(self, prefix: str) -> None:
         path = _owner(prefix)
+        if self._compound_at(path).is_sequential:
+            self.last_kept[path] = min(_index(prefix), self.last_kept.get(path, _index(prefix)))
         if path in self.reopened:
             return
         self.reopened.add(path)
@@ -97,6 +103,18 @@ class _Plan:
             if not prefix:
                 return False
             path = _owner(prefix)
+            if _index(prefix) > self.last_kept.get(path, _index(prefix)):
+                return True
+
+    def is_given_up(self, path: str) -> bool:
+        """Is it inside an attempt that failed, of a task that completed all the same?"""
+        prefix, _ = _split(path)
+        while prefix:
+            owner = _owner(prefix)
+            if self._compound_at(owner).outlives_failures and self._rows[owner].status == "completed":
+                return True
+            prefix, _ = _split(owner)
+        return False
 
     def is_compound(self, path: str) -> bool:
         prefix, id = _split(path)
@@ -116,6 +134,10 @@ class _Plan:
             graph = cast("GraphAsTask", task).subgraph
         return graph
 
+    def _compound_at(self, path: str) -> GraphAsTask:
+        prefix, id = _split(path)
+        return cast("GraphAsTask", self._graph_at(prefix).tasks[id])
+
     def result(self) -> Restart:
         restart = Restart()
         for path, row in self._rows.items():
@@ -123,14 +145,25 @@ class _Plan:
                 continue
             if path in self.reopened:
                 row.status, row.finished_at, row.output, row.error = "running", None, None, None
+                self._rewind(path, row)
             restart.keep.append(row)
         standing = {row.path: row for row in restart.keep if row.finished_at is not None}
         for path in sorted(self.dropped, key=self._position):
             prefix, id = _split(path)
-            inside_dropped = bool(prefix) and self.is_dropped(_owner(prefix))
-            if not inside_dropped and self._is_ready(prefix, id, standing):
+            if not self._is_scope_dropped(prefix) and self._is_ready(prefix, id, standing):
                 restart.add.append(TaskRow(path))
         return restart
+
+    def _is_scope_dropped(self, prefix: str) -> bool:
+        if not prefix:
+            return False
+        owner = _owner(prefix)
+        return _index(prefix) > self.last_kept.get(owner, _index(prefix)) or self.is_dropped(owner)
+
+    def _rewind(self, path: str, row: TaskRow) -> None:
+        if path in self.last_kept and row.state is not None:
+            state = {**msgspec.json.decode(row.state), "opened": self.last_kept[path] + 1}
+            row.state = msgspec.json.encode(state).decode()
 
     def _position(self, path: str) -> tuple[int, str]:
         row = self._rows.get(path)
@@ -158,6 +191,11 @@ def _delivers(source: TaskRow, edge: Dataflow) -> bool:
 def _split(path: str) -> tuple[str, str]:
     prefix, slash, id = path.rpartition("/")
     return prefix + slash, id
+
+
+def _index(prefix: str) -> int:
+    """The number of the scope that has this prefix."""
+    return int(prefix.rpartition("[")[2][:-2]) if prefix.endswith("]/") else 0
 
 
 def _owner(prefix: str) -> str:

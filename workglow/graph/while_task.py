@@ -79,6 +79,17 @@ class WhileTask(GraphAsTask):
                 "output here."
             )
 
+        self._check_field()
+
+    def _check_field(self) -> None:
+        outputs = self.subgraph.output_schema()
+        name = (self.config["condition_field"] or "").partition(".")[0]
+        if name and name not in outputs["properties"] and not outputs.get("additionalProperties", True):
+            raise TaskConfigurationError(
+                f"{self.type}: the condition looks at {self.config['condition_field']!r}, but its graph gives only "
+                f"{', '.join(outputs['properties']) or 'nothing'}."
+            )
+
     def input_schema(self) -> dict[str, Any]:
         inner = self.subgraph.input_schema()
         ports = {

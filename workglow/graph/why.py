@@ -23,7 +23,7 @@ def explain(engine: Engine, run: str, path: str) -> str:
     row = runs.row(record, path)
     if row is None:
         return _unreached(engine, record, path)
-    told = [_state(row, abandoned=runs.is_abandoned(record))]
+    told = [_state(row, abandoned=runs.is_abandoned(record)), *_inside(row)]
     told += [_event(event) for event in runs.events(record) if event.path == path]
     if row.source_id is not None:
         told.append("Its output was reused from an earlier task run, so its code did not run.")
@@ -54,6 +54,18 @@ def _state(row: TaskRow, *, abandoned: bool) -> str:
             return f"'{row.path}' waits until {_time(row.wake_at)} for another try."
         case _:
             return f"'{row.path}' is ready, and waits for its turn."
+
+
+def _inside(row: TaskRow) -> list[str]:
+    """What the state of a compound task tells."""
+    state = msgspec.json.decode(row.state or "{}")
+    told = [f"Alternative {number} failed: {text}" for number, text in enumerate(state.get("failed", ()), 1)]
+    if state.get("limit"):
+        told.append(f"It stopped after {state['opened']} turns, its max_iterations; its condition still held.")
+    elif "opened" in state and row.finished_at is None:
+        of = f" of {state['count']}" if "count" in state else ""
+        told.append(f"It has begun {state['opened']}{of} of the graphs inside it.")
+    return told
 
 
 def _unreached(engine: Engine, record: RunRecord, path: str) -> str:
