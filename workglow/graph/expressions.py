@@ -95,6 +95,9 @@ def chain(start: str, calls: Sequence[Brackets], indent: str, *, assigned_to: st
         begun = left + start + "".join(f".{flat(one)}" for one in most) + "."
         return f"{indent}{begun}{laid_out(last, indent, before=len(begun))}"
     deeper = indent + INDENT
+    inside = deeper + line.removeprefix(indent + left)
+    if fits(inside, LINE_LENGTH):
+        return f"{indent}{left}(\n{inside}\n{indent})"
     lines = [f"{deeper}.{laid_out(one, deeper, before=1)}\n" for one in calls]
     return f"{indent}{left}(\n{deeper}{start}\n{''.join(lines)}{indent})"
 

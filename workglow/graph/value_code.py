@@ -158,7 +158,7 @@ class ValueWriter:
     def _array(self, kind: Any, value: Any, where: str) -> Expression:
         module = self._imports.module("numpy")
         name = value.dtype.name
-        if not hasattr(value, "setflags") or value.dtype.kind in "OV":
+        if kind.__name__ != "ndarray" or value.dtype.kind in "OV":
             if value.dtype.kind in "biuf":
                 return Atom(f"{module}.{kind.__name__}({flat(self.write(value.item(), where))})")
             raise TaskSerializationError(f"{where} is a {kind.__name__}, which cannot be written as Python.")
