@@ -36,20 +36,24 @@ def graph(
             metavar="[RUN|NAME]", help="In a project file: a run, or a graph's name.", show_default="the last run"
         ),
     ] = None,
+    *,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
+    svg: Annotated[bool, typer.Option("--svg", help="Print an SVG picture.")] = False,
+    python: Annotated[bool, typer.Option("--python", help="Print the Python program that builds it.")] = False,
     tasks: TaskFiles = None,
     json: Annotated[bool, typer.Option("--json", help="Print the graph's JSON, which `run` takes.")] = False,
 ) -> None:
     """Show a graph: of a file, of a run, or a named one."""
-    if mermaid and json:
-        raise typer.BadParameter("Give --mermaid or --json, not both.", param_hint="'--mermaid'")
+    if mermaid + svg + python + json > 1:
+        raise typer.BadParameter("Give one of --mermaid, --svg, --python and --json.", param_hint="'--mermaid'")
     import_tasks(tasks)
     found = _find(file, name)
     screen = Screen()
     if json:
         screen.json(found.to_json())
-    elif mermaid:
-        typer.echo(found.to_mermaid().rstrip("\n"))
+    elif mermaid or svg or python:
+        text = found.to_mermaid() if mermaid else found.to_svg() if svg else found.to_python()
+        typer.echo(text.rstrip("\n"))
     else:
         _show(screen, found)
 

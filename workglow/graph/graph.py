@@ -105,6 +105,12 @@ class TaskGraph(GraphStructure):
 
         return to_mermaid(self)
 
+    def to_svg(self) -> str:
+        """Return the graph as an SVG picture."""
+        from workglow.graph.drawing import to_svg
+
+        return to_svg(self)
+
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         from workglow.graph.diagram import mime_bundle
 
