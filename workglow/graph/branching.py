@@ -131,7 +131,7 @@ class BranchingBuilder(LoopBuilder):
         needed = Search(self._graph, first, task_id, provided).needed()
         for port in dict.fromkeys(port for sources in given for port in sources):
             for tip, sources in zip(place.tips, given, strict=True):
-                source = sources.get(port) or self._passed(tip, port, port in needed)
+                source = sources.get(port) or self._passed(tip, port, required=port in needed)
                 if source is not None:
                     self._join(source, task_id, port)
                 elif port in needed:
@@ -141,8 +141,7 @@ class BranchingBuilder(LoopBuilder):
                         "to the branch, or connect() it."
                     )
         search = Search(self._graph, first, task_id, provided)
-        earlier = (one.tips[0].task for one in places(place.before) if len(one.tips) == 1)
-        search.seek(task for task in earlier if task is not None)
+        self._seek(search, task_id, place.before)
         for match in search.matches():
             self._join(Source(match.source, match.source_port, ()), task_id, match.target_port)
         for port in self._from_outside.intersection(search.needed()):
@@ -150,6 +149,26 @@ class BranchingBuilder(LoopBuilder):
         if self._state.arm is not None:
             self._ask_condition(search, task_id, Tip(None, self._state.arm.fork, self._state.arm.name))
         search.check()
+
+    def _seek(self, search: Search, task_id: str, place: Place | None) -> None:
+        for one in places(place):
+            needed = search.needed()
+            if not needed:
+                return
+            if len(one.tips) == 1:
+                search.seek([one.tips[0].task] if one.tips[0].task is not None else [])
+                continue
+            given = [self._given_by(tip, task_id) for tip in one.tips]
+            for port in needed:
+                sources = [
+                    source
+                    for tip, found in zip(one.tips, given, strict=True)
+                    if (source := found.get(port) or self._passed(tip, port, required=False)) is not None
+                ]
+                if len(sources) == len(one.tips):
+                    for source in sources:
+                        self._join(source, task_id, port)
+                    search.close(port)
 
     def _ask_condition(self, search: Search, task_id: str, entrance: Tip) -> None:
         """Take what a task inside an arm still needs from the condition."""
@@ -167,7 +186,7 @@ class BranchingBuilder(LoopBuilder):
         search.take()
         return {match.target_port: Source(match.source, match.source_port, ()) for match in search.matches()}
 
-    def _passed(self, tip: Tip, port: str, required: bool) -> Source | None:
+    def _passed(self, tip: Tip, port: str, *, required: bool) -> Source | None:
         """Return how the condition itself gives a value in an arm whose tasks do not."""
         if tip.fork is None:
             return None
@@ -229,7 +248,7 @@ class BranchingBuilder(LoopBuilder):
 
 
 def _beginning(arm: Arm) -> State:
-    return State(Place((Tip(None, arm.fork, arm.name),), (), None, 0), (), arm)
+    return State(Place((Tip(None, arm.fork, arm.name),), (), None, 1), (), arm)
 
 
 def _picked(tip: Tip, port: str, transforms: tuple[Transform, ...] = ()) -> Source:

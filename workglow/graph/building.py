@@ -21,6 +21,7 @@ from workglow.graph.schemas import PROPERTY_ARRAY, Merge
 from workglow.graph.tasklike import make_task
 
 if TYPE_CHECKING:
+    from workglow.graph.autoconnect import Search
     from workglow.graph.tasklike import TaskLike
     from workglow.tasks import Task
 
@@ -205,13 +206,17 @@ class GraphBuilder(StepRecorder):
         assert tip.task is not None
         search = Search(self._graph, tip.task, task_id, self._graph.tasks[task_id].defaults)
         search.take()
-        search.seek(one.tips[0].task for one in places(place.before) if one.tips[0].task is not None)
+        self._seek(search, task_id, place.before)
         for port in self._from_outside.intersection(search.needed()):
             search.close(port)
         search.check()
         for match in search.matches():
             self._boundary.open(match.source)
             self._graph.add_dataflow(match.source, match.source_port, task_id, match.target_port)
+
+    def _seek(self, search: Search, task_id: str, place: Place | None) -> None:
+        """Look for what a task still needs in a place and those before it, the newest first."""
+        search.seek(one.tips[0].task for one in places(place) if one.tips[0].task is not None)
 
     def _previous(self) -> list[str]:
         place = self._state.place
