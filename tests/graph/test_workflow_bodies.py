@@ -204,12 +204,12 @@ def test_without_else_the_values_pass() -> None:
 
 
 def test_arms_take_what_they_need_from_before_through_the_condition() -> None:
-    workflow = Workflow().then(ask).then(clean).if_(LONG).then(shout).then(answer)
+    workflow = Workflow().input().then(ask).then(clean).if_(LONG).then(shout).then(answer)
     assert "ask[question] ==> if[question]" in edges(workflow)
     workflow = workflow.else_(answer, id="other").end_if()
     assert outputs(workflow, text="a  long") == {"answer": "a  long? A LONG"}
     assert outputs(workflow, text="why") == {"answer": "why? why"}
-    nested = Workflow().then(ask).then(clean).if_(LONG).then(shout)
+    nested = Workflow().input().then(ask).then(clean).if_(LONG).then(shout)
     inner = nested.if_(Condition(field="text", operator="is_not_empty")).then(answer)
     assert outputs(inner.end_if().end_if(), text="long") == {"answer": "long? LONG"}
 
