@@ -8,8 +8,10 @@ import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from workglow.errors import TaskConfigurationError
 from workglow.graph.branching import BranchingBuilder
 from workglow.graph.naming import method_name
+from workglow.tasks import Ports
 from workglow.tasks.registry import _SHIPPED, TaskRegistry
 
 _HEAD = '''\
@@ -78,7 +80,12 @@ class _Writer:
         return f'{head}        """{summary}"""\n\n'
 
     def _ports(self, kind: Any) -> Any:
-        return kind.inputs if hasattr(kind.inputs, "check") else kind().inputs
+        if hasattr(kind.inputs, "check"):
+            return kind.inputs
+        try:
+            return kind().inputs
+        except TaskConfigurationError:  # its ports depend on how it is configured
+            return Ports(open=True)
 
     def _parameters(self, kind: Any) -> Iterator[tuple[str, str]]:
         for name, port in self._ports(kind).items():

@@ -12,6 +12,7 @@ from workglow.cli.parameters import AsJson, TaskFiles
 from workglow.cli.projects import look_into, pick
 from workglow.cli.screen import Cell, Screen
 from workglow.cli.taskfiles import import_tasks
+from workglow.errors import TaskConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,9 +119,9 @@ def tasks(tasks: TaskFiles = None, json: AsJson = False) -> None:
         takes, gives = _ports(facts["inputs"]), _ports(facts["outputs"])
         screen.line(
             ("takes ", "dim"),
-            takes or "what its graph takes",
+            takes or "what its graph or settings say",
             ("  gives ", "dim"),
-            gives or "what its graph gives",
+            gives or "what its graph or settings say",
             indent=2,
         )
 
@@ -150,7 +151,10 @@ def _type_facts(kind: Any) -> dict[str, Any]:
 def _schema(kind: Any, ports: str) -> Mapping[str, Any]:
     if hasattr(kind, "from_subgraph"):
         return {}  # its ports are those of the graph inside it
-    return getattr(kind(), ports).schema
+    try:
+        return getattr(kind(), ports).schema
+    except TaskConfigurationError:
+        return {}  # its ports depend on how it is configured
 
 
 def _ports(schema: Mapping[str, Any]) -> str:
