@@ -14,12 +14,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import caching
+import control
 import durable
 import memory
 import resuming
 import starting
 
-WORKS = {"W1": memory.rows, "W2": durable.rows, "W4": caching.rows, "W6": resuming.rows, "W7": starting.rows}
+WORKS = {
+    "W1": memory.rows,
+    "W2": durable.rows,
+    "W4": caching.rows,
+    "W6": resuming.rows,
+    "W7": starting.rows,
+    "W9": control.rows,
+}
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import signal
 import sys
 
 import workglow as wg
-from workglow import ConditionalTask, MapTask, Retry, TaskContext, TaskGraph
+from workglow import ConditionalTask, FallbackTask, MapTask, ReduceTask, Retry, TaskContext, TaskGraph, WhileTask
 from workglow.clock import SystemClock
 from workglow.errors import RunStateError
 from workglow.file import File
@@ -146,6 +146,42 @@ def build_small() -> TaskGraph:
     return graph
 
 
+@task(output="accumulator", cache=False)
+def taken_in(accumulator: int, value: int, context: TaskContext) -> int:
+    enter(context)
+    return (3 * accumulator + value) % 1009
+
+
+def alone(made: object) -> TaskGraph:
+    graph = TaskGraph()
+    graph.add_task(made)  # type: ignore[arg-type]
+    return graph
+
+
+def build_loops() -> TaskGraph:
+    """Loops and alternatives, one after the other and inside each other."""
+    climb = WhileTask(
+        alone(one_more),
+        id="while",
+        condition_field="value",
+        condition_operator="less_than",
+        condition_value=5,
+        max_iterations=50,
+    )
+    attempts = TaskGraph()
+    attempts.add_task(hopeless)
+    attempts.add_task(climb.replace(id="climb"))
+    graph = TaskGraph()
+    graph.add_task(numbers)
+    graph.add_task(MapTask(alone(FallbackTask(attempts, id="either")), id="map", max_iterations=50, concurrency=2))
+    graph.add_task(ReduceTask(alone(taken_in), id="reduce", initial_value=1, max_iterations=50))
+    graph.add_task(climb)
+    graph.add_dataflow("numbers", "value", "map", "value")
+    graph.add_dataflow("map", "value", "reduce", "value")
+    graph.add_dataflow("reduce", "accumulator", "while", "value")
+    return graph
+
+
 def drive(path: str, seconds: int = 0) -> None:
     """Go on with every unfinished run that nobody else drives, until there is none; the clock may run ahead."""
     with wg.open(path, clock=Ahead(seconds)) as project:
@@ -191,7 +227,7 @@ def break_on_purpose(what: str) -> None:
 def serve() -> None:
     """Fork a driver for each line that comes in: a process that has imported everything starts in milliseconds."""
     global LEDGER, SLEEPY  # noqa: PLW0603  # the task bodies of a forked driver read them
-    build(), build_small()
+    build(), build_small(), build_loops()
     for line in sys.stdin:
         path, LEDGER, point, seconds, broken, sleepy = line.rstrip("\n").split("\t")
         SLEEPY = int(sleepy)

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workglow.errors import DuplicateDataflowError, GraphError, TaskInputError, UnknownPortError
+from workglow.graph.conditional import ConditionalTask
 from workglow.graph.delivery import deliver
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.schemas import merge_results
+from workglow.graph.schemas import merge_results, result_plan
+from workglow.graph.switch import SwitchTask
 from workglow.tasks import Collect, Ports, Task
 from workglow.tasks.function import task_function
 
@@ -314,14 +316,14 @@ def test_an_unknown_input_lists_the_known_ones():
         TaskInputError, match=r"no input 'inputA'. Its inputs are inputA1, inputA2. Did you mean 'inputA"
     ):
         deliver(graph, {"inputA1": "a", "inputA": 1})
-    with pytest.raises(TaskInputError, match=r"map\[3\]/ has no input 'z'"):
+    with pytest.raises(TaskInputError, match=r"'map\[3\]/' has no input 'z'"):
         deliver(graph, {"inputA1": "a", "z": 1}, where="map[3]/")
 
 
 def test_a_missing_input_names_task_and_port():
     with pytest.raises(TaskInputError, match="Task 'ga': port 'inputA1' is required"):
         deliver(graph_of(ga), {})
-    with pytest.raises(TaskInputError, match="Task 'ga' in map: port 'inputA1' is required"):
+    with pytest.raises(TaskInputError, match="Task 'ga' in 'map': port 'inputA1' is required"):
         deliver(graph_of(ga), {}, where="map")
 
 
@@ -396,3 +398,59 @@ def test_the_schema_says_what_a_run_gives(values: list[int], chained: int):
     assert sorted(outputs) == sorted(schema["properties"])
     for name, value in outputs.items():
         assert (schema["properties"][name]["type"] == "array") == isinstance(value, list)
+
+
+# ---------------------------------------------------------------------- branches that need not be taken
+
+
+def branching(**options: Any) -> TaskGraph:
+    branches = [{"id": name, "condition": lambda _: True} for name in ("a", "b")]
+    graph = graph_of(ConditionalTask(id="choice", branches=branches, **options))
+    for name in ("a", "b"):
+        graph.add_task(gb, id=name)
+        graph.add_dataflow("choice", name, name, "*")
+    return graph
+
+
+def joined(graph: TaskGraph) -> TaskGraph:
+    graph.add_task(Anything(id="join"))
+    for name in ("a", "b"):
+        graph.add_dataflow(name, "outputB", "join", f"from_{name}")
+    return graph
+
+
+def test_what_is_behind_a_port_that_may_be_off_is_not_promised():
+    for options in ({}, {"exclusive": False}, {"default_branch": "a"}):
+        schema = branching(**options).output_schema()
+        assert "required" not in schema, options
+    assert branching(exclusive=False).output_schema()["properties"]["outputB"]["type"] == "array"
+    assert branching().output_schema()["properties"]["outputB"]["type"] == "string"
+
+
+def test_where_all_branches_meet_is_promised_if_one_is_always_taken():
+    def certain(graph: TaskGraph) -> bool:
+        return bool(result_plan(graph).certain)
+
+    assert certain(joined(branching(default_branch="a")))
+    assert not certain(joined(branching()))
+    assert not certain(joined(branching(exclusive=False)))
+    only_one = branching(default_branch="a")
+    only_one.add_task(Anything(id="join"))
+    only_one.add_dataflow("a", "outputB", "join", "x")
+    assert not certain(only_one)
+
+
+def test_where_only_some_branches_meet_is_not_promised():
+    graph = graph_of(SwitchTask(id="s", field="k", cases={"a": 1, "b": 2}, default="c"), Anything(id="join"))
+    for name in ("a", "b"):
+        graph.add_dataflow("s", name, "join", name)
+    assert not result_plan(graph).certain
+    graph.add_dataflow("s", "c", "join", "c")
+    assert result_plan(graph).certain == {"join"}
+
+
+def test_numbered_ports_of_a_condition_config_are_not_promised():
+    rows = [{"id": "big", "field": "inputB", "operator": "greater_than", "value": "5"}]
+    graph = graph_of(ConditionalTask(id="c", condition_config={"branches": rows}), gb)
+    graph.add_dataflow("c", "inputB_1", "gb", "inputB")
+    assert not result_plan(graph).certain

@@ -1,19 +1,22 @@
 """Which tasks can never give a result in the same run, so that their results need not be gathered in a list.
 
 Policy.  A task that has an `[error]` edge either gives its outputs or its error, and a task with `exclusive_ports`
-gives through at most one of them.  What depends on only one of these ways is bound to it.  The ways form a tree: a task
-that several edges enter runs when any of them delivers, so it is bound to what all its sources have in common, the
-nearest place above them all.  A task that is not bound to anything runs in every run that succeeds.
+gives through at most one of them, or through exactly one unless it `may_take_none`.  An `is_optional` port is on or off
+by itself.  What depends on only one of these ways is bound to it.  The ways form a tree: a task that several edges
+enter runs when any of them delivers, so it is bound to what all its sources have in common, the nearest place above
+them all; it runs whenever that does only if the ways into it are all there are.  A task that is not bound to anything
+runs in every run that succeeds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from workglow.graph.dataflow import ERROR_PORT, Dataflow
 
 if TYPE_CHECKING:
+    from workglow.graph.conditional import ConditionalTask
     from workglow.graph.structure import GraphStructure
 
 __all__ = ["Branches"]
@@ -43,11 +46,14 @@ class Branches:
         self._root = _Way(None, "")
         self._after: dict[str, _Way] = {}
         self._graph = graph
+        self._arms: dict[str, int] = {}  # forks of which one arm is always taken, with the number of their arms
         outgoing = graph.outgoing
         self._splits = {
             task_id
             for task_id, task in graph.tasks.items()
-            if getattr(task, "exclusive_ports", ()) or any(edge.source_port == ERROR_PORT for edge in outgoing[task_id])
+            if getattr(task, "exclusive_ports", ())
+            or task.switches_ports
+            or any(edge.source_port == ERROR_PORT for edge in outgoing[task_id])
         }
         if self._splits:
             for task_id in graph.order():
@@ -84,17 +90,44 @@ class Branches:
     def _place(self, task_id: str) -> _Way:
         """Return the way that a task's own outputs come out on."""
         ways = {id(way): way for way in (self._along(edge) for edge in self._graph.incoming[task_id])}
-        own = _nearest_above(list(ways.values())) if ways else self._root
+        own = self._joined(task_id, ways) if ways else self._root
         if any(edge.source_port == ERROR_PORT for edge in self._graph.outgoing[task_id]):
+            self._arms[task_id] = 2
             return own.arm(task_id, "")
         return own
+
+    def _joined(self, task_id: str, ways: dict[int, _Way]) -> _Way:
+        """Return the way of a task that several ways enter: where all arms of a fork meet, they are as one."""
+        while len(ways) > 1:
+            met: dict[tuple[int, str], list[_Way]] = {}
+            for way in ways.values():
+                if way.above is not None:
+                    met.setdefault((id(way.above), way.fork), []).append(way)
+            whole = next((arms for (_, fork), arms in met.items() if len(arms) == self._arms.get(fork)), None)
+            if whole is None:
+                nearest = _nearest_above(list(ways.values()))
+                return nearest if id(nearest) in ways else nearest.arm(f"{task_id}+", "")
+            for way in whole:
+                del ways[id(way)]
+            above = whole[0].above
+            assert above is not None
+            ways[id(above)] = above
+        return next(iter(ways.values()))
 
     def _along(self, edge: Dataflow) -> _Way:
         way = self._after[edge.source]
         if edge.source_port == ERROR_PORT:
             return way.above.arm(edge.source, ERROR_PORT) if way.above else way
-        if edge.source_port in getattr(self._graph.tasks[edge.source], "exclusive_ports", ()):
-            return way.arm(f"{edge.source}[]", edge.source_port)
+        task = self._graph.tasks[edge.source]
+        exclusive = getattr(task, "exclusive_ports", ())
+        if edge.source_port in exclusive:
+            fork = f"{edge.source}[]"
+            if getattr(task, "may_take_none", False):
+                way = way.arm(f"{edge.source}?", "")
+            self._arms[fork] = len(exclusive)
+            return way.arm(fork, edge.source_port)
+        if task.switches_ports and cast("ConditionalTask", task).is_optional(edge.source_port):
+            return way.arm(f"{edge.source}[{edge.source_port}]", "")
         return way
 
 

@@ -38,7 +38,11 @@ class Controller:
         raise NotImplementedError
 
     def reopened(self, index: int) -> None:
-        """A scope that was open when an earlier process stopped is open again."""
+        """A scope that was open when an earlier process stopped is open again.
+
+        One that was opened there and is not reopened here has finished, and nobody was told: that process stopped while
+        it was itself still reading back what was open.
+        """
         raise NotImplementedError
 
     def prefix(self, path: str, index: int) -> str:
@@ -156,28 +160,22 @@ class GraphAsTask(Task):
 
     def controller(self, inputs: dict[str, object], state: Mapping[str, object] | None, recall: Recall) -> Controller:
         """Return who drives one run of this task, from the beginning or from a stored state."""
-        return _GroupController(self, inputs, state)
+        return _GroupController(self, inputs, state, recall)
 
 
-class _GroupController(Controller):
+class _GroupController(SequentialController):
     """One scope with the task's own inputs."""
 
-    def __init__(self, task: GraphAsTask, inputs: dict[str, object], state: Mapping[str, object] | None) -> None:
-        super().__init__(task)
+    def __init__(
+        self, task: GraphAsTask, inputs: dict[str, object], state: Mapping[str, object] | None, recall: Recall
+    ) -> None:
+        super().__init__(task, state)
         self._inputs = inputs
-        self._opened = state is not None
+        self._recall = recall
         self._outputs: dict[str, object] | None = None
 
-    def state(self) -> dict[str, object]:
-        return {"opened": 1}
-
-    def openings(self) -> Iterator[int]:
-        if not self._opened:
-            self._opened = True
-            yield 0
-
-    def reopened(self, index: int) -> None:
-        """The one scope."""
+    def goes_on(self) -> bool:
+        return self.opened == 0
 
     def prefix(self, path: str, index: int) -> str:
         return path + "/"
@@ -186,10 +184,8 @@ class _GroupController(Controller):
         return self._inputs
 
     def closed(self, index: int, outputs: dict[str, object]) -> None:
+        super().closed(index, outputs)
         self._outputs = outputs
 
-    def finished(self) -> bool:
-        return self._outputs is not None
-
     def outputs(self) -> dict[str, object]:
-        return cast("dict[str, object]", self._outputs)
+        return self._recall(0) if self._outputs is None else self._outputs

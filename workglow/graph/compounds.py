@@ -81,7 +81,7 @@ class Compounds:
         """Make the scope of one iteration, without opening it."""
         controller: Controller = run.controller
         graph, prefix = controller.graph(index), controller.prefix(run.path, index)
-        delivered = deliver(graph, controller.inputs(index), where=f"'{prefix}'")
+        delivered = deliver(graph, controller.inputs(index), where=prefix)
         return Scope(graph, delivered, prefix=prefix, parent=run, index=index, stored=stored)
 
     def restore(self, run: TaskRun, inputs: dict[str, object]) -> None:

@@ -130,6 +130,17 @@ class ConditionalTask(Task):
         """Ports of which at most one is on; none can be named when ports are named after inputs."""
         return tuple(_port_of(branch) for branch in self._branches) if self.config["exclusive"] else ()
 
+    @property
+    def may_take_none(self) -> bool:
+        """Whether it can happen that no branch is taken."""
+        return all(branch["id"] != self.config["default_branch"] for branch in self._branches)
+
+    def is_optional(self, port: str) -> bool:
+        """Say whether the port is on or off, whatever the others are."""
+        if self._branches:
+            return not self.config["exclusive"] and port != ACTIVE_BRANCHES and port in self.outputs
+        return _NUMBERED.fullmatch(port) is not None
+
     def execute(self, inputs: dict[str, Any]) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Ask the conditions, and give the inputs to the ports of the active branches."""
         if self._branches:

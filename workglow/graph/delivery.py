@@ -86,8 +86,8 @@ def delivery_plan(graph: TaskGraph) -> DeliveryPlan:
 def deliver(graph: TaskGraph, inputs: Mapping[str, object], *, where: str = "") -> dict[str, dict[str, object]]:
     """Hand the graph inputs out: task id → port → value, for the tasks that get any.
 
-    `where` names the graph in errors.  Raises TaskInputError for a name that no port takes, and for a required input
-    that is missing.
+    `where` is the graph's place in the run, for errors.  Raises TaskInputError for a name that no port takes, and for a
+    required input that is missing.
     """
     plan = delivery_plan(graph)
     targets = plan.targets
@@ -103,12 +103,11 @@ def deliver(graph: TaskGraph, inputs: Mapping[str, object], *, where: str = "") 
                     ports[port] = value
         elif not plan.open_tasks:
             known = f"Its inputs are {', '.join(targets)}." if targets else "It takes no inputs."
-            raise TaskInputError(
-                f"{where or 'The graph'} has no input {name!r}. {known}{did_you_mean(name, list(targets))}"
-            )
+            place = f"'{where}'" if where else "The graph"
+            raise TaskInputError(f"{place} has no input {name!r}. {known}{did_you_mean(name, list(targets))}")
     for name, task_id, port in plan.required:
         if name not in inputs:
-            place = f" in {where}" if where else ""
+            place = f" in '{where}'" if where else ""
             raise TaskInputError(
                 f"Task {task_id!r}{place}: port {port!r} is required; give the graph the input {name!r}, "
                 "connect the port, or give it a literal."

@@ -100,6 +100,7 @@ class _FallbackController(SequentialController):
     ) -> None:
         super().__init__(task, state)
         self._inputs = inputs
+        self._recall = recall
         self._failures = list(cast("list[str]", state["failed"])) if state else []
         self._outputs: dict[str, object] | None = None
 
@@ -107,6 +108,8 @@ class _FallbackController(SequentialController):
         return {"opened": self.opened, "failed": self._failures}
 
     def goes_on(self) -> bool:
+        if self._outputs is None and self.opened > len(self._failures):  # it succeeded in an earlier process
+            self._outputs = self._recall(self.opened - 1)
         return self._outputs is None and self.opened < self.task.count
 
     def reopened(self, index: int) -> None:

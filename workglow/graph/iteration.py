@@ -58,7 +58,10 @@ class IterationPlan:
 
     def item(self, index: int) -> dict[str, object]:
         """The inputs of one item."""
-        return {**self.whole, **{name: values[index] for name, values in self.iterated.items()}}
+        item = dict(self.whole)
+        for name, values in self.iterated.items():
+            item[name] = values[index]
+        return item
 
 
 def turn(graph: TaskGraph, index: int, count: int | None = None) -> dict[str, object]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from workglow.graph.compound import Recall
-    from workglow.graph.graph import TaskGraph
 
 __all__ = ["ForEachTask", "MapTask"]
 
@@ -32,6 +31,10 @@ class _MapConfig(IterationConfig):
     preserve_order: bool = Field(default=True, alias="preserveOrder")
     flatten: bool = False
     discard_results: bool = Field(default=False, alias="discardResults")
+
+
+class _ForEachConfig(_MapConfig):
+    discard_results: bool = Field(default=True, alias="discardResults")
 
 
 class MapTask(IteratorTask):
@@ -75,11 +78,7 @@ class ForEachTask(MapTask):
 
     type: ClassVar[str] = "ForEachTask"
     title: ClassVar[str] = "For each"
-
-    def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
-        if "discardResults" not in options:
-            options.setdefault("discard_results", True)
-        super().__init__(subgraph, **options)
+    Config: ClassVar[type[BaseModel] | None] = _ForEachConfig
 
 
 class _MapController(Controller):

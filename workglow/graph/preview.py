@@ -128,7 +128,7 @@ class _Preview:
 def _handed_out(graph: TaskGraph, inputs: Mapping[str, object], prefix: str) -> dict[str, dict[str, object]]:
     """Hand the inputs out as a run does, but let a task that misses one speak for itself."""
     absent = {name: MISSING for name, _, _ in delivery_plan(graph).required if name not in inputs}
-    delivered = deliver(graph, {**inputs, **absent}, where=f"'{prefix}'" if prefix else "")
+    delivered = deliver(graph, {**inputs, **absent}, where=prefix)
     return {
         id: {name: value for name, value in values.items() if value is not MISSING} for id, values in delivered.items()
     }

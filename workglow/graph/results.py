@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from workglow.graph.graph import TaskGraph
-from workglow.graph.schemas import merge_results, result_plan
+from workglow.graph.schemas import PROPERTY_ARRAY, merge_results, result_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,8 @@ __all__ = ["scope_results"]
 def scope_results(scope: Scope, outputs_of: Callable[[TaskRun], dict[str, object]]) -> dict[str, object]:
     """Collect a finished scope's outputs; what was disabled or aborted gives none."""
     graph = scope.graph if isinstance(scope.graph, TaskGraph) else cast("StoredGraph", scope.graph).whole()
-    runs = scope.runs
-    finished = {id: outputs_of(runs[id]) for id in result_plan(graph).tasks if runs[id].status == "completed"}
+    runs, plan = scope.runs, result_plan(graph)
+    finished = {id: outputs_of(runs[id]) for id in plan.tasks if runs[id].status == "completed"}
+    if len(finished) == 1 and not plan.gathered and graph.merge == PROPERTY_ARRAY and not graph.outputs:
+        return {**next(iter(finished.values()))}  # what nearly every turn of a loop gives
     return merge_results(graph, finished)

@@ -82,6 +82,15 @@ class SwitchTask(Task):
         default: str | None = self.config["default"]
         return tuple(dict.fromkeys([*self.config["cases"], *([] if default is None else [default])]))
 
+    @property
+    def may_take_none(self) -> bool:
+        """Whether a value can turn on nothing."""
+        return self.config["default"] is None
+
+    def is_optional(self, port: str) -> bool:
+        """Say whether the port is on or off, whatever the others are: none is."""
+        return False
+
     def execute(self, inputs: dict[str, Any]) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Give the inputs to the port of the case that lists the value."""
         value = value_at(inputs, self.config["field"])
