@@ -310,6 +310,18 @@ def test_every_call_is_one_step() -> None:
         assert workflow.redo().graph.to_json() == after
 
 
+def test_steps_inside_an_arm_are_undone_with_the_condition() -> None:
+    workflow = Workflow().then(clean)
+    arm = workflow.if_(LONG).then(shout).then(whisper, id="gone").undo().then(count).undo().redo()
+    built = arm.else_(whisper).end_if().graph.to_json()
+    assert list(workflow.undo().graph.tasks) == ["clean"]
+    assert workflow.redo().graph.to_json() == built
+    nested = workflow.if_(LONG).then(double, value=1).if_(LONG).then(double, value=2)
+    nested.undo()
+    workflow.undo()
+    assert workflow.graph.to_json() == built
+
+
 def test_a_new_call_ends_what_could_be_done_again() -> None:
     workflow = Workflow().then(double).then(double).undo().then(double, id="other")
     with pytest.raises(GraphError, match="nothing to redo"):

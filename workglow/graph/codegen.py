@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["to_python"]
 
+_PATIENCE = 5000
+"""Conditions that are tried as `if_`: a graph that means harm could make each of them fail only at the very end."""
+
 
 def to_python(graph: TaskGraph, *, variable: str = "workflow") -> str:
     """Return the program; TaskSerializationError names a task that holds code which no import leads to."""
@@ -44,6 +47,7 @@ class Tools:
 
     def __init__(self, imports: Imports) -> None:
         self.imports = imports
+        self.patience = _PATIENCE
         self.values = ValueWriter(imports)
         self.tasks = TaskWriter(imports, self.values)
         self.nested = NestedWriter(self.tasks, self.values, self.body)

@@ -95,8 +95,9 @@ class StepRecorder:
         graph = self._graph
         added = list(islice(reversed(graph.tasks.values()), len(graph.tasks) - mark.tasks))[::-1]
         edges = [edge for task in added for edge in graph.incoming[task.id]]
-        known = set(edges) if len(self._joined) > mark.edges else ()
-        edges += [edge for edge in self._joined[mark.edges :] if edge not in known]
+        if len(self._joined) > mark.edges:  # some may have been undone since
+            joined = [edge for edge in self._joined[mark.edges :] if edge in graph.incoming.get(edge.target, ())]
+            edges = list(dict.fromkeys([*edges, *joined]))
         changed = [task for task in mark.boundary if graph.tasks[task.id] is not task]
         return Addition(added, edges, changed, [graph.tasks[task.id] for task in changed])
 

@@ -226,6 +226,9 @@ class Replay:
 
     def _fork(self, position: int, task: Task, condition: Any) -> tuple[Item, int] | None:
         """Return a condition with its arms, and the position behind them."""
+        self._tools.patience -= 1
+        if self._tools.patience < 0:
+            return None
         wanted = self._graph.incoming[task.id]
         id = self._own_id(task.id, "if")
         names = [("id", self._tools.text(id))] if id else []
@@ -251,7 +254,8 @@ class Replay:
                 done += 1
             inner: Any = open_fork(builder)
             done += 1
-            if next(reversed(builder.graph.tasks)) == task.id:
+            entering, wanted = builder.graph.incoming.get(task.id), self._graph.incoming[task.id]
+            if entering is not None and entering == wanted[: len(entering)]:  # its arms may ask for more
                 arms = Replay(self._graph, inner, self._tools, is_arm=True)
                 then, end = arms.arm(position + 1)
                 otherwise: list[Item] = []
@@ -260,7 +264,7 @@ class Replay:
                     otherwise, end = arms.arm(end)
                 if then or otherwise:
                     inner.end_if()
-                    if builder.graph.incoming[task.id] == self._graph.incoming[task.id]:
+                    if builder.graph.incoming[task.id] == wanted:
                         return then, otherwise, end
         except (WorkglowError, TypeError):
             pass
