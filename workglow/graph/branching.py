@@ -11,7 +11,7 @@ cannot give is an error if it is required.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
@@ -196,16 +196,16 @@ class BranchingBuilder(LoopBuilder):
         is_passed = required if names is None else port in names
         return _picked(tip, port) if is_passed else None
 
-    def _passed_by(self, tip: Tip) -> set[str] | None:
+    def _passed_by(self, tip: Tip) -> Collection[str] | None:
         """Return the names of what a condition is given; None when that is known only in a run."""
-        names: set[str] = set()
+        names: dict[str, None] = {}
         edges = self._graph.incoming[str(tip.fork)]
         for edge in edges:
             outputs = self._graph.tasks[edge.source].outputs
             if edge.target_port != ALL_PORTS:
-                names.add(edge.target_port)
+                names[edge.target_port] = None
             elif edge.source_port == ALL_PORTS and not outputs.open:
-                names.update(outputs)
+                names.update(dict.fromkeys(outputs))
             else:
                 return None
         return names if edges else None
