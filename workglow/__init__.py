@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workglow.graph.built_in_transforms import built_in_transforms
     from workglow.graph.compound import GraphAsTask
     from workglow.graph.conditional import ConditionalTask
+    from workglow.graph.conditions import Condition
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.events import Event
     from workglow.graph.fallback import FallbackTask
@@ -59,6 +60,7 @@ __all__ = [
     "CacheEntry",
     "CachePolicy",
     "Collect",
+    "Condition",
     "ConditionalTask",
     "Dataflow",
     "DelayTask",
@@ -127,6 +129,7 @@ _HOMES = {
     "CacheEntry": "storage.outputs",
     "CachePolicy": "storage.policies",
     "Collect": "tasks",
+    "Condition": "graph.conditions",
     "ConditionalTask": "graph.conditional",
     "Dataflow": "graph.dataflow",
     "DelayTask": "library",

@@ -123,7 +123,17 @@ def test_graph_for_people_and_as_mermaid(call: Call, chain: str, loop: str, task
     assert "takes  text: string" in shown
     assert "  measure  CliMeasure" in call("graph", loop, "--tasks", tasks).stdout
     assert call("graph", chain, "--mermaid", "--tasks", tasks).stdout.startswith("flowchart")
+    assert call("graph", chain, "--svg", "--tasks", tasks).stdout.startswith("<svg ")
     assert call("graph", chain, "--mermaid", "--json").exit_code == 2
+    assert call("graph", chain, "--svg", "--python").exit_code == 2
+
+
+def test_graph_as_a_program_that_builds_it(call: Call, chain: str, loop: str, tasks: str) -> None:
+    for file in (chain, loop):
+        program = call("graph", file, "--python", "--tasks", tasks).stdout
+        names: dict[str, Any] = {}
+        exec(program, names)
+        assert names["workflow"].graph.to_json() == json.loads(call("graph", file, "--json", "--tasks", tasks).stdout)
 
 
 def test_a_graph_file_has_no_runs(call: Call, chain: str, tasks: str) -> None:

@@ -42,19 +42,22 @@ def graph(
         typer.Option(min=1, metavar="N", help="An earlier version of a named graph.", show_default="the newest"),
     ] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
+    svg: Annotated[bool, typer.Option("--svg", help="Print an SVG picture.")] = False,
+    python: Annotated[bool, typer.Option("--python", help="Print the Python program that builds it.")] = False,
     tasks: TaskFiles = None,
     json: Annotated[bool, typer.Option("--json", help="Print the graph's JSON, which `run` takes.")] = False,
 ) -> None:
     """Show a graph: of a file, of a run, or a named one."""
-    if mermaid and json:
-        raise typer.BadParameter("Give --mermaid or --json, not both.", param_hint="'--mermaid'")
+    if mermaid + svg + python + json > 1:
+        raise typer.BadParameter("Give one of --mermaid, --svg, --python and --json.", param_hint="'--mermaid'")
     import_tasks(tasks)
     found = _find(file, name, version)
     screen = Screen()
     if json:
         screen.json(found.to_json())
-    elif mermaid:
-        typer.echo(found.to_mermaid().rstrip("\n"))
+    elif mermaid or svg or python:
+        text = found.to_mermaid() if mermaid else found.to_svg() if svg else found.to_python()
+        typer.echo(text.rstrip("\n"))
     else:
         _show(screen, found)
 
@@ -121,12 +124,11 @@ def tasks(tasks: TaskFiles = None, json: AsJson = False) -> None:
         if facts["description"]:
             screen.line(str(facts["description"]).partition("\n")[0], indent=2)
         takes, gives = _ports(facts["inputs"]), _ports(facts["outputs"])
-        holds_graph = hasattr(kind, "from_subgraph")
         screen.line(
             ("takes ", "dim"),
-            takes or ("what its graph takes" if holds_graph else "anything"),
+            takes or "what its graph or settings say",
             ("  gives ", "dim"),
-            gives or ("what its graph gives" if holds_graph else "anything"),
+            gives or "what its graph or settings say",
             indent=2,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from workglow.errors import DuplicateDataflowError, GraphError, IncompatiblePortsError, UnknownPortError
 from workglow.graph.dataflow import ALL_PORTS, ERROR_FIELDS, ERROR_PORT, Dataflow
@@ -14,7 +14,7 @@ from workglow.tasks.compatibility import compatibility
 if TYPE_CHECKING:
     from workglow.graph.transforms import TransformRegistry
 
-__all__ = ["Admission", "describe_schema", "edge_schema", "port_schema", "refuse_second"]
+__all__ = ["Admission", "describe_schema", "edge_schema", "port_schema", "refuse_second", "rivals"]
 
 Schema = dict[str, Any]
 
@@ -84,23 +84,28 @@ class Admission:
         return f"Connect other ports, or give the edge a transform such as {best.id!r}{settings}."
 
 
-def refuse_second(edge: Dataflow, entering: list[Dataflow], leaving: list[Dataflow], collects: bool) -> None:
-    """Raise DuplicateDataflowError when the edge is there already, or its port has one and does not collect.
+def rivals(edge: Dataflow, entering: list[Dataflow], leaving: list[Dataflow], collects: bool) -> list[Dataflow]:
+    """Return the edges that its port has already; none when the port collects.
 
-    `entering` and `leaving` are the edges into its target and out of its source.
+    `entering` and `leaving` are the edges into its target and out of its source.  Raises DuplicateDataflowError when
+    the edge itself is there already.
     """
     # A twin stands in both lists, and a port that collects may have very many edges.
     for other in entering if len(entering) < len(leaving) else leaving:
         if other.target == edge.target and other.source == edge.source and other.id == edge.id:
             raise DuplicateDataflowError(f"The graph has the dataflow {edge.id} already.")
     if collects:
-        return
-    for other in entering:
-        if other.target_port == edge.target_port:
-            raise DuplicateDataflowError(
-                f"{edge.target}[{edge.target_port}] takes one edge and has {other.id}. Remove that one first, or "
-                "declare the port as Collect[…], which gathers a value from each edge."
-            )
+        return []
+    return [other for other in entering if other.target_port == edge.target_port]
+
+
+def refuse_second(edge: Dataflow, rival: Dataflow) -> NoReturn:
+    """Raise DuplicateDataflowError: the port has an edge that may deliver in the same run."""
+    raise DuplicateDataflowError(
+        f"{edge.target}[{edge.target_port}] takes one edge and has {rival.id}. Remove that one first, or "
+        "declare the port as Collect[…], which gathers a value from each edge. Two edges may enter such a port only "
+        "when they come from different branches of one condition."
+    )
 
 
 def port_schema(task: Task, port: str, *, of_outputs: bool) -> Any:

@@ -25,12 +25,13 @@ from typing import Any, NamedTuple
 from workglow.errors import AutoConnectError
 from workglow.graph.admission import edge_schema
 from workglow.graph.boundary import InputTask
+from workglow.graph.candidates import nearest_outputs
 from workglow.graph.dataflow import ALL_PORTS
 from workglow.graph.graph import TaskGraph
 from workglow.tasks import Task
 from workglow.tasks.compatibility import compatibility
 
-__all__ = ["Match", "find_matches", "types_fit"]
+__all__ = ["Match", "Search", "find_matches", "types_fit"]
 
 Schema = Mapping[str, Any]
 
@@ -53,10 +54,16 @@ def find_matches(
     `provided` are the ports given as literals, `earlier` the tasks before the source, newest first.  Raises
     AutoConnectError; the graph is not changed.
     """
-    return _Search(graph, source_id, target_id, provided).matches(earlier)
+    search = Search(graph, source_id, target_id, provided)
+    search.take()
+    search.seek(earlier)
+    search.check()
+    return search.matches()
 
 
-class _Search:
+class Search:
+    """Looks for the edges into one task, step by step; changes nothing."""
+
     def __init__(self, graph: TaskGraph, source_id: str, target_id: str, provided: Collection[str]) -> None:
         self._graph = graph
         self._source_id, self._target_id = source_id, target_id
@@ -66,8 +73,14 @@ class _Search:
         self._taken: dict[str, Schema] = {name: edge_schema(schema) for name, schema in properties.items()}
         self._closed = {*provided, *(edge.target_port for edge in graph.incoming[target_id])}
         self._found: dict[str, Match] = {}
+        self._tried = [source_id]
 
-    def matches(self, earlier: Iterable[str]) -> list[Match]:
+    def matches(self) -> list[Match]:
+        """Return what was found so far."""
+        return list(self._found.values())
+
+    def take(self) -> None:
+        """Match the ports with those of the source."""
         source = self._source
         if isinstance(source, InputTask) and not source.is_manual:
             self._take_by_name()
@@ -78,15 +91,27 @@ class _Search:
         else:
             for fits in (_named_fit, _marked_fit):
                 self._match(self._source_id, self._given, fits, self._taken)
-        needed = self._needed()
+
+    def seek(self, earlier: Iterable[str]) -> None:
+        """Match the required ports that are left with those of earlier tasks."""
+        needed = self.needed()
         for task_id in earlier:
+            self._tried.append(task_id)
             if not needed:
                 break
             self._search_earlier(task_id, needed)
-            needed = self._needed()
-        self._keep_waiting(needed)
-        self._check(needed)
-        return list(self._found.values())
+            needed = self.needed()
+
+    def _keep_waiting(self) -> None:
+        """Let a target that takes nothing from a task that waits begin behind it all the same."""
+        alone = not (self.needed() or self._found or self._graph.incoming[self._target_id])
+        if alone and self._source.mode == "wait" and self._given.keys().isdisjoint(self._taken):
+            self._add(self._source_id, ALL_PORTS, ALL_PORTS)
+
+    def close(self, port: str) -> None:
+        """Look no further for this port."""
+        self._closed.add(port)
+        self._found.pop(port, None)
 
     def _add(self, source_id: str, source_port: str, target_port: str) -> None:
         if target_port not in self._closed and target_port not in self._found:
@@ -100,13 +125,7 @@ class _Search:
         for name in self._taken or ([ALL_PORTS] if self._target.inputs.open else []):
             self._add(self._source_id, name, name)
 
-    def _keep_waiting(self, needed: list[str]) -> None:
-        """Let a target that takes nothing from a task that waits begin behind it all the same."""
-        alone = not (needed or self._found or self._graph.incoming[self._target_id])
-        if alone and self._source.mode == "wait" and self._given.keys().isdisjoint(self._taken):
-            self._add(self._source_id, ALL_PORTS, ALL_PORTS)
-
-    def _needed(self) -> list[str]:
+    def needed(self) -> list[str]:
         """Return the required ports that have neither literal nor edge."""
         if ALL_PORTS in self._closed or ALL_PORTS in self._found:
             return []
@@ -140,12 +159,23 @@ class _Search:
                     raise self._ambiguous(task_id, best, name)
                 self._add(task_id, best[0], name)
 
-    def _check(self, needed: list[str]) -> None:
+    def check(self) -> None:
+        """Raise AutoConnectError when a required port has nothing, or when nothing at all was found."""
+        self._keep_waiting()
+        self.check_needed()
+        self._check_any()
+
+    def check_needed(self) -> None:
+        """Raise AutoConnectError when a required port has neither literal nor edge."""
+        needed = self.needed()
         if needed:
             raise AutoConnectError(
                 f"Could not find matches for required inputs [{', '.join(needed)}] of {self._target.type}. "
                 f"Attempted to match from {self._source.type} and earlier tasks."
+                f"{nearest_outputs(self._graph, self._tried, self._target, needed)}"
             )
+
+    def _check_any(self) -> None:
         ports = self._target.inputs
         needs_nothing = (
             self._found
@@ -158,6 +188,7 @@ class _Search:
             raise AutoConnectError(
                 f"Could not find a match between the outputs of {self._source.type} and the inputs of "
                 f"{self._target.type}. You may need to connect the outputs to the inputs via connect() manually."
+                f"{nearest_outputs(self._graph, self._tried, self._target, list(self._taken))}"
             )
 
     def _ambiguous(self, task_id: str, ports: list[str], name: str) -> AutoConnectError:

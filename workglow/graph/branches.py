@@ -10,14 +10,14 @@ runs in every run that succeeds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from workglow.graph.dataflow import ERROR_PORT, Dataflow
 
 if TYPE_CHECKING:
     from workglow.graph.conditional import ConditionalTask
-    from workglow.graph.graph import TaskGraph
+    from workglow.graph.structure import GraphStructure
 
 __all__ = ["Branches"]
 
@@ -42,7 +42,7 @@ class _Way:
 class Branches:
     """The ways through one graph."""
 
-    def __init__(self, graph: TaskGraph) -> None:
+    def __init__(self, graph: GraphStructure) -> None:
         self._root = _Way(None, "")
         self._after: dict[str, _Way] = {}
         self._graph = graph
@@ -62,6 +62,13 @@ class Branches:
     def always_runs(self, task_id: str) -> bool:
         """Say whether the task gives its outputs in every run that succeeds."""
         return self._after.get(task_id, self._root) is self._root
+
+    def are_apart(self, one: Dataflow, other: Dataflow) -> bool:
+        """Say whether at most one of the edges delivers in any run: they come from different arms of one fork."""
+        if not self._splits:
+            return False
+        above = {(way.fork, way.above): way for way in _upward(self._along(one))}
+        return any(above.get((way.fork, way.above), way) is not way for way in _upward(self._along(other)))
 
     def most_results(self, task_ids: Iterable[str]) -> int:
         """Count how many of the tasks can give their outputs in one run."""
@@ -122,6 +129,12 @@ class Branches:
         if task.switches_ports and cast("ConditionalTask", task).is_optional(edge.source_port):
             return way.arm(f"{edge.source}[{edge.source_port}]", "")
         return way
+
+
+def _upward(way: _Way | None) -> Iterator[_Way]:
+    while way is not None and way.above is not None:
+        yield way
+        way = way.above
 
 
 def _nearest_above(ways: list[_Way]) -> _Way:

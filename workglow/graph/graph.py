@@ -103,11 +103,27 @@ class TaskGraph(GraphStructure):
 
         return graph_from_json(data, registry, allowed_types=allowed_types, transforms=transforms)
 
+    def to_python(self, *, variable: str = "workflow") -> str:
+        """Return the Python program that builds the graph as a Workflow of that name.
+
+        Raises TaskSerializationError, which names the task, for lambdas, for functions that are not registered, and for
+        what no import leads to.
+        """
+        from workglow.graph.codegen import to_python
+
+        return to_python(self, variable=variable)
+
     def to_mermaid(self) -> str:
         """Return the graph as a Mermaid flowchart."""
         from workglow.graph.diagram import to_mermaid
 
         return to_mermaid(self)
+
+    def to_svg(self) -> str:
+        """Return the graph as an SVG picture."""
+        from workglow.graph.drawing import to_svg
+
+        return to_svg(self)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         from workglow.graph.diagram import mime_bundle

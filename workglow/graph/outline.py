@@ -18,7 +18,12 @@ class Outline:
     def __init__(self, graph: TaskGraph) -> None:
         self._graph = graph
         self._open: set[str] = set()
-        self.task_ids = {task_id for task_id, task in graph.tasks.items() if isinstance(task, BoundaryTask)}
+        self.task_ids: set[str] = set()
+        self.look()
+
+    def look(self) -> None:
+        """Find the boundary tasks that the graph has now."""
+        self.task_ids = {task_id for task_id, task in self._graph.tasks.items() if isinstance(task, BoundaryTask)}
 
     def open(self, *task_ids: str) -> None:
         """Let the boundary tasks among these take new ports; those with a schema written by hand keep it."""
@@ -28,6 +33,10 @@ class Outline:
                 schema = {**task.config["output_schema"], "additionalProperties": True}
                 self._graph.replace_task(task_id, task.replace(output_schema=schema))
                 self._open.add(task_id)
+
+    def abandon(self) -> None:
+        """Leave everything as it stands, because the graph is put back as it was."""
+        self._open.clear()
 
     def close(self) -> None:
         """Give every task that was opened the schema that its edges ask for; without edges it stays open."""

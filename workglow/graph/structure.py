@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from workglow.errors import DuplicateDataflowError, DuplicateTaskError, GraphError, UnknownTaskError
-from workglow.graph.admission import Admission, port_schema, refuse_second
+from workglow.graph.admission import Admission, port_schema, refuse_second, rivals
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.dataflow import ERROR_PORT, Dataflow, as_transforms
 from workglow.graph.events import Events
@@ -82,7 +82,9 @@ class GraphStructure:
         there or a port that takes no second one, and CycleError.  The graph is then as before.
         """
         edge = Dataflow(source, source_port, target, target_port, as_transforms(transforms) if transforms else ())
-        self._judge(edge)
+        in_its_place = self._judge(edge)
+        if in_its_place:
+            self._refuse_unless_apart(edge, in_its_place)
         ranks = self._order.ranks
         if ranks[source] >= ranks[target]:
             self._order.admit(source, target, self.incoming, self.outgoing)
@@ -97,19 +99,26 @@ class GraphStructure:
     def add_dataflows(self, edges: Iterable[Dataflow]) -> None:
         """Add many edges, all or none, in time that does not depend on their order; errors as for one."""
         added: list[Dataflow] = []
+        meeting: list[tuple[Dataflow, list[Dataflow]]] = []
         order = self._order
         try:
             for edge in edges:
-                self._judge(edge)
+                in_its_place = self._judge(edge)
+                if in_its_place:
+                    meeting.append((edge, in_its_place))
                 added.append(edge)
                 self.outgoing[edge.source].append(edge)
                 self.incoming[edge.target].append(edge)
             if not all(order.ranks[edge.source] < order.ranks[edge.target] for edge in added):
                 order.follow(definition_order(self.tasks, self.incoming, self.outgoing))
+            self._derived.clear()
+            for edge, in_its_place in meeting:
+                self._refuse_unless_apart(edge, in_its_place)
         except BaseException:
             for edge in reversed(added):
                 self.outgoing[edge.source].pop()
                 self.incoming[edge.target].pop()
+            self._derived.clear()
             raise
         self._derived.clear()
 
@@ -122,6 +131,7 @@ class GraphStructure:
             self.incoming[edge.target].remove(edge)
         del self.tasks[task_id]
         self._order.discard(task_id)
+        self._free(task_id)
         self.outputs = {name: end for name, end in self.outputs.items() if end[0] != task_id}
         kept = {name: [end for end in ends if end[0] != task_id] for name, ends in self.inputs.items()}
         self.inputs = {name: ends for name, ends in kept.items() if ends}
@@ -163,6 +173,14 @@ class GraphStructure:
         """Give the graph an output of this name; once one is named, the graph gives named outputs only."""
         port_schema(self._known(task_id), port, of_outputs=True)
         self.outputs[name] = (task_id, port)
+        self._derived.clear()
+
+    def become(self, other: GraphStructure) -> None:
+        """Take over the tasks, edges and names of another graph; the listeners stay."""
+        twin = other.copy()
+        self.tasks, self.incoming, self.outgoing = twin.tasks, twin.incoming, twin.outgoing
+        self.inputs, self.outputs, self.merge = twin.inputs, twin.outputs, twin.merge
+        self._order, self._numbers = twin._order, {}
         self._derived.clear()
 
     def copy(self) -> Self:
@@ -252,14 +270,30 @@ class GraphStructure:
         self._numbers[name] = number - 1
         return task_id
 
-    def _judge(self, edge: Dataflow) -> None:
+    def _free(self, task_id: str) -> None:
+        """Let `free_id` give the id again, whether it was a name itself or one with a number behind it."""
+        self._numbers.pop(task_id, None)
+        name, _, number = task_id.rpartition("_")
+        if name in self._numbers and number.isdecimal():
+            self._numbers[name] = min(self._numbers[name], max(int(number) - 2, 0))
+
+    def _judge(self, edge: Dataflow) -> list[Dataflow]:
+        """Refuse an edge that does not fit; return those that its port has already, though it takes only one."""
         source, target, tasks = edge.source, edge.target, self.tasks
         if source not in tasks or target not in tasks:
             raise self._unknown_task(target if source in tasks else source)
         collects = self._admission.collects(edge, tasks[source], tasks[target])
         entering = self.incoming[target]
-        if entering:
-            refuse_second(edge, entering, self.outgoing[source], collects)
+        return rivals(edge, entering, self.outgoing[source], collects) if entering else []
+
+    def _refuse_unless_apart(self, edge: Dataflow, in_its_place: list[Dataflow]) -> None:
+        """Let several edges share a port when they come from different branches, so that one of them delivers."""
+        from workglow.graph.branches import Branches
+
+        branches = self.derive("branches", Branches)
+        for rival in in_its_place:
+            if not branches.are_apart(edge, rival):
+                refuse_second(edge, rival)
 
     def _known(self, task_id: str) -> Task:
         task = self.tasks.get(task_id)

@@ -5,35 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from workglow.errors import GraphError
-from workglow.graph.building import GraphBuilder
+from workglow.graph.branching import BranchingBuilder
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.graph import TaskGraph
-from workglow.graph.naming import did_you_mean, snake_name
+from workglow.graph.naming import did_you_mean, method_name
+from workglow.graph.shipped import ShippedTasks
 from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
-    from workglow.graph.events import Event, Events
+    from asyncio import AbstractEventLoop
+
+    from workglow.graph.compound import GraphAsTask
+    from workglow.graph.events import Events
+    from workglow.graph.gate import Requirement
     from workglow.graph.preview import Preview
     from workglow.graph.run import Run
+    from workglow.graph.runner import TaskGraphRunner
     from workglow.graph.settings import MemoryRunSettings
     from workglow.graph.transforms import TransformRegistry
-    from workglow.graph.wait import Question
+    from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks import TaskRegistry
+
+    Running = tuple[AbstractEventLoop, TaskGraphRunner]
 
 __all__ = ["Workflow"]
 
-Listener = Callable[["Event"], object]
-Handler = Callable[["Question"], object]
 
-
-class Workflow(GraphBuilder):
+class Workflow(BranchingBuilder, ShippedTasks):
     """Build a graph: `Workflow().then(clean).then(summarise, size=80)`, then `await workflow.run({"text": …})`.
 
     Each task is connected to the previous one by the names and types of ports, and its required inputs to earlier tasks
     if need be.  Task types of the registry are methods too: `workflow.text_embedding(model=…)` adds a
-    `TextEmbeddingTask`.
+    `TextEmbeddingTask`.  Runs look outputs up in `output_cache`, if there is one, and keep them there.
     """
+
+    def __init__(
+        self,
+        *,
+        output_cache: TaskOutputRepository | None = None,
+        registry: TaskRegistry = task_registry,
+        transforms: TransformRegistry = built_in_transforms,
+    ) -> None:
+        super().__init__(registry=registry, transforms=transforms)
+        self.output_cache = output_cache
+        self._running: list[Running] = []
 
     def __repr__(self) -> str:
         return f"Workflow({len(self._graph.tasks)} tasks)"
@@ -55,17 +70,35 @@ class Workflow(GraphBuilder):
 
         Raises what the run failed with; the error's `run` is the run.
         """
+        from asyncio import get_running_loop
+
         from workglow.graph.launch import run_in_memory
 
         self._check_finished()
-        return await run_in_memory(self._graph, inputs, registry=self._registry, **settings)
+        settings.setdefault("output_cache", self.output_cache)
+        loop = get_running_loop()
+        mine: list[Running] = []
+
+        def started(runner: TaskGraphRunner) -> None:
+            mine.append((loop, runner))
+            self._running.extend(mine)
+
+        try:
+            return await run_in_memory(self._graph, inputs, registry=self._registry, started=started, **settings)
+        finally:
+            for running in mine:
+                self._running.remove(running)
 
     def run_sync(self, inputs: Mapping[str, object] | None = None, **settings: Unpack[MemoryRunSettings]) -> Run:
         """`run`, blocking; works inside a running event loop too."""
-        from workglow.graph.launch import run_in_memory_sync
+        from workglow.graph.blocking import run_blocking
 
-        self._check_finished()
-        return run_in_memory_sync(self._graph, inputs, registry=self._registry, **settings)
+        return run_blocking(lambda: self.run(inputs, **settings))
+
+    def abort(self, reason: str = "The run was aborted.") -> None:
+        """Stop every run of this workflow that is under way, from any thread; they end with TaskAbortedError."""
+        for loop, runner in tuple(self._running):
+            loop.call_soon_threadsafe(runner.abort, reason)
 
     def preview(self, inputs: Mapping[str, object] | None = None, *, max_tasks: int | None = None) -> Preview:
         """Say at once what the workflow would give, without running it; see `TaskGraph.preview`."""
@@ -76,6 +109,24 @@ class Workflow(GraphBuilder):
         self._check_finished()
         around = Surroundings(self._registry, SystemClock())
         return Preview(self._graph, inputs, surroundings=around, max_tasks=max_tasks)
+
+    def run_preview(self, inputs: Mapping[str, object] | None = None) -> Mapping[str, object]:
+        """Return the outputs that the workflow would give, as far as previews can say; `preview` tells more."""
+        return self.preview(inputs).outputs
+
+    def to_task(self, *, id: str | None = None, **options: Any) -> GraphAsTask:
+        """Return the workflow as one task; `options` are those that every task has, such as `title` and `timeout`."""
+        from workglow.graph.compound import GraphAsTask
+
+        return GraphAsTask(self.to_graph(), id=id, **options)
+
+    def entitlements(self) -> list[Requirement]:
+        """Return what its tasks need to be allowed to do, those inside other tasks too; see `TaskGraph`."""
+        return self._graph.entitlements()
+
+    def to_python(self, *, variable: str = "workflow") -> str:
+        """Return the Python program that builds this workflow; see `TaskGraph.to_python`."""
+        return self.to_graph().to_python(variable=variable)
 
     def to_json(self, *, with_boundary_nodes: bool = True) -> dict[str, Any]:
         """Return the graph as JSON, with its inputs and outputs drawn as tasks; see `TaskGraph.to_json`."""
@@ -117,26 +168,21 @@ class Workflow(GraphBuilder):
 
     @classmethod
     def _of(cls, graph: TaskGraph, registry: TaskRegistry | None) -> Workflow:
-        workflow = cls(registry=task_registry if registry is None else registry)
-        workflow._graph = graph
-        results = {task_id for task_id, task in graph.tasks.items() if getattr(task, "is_graph_output", False)}
-        workflow._trail = [task_id for task_id in graph.tasks if task_id not in results]
+        workflow = cls(registry=task_registry if registry is None else registry, transforms=graph.transforms)
+        workflow._begin_with(graph)
         return workflow
-
-    def _check_finished(self) -> None:
-        self._check_renames()
-        if self._parent is not None:
-            raise GraphError("This is the body of a map() that is still open; close it with end_map(), and run that.")
 
     # ------------------------------------------------------------------ task types as methods
 
     def __getattr__(self, name: str) -> Callable[..., Self]:
         if name.startswith("_"):
             raise AttributeError(name)
-        types = {snake_name(type_name): type_name for type_name in self._registry.names()}
+        types = {method_name(type_name): type_name for type_name in self._registry.names()}
         if name not in types:
-            hint = did_you_mean(name, [*types, *(own for own in dir(type(self)) if not own.startswith("_"))])
-            raise AttributeError(f"Workflow has no method {name!r}, and no task type of that name is registered.{hint}")
+            raise AttributeError(
+                f"Workflow has no method {name!r}, and no task type of that name is registered."
+                f"{did_you_mean(name, [*types, *(own for own in dir(type(self)) if not own.startswith('_'))])}"
+            )
         task_type = self._registry.get(types[name])
 
         def add(*, id: str | None = None, **inputs: Any) -> Self:
@@ -147,4 +193,4 @@ class Workflow(GraphBuilder):
         return add
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *map(snake_name, self._registry.names())})
+        return sorted({*super().__dir__(), *map(method_name, self._registry.names())})

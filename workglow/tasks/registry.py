@@ -123,6 +123,10 @@ class TaskRegistry:
             f'Task type "{name}" is not registered.{hint} Import the module that defines it, or register its class.'
         )
 
+    def ships(self, name: str) -> bool:
+        """Say whether the type comes with workglow."""
+        return name in self._shipped
+
     def names(self) -> list[str]:
         """Return all type names, sorted."""
         return sorted({*self._types, *self._shipped})

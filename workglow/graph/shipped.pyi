@@ -1,0 +1,569 @@
+"""Made by tests/house/task_methods.py; change the tasks instead."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypedDict, Unpack
+
+from workglow.knowledge.chunking import Chunk
+from workglow.knowledge.document import Document
+from workglow.knowledge.knowledge_base import KnowledgeBase
+from workglow.retry import Retry
+
+__all__ = ["ShippedTasks"]
+
+class TaskOptions(TypedDict, total=False):
+    """What every task takes."""
+
+    id: str | None
+    title: str
+    description: str
+    extras: Mapping[str, Any]
+    timeout: float
+    retry: Retry
+    cache: bool
+
+class ShippedTasks:
+    """Has a method for each task type that comes with workglow."""
+    def date_format(
+        self,
+        *,
+        value: str | int | float = ...,
+        format: Literal["iso", "date", "time", "datetime", "unix"] = ...,
+        locale: Literal["en-US", "iso"] = ...,
+        timeZone: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Write a date as a text.  One without a time zone is taken as UTC."""
+
+    def debug_log(
+        self,
+        *,
+        log_level: Literal["dir", "log", "debug", "info", "warn", "error"] = ...,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Shows what passes by, for debugging a graph."""
+
+    def delay(
+        self,
+        *,
+        seconds: float = ...,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Waits for a number of seconds, then passes its inputs on."""
+
+    def file_list(
+        self,
+        *,
+        path: str = ...,
+        pattern: str = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """List the files of a folder whose names fit a pattern, without hidden ones and links that lead elsewhere."""
+
+    def file_loader(
+        self,
+        *,
+        url: str = ...,
+        format: Literal["auto", "text", "markdown", "json", "csv", "pdf", "image", "html"] = ...,
+        roots: tuple[str, ...] = ...,
+        encoding: str = ...,
+        max_bytes: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Read a file: text, Markdown with its front matter, JSON, CSV, HTML, or an image or PDF as a data address."""
+
+    def file_saver(
+        self,
+        *,
+        path: str = ...,
+        content: str | bytes = ...,
+        roots: tuple[str, ...] = ...,
+        if_exists: Literal["replace", "append", "error"] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Write a file, whole or not at all: a crash leaves the old one or the new one.  Its folder has to exist."""
+
+    def human_approval(
+        self,
+        *,
+        prompt: str = ...,
+        content_data: dict[str, Any] = ...,
+        context: dict[str, Any] = ...,
+        message: str = ...,
+        target: str = ...,
+        metadata: dict[str, Any] = ...,
+        deadline: Any = ...,
+        default: bool | None = ...,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Asks a person for approval, and passes its inputs on when it is given."""
+
+    def human_input(
+        self,
+        *,
+        prompt: str = ...,
+        content_data: dict[str, Any] = ...,
+        context: dict[str, Any] = ...,
+        message: str = ...,
+        target: str = ...,
+        metadata: dict[str, Any] = ...,
+        deadline: Any = ...,
+        content_schema: dict[str, Any] = ...,
+        kind: Literal["notify", "display", "elicit"] = ...,
+        default: dict[str, Any] | None = ...,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Asks a person, and waits for the answer."""
+
+    def java_script(
+        self,
+        *,
+        javascript_code: str | None = ...,
+        time_limit: float = ...,
+        memory_limit: int = ...,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Run a script that sees the other inputs as global variables; the value of its last expression is the output."""
+
+    def json_parse(
+        self,
+        *,
+        text: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Read a text as JSON."""
+
+    def json_path(
+        self,
+        *,
+        value: Any = ...,
+        path: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Follow a path such as `customers.0.name` or `customers.*.name` into a value."""
+
+    def json(
+        self,
+        *,
+        json: str = ...,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Run the graph that a JSON text describes; the other inputs are the graph's."""
+
+    def load_document(
+        self,
+        *,
+        path: str = ...,
+        media_type: str | None = ...,
+        encoding: str | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Read a text, Markdown, HTML or PDF file."""
+
+    def merge(
+        self,
+        *,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Gather all inputs in one list, in the order of their names: `input_2` goes before `input_10`."""
+
+    def postgres_query(
+        self,
+        *,
+        sql: str = ...,
+        parameters: list[Any] = ...,
+        dsn_variable: str = ...,
+        time_limit: float = ...,
+        max_rows: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Ask a Postgres database: one statement with bound parameters, in a transaction that cannot write."""
+
+    def postgres_write(
+        self,
+        *,
+        sql: str = ...,
+        parameters: list[Any] = ...,
+        rows: list[list[Any]] | None = ...,
+        dsn_variable: str = ...,
+        time_limit: float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Change a Postgres database with one statement, or the same for many rows: all of it is done, or nothing."""
+
+    def regex(
+        self,
+        *,
+        value: str = ...,
+        pattern: str = ...,
+        flags: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Look for a regular expression in a text."""
+
+    def scalar_abs(
+        self,
+        *,
+        value: int | float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The number without its sign."""
+
+    def scalar_add(
+        self,
+        *,
+        a: int | float = ...,
+        b: int | float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """a plus b."""
+
+    def scalar_ceil(
+        self,
+        *,
+        value: int | float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The smallest whole number that is not below the value."""
+
+    def scalar_divide(
+        self,
+        *,
+        a: int | float = ...,
+        b: int | float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """a divided by b; dividing by zero is an error."""
+
+    def scalar_floor(
+        self,
+        *,
+        value: int | float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The largest whole number that is not above the value."""
+
+    def scalar_max(
+        self,
+        *,
+        values: list[int | float] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The largest of the values."""
+
+    def scalar_min(
+        self,
+        *,
+        values: list[int | float] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The smallest of the values."""
+
+    def scalar_multiply(
+        self,
+        *,
+        a: int | float = ...,
+        b: int | float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """a times b."""
+
+    def scalar_round(
+        self,
+        *,
+        value: int | float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The nearest whole number; halves go up, so 2.5 gives 3 and -2.5 gives -2."""
+
+    def scalar_subtract(
+        self,
+        *,
+        a: int | float = ...,
+        b: int | float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """a minus b."""
+
+    def scalar_sum(
+        self,
+        *,
+        values: list[int | float] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The sum of all values, rounded once; of none it is 0."""
+
+    def scalar_trunc(
+        self,
+        *,
+        value: int | float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The value without its fraction."""
+
+    def search_knowledge(
+        self,
+        *,
+        query: str = ...,
+        knowledge_base: str | KnowledgeBase = ...,
+        limit: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Find the chunks that fit the query best, by meaning and by words."""
+
+    def split_document(
+        self,
+        *,
+        document: Document = ...,
+        model: str = ...,
+        size: int = ...,
+        overlap: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Cut a document into chunks of at most `size` of the model's tokens; `text` is what to embed."""
+
+    def split(
+        self,
+        *,
+        input: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Give each item of a list an output of its own: `output_0`, `output_1`, …"""
+
+    def sqlite_query(
+        self,
+        *,
+        path: str = ...,
+        sql: str = ...,
+        parameters: list[str | int | float | bool | bytes | None]
+        | dict[str, str | int | float | bool | bytes | None] = ...,
+        roots: tuple[str, ...] = ...,
+        max_rows: int = ...,
+        time_limit: float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Ask an SQLite file.  It is opened for reading only, and one statement is run with bound parameters."""
+
+    def sqlite_write(
+        self,
+        *,
+        path: str = ...,
+        sql: str = ...,
+        parameters: list[str | int | float | bool | bytes | None]
+        | dict[str, str | int | float | bool | bytes | None] = ...,
+        rows: list[list[str | int | float | bool | bytes | None] | dict[str, str | int | float | bool | bytes | None]]
+        | None = ...,
+        roots: tuple[str, ...] = ...,
+        create: bool = ...,
+        time_limit: float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Change an SQLite file with one statement, or the same for many rows: all of it is done, or nothing."""
+
+    def store_document(
+        self,
+        *,
+        document: Document = ...,
+        chunks: list[Chunk] = ...,
+        vector: Any = ...,
+        knowledge_base: str = ...,
+        model: str | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Store a document with its chunks and their vectors, in place of an earlier one of the same name."""
+
+    def string_concat(
+        self,
+        *,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Put texts together, in the order of the names of their inputs: `text_2` goes before `text_10`."""
+
+    def string_includes(
+        self,
+        *,
+        text: str = ...,
+        search: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Say whether a text contains another one."""
+
+    def string_join(
+        self,
+        *,
+        texts: list[str] = ...,
+        separator: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Join a list of texts."""
+
+    def string_length(
+        self,
+        *,
+        text: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Count the characters of a text."""
+
+    def string_lower_case(
+        self,
+        *,
+        text: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Write a text in lower case."""
+
+    def string_replace(
+        self,
+        *,
+        text: str = ...,
+        search: str = ...,
+        replace: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Replace all occurrences of a text in another one; nothing in either is special."""
+
+    def string_slice(
+        self,
+        *,
+        text: str = ...,
+        start: int = ...,
+        end: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Take a part of a text."""
+
+    def string_template(
+        self,
+        *,
+        template: str = ...,
+        values: dict[str, Any] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Fill in a text: as TemplateTask does, with the output called `text`."""
+
+    def string_trim(
+        self,
+        *,
+        text: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Remove white space at both ends of a text."""
+
+    def string_upper_case(
+        self,
+        *,
+        text: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Write a text in upper case."""
+
+    def template(
+        self,
+        *,
+        template: str = ...,
+        values: dict[str, Any] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Fill in a text: `{{name}}`, `{{customer.name}}`, `{{name|what stands there without a value}}`."""
+
+    def text_embedding(
+        self,
+        *,
+        text: str | list[str] = ...,
+        model: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Turn a text into a vector of unit length; several texts into a matrix with a row for each."""
+
+    def vector_distance(
+        self,
+        *,
+        vectors: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The Euclidean distance between the first two vectors."""
+
+    def vector_divide(
+        self,
+        *,
+        vectors: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The first vector divided by all others, element by element; dividing by zero is an error."""
+
+    def vector_dot_product(
+        self,
+        *,
+        vectors: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The dot product of the first two vectors, rounded once after the products."""
+
+    def vector_multiply(
+        self,
+        *,
+        vectors: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The product of all vectors, element by element."""
+
+    def vector_normalize(
+        self,
+        *,
+        vector: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The vector of length 1 in the same direction; a vector of zeros has none, and is an error."""
+
+    def vector_scale(
+        self,
+        *,
+        vector: Any = ...,
+        scalar: int | float = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """A vector times a number."""
+
+    def vector_subtract(
+        self,
+        *,
+        vectors: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The first vector minus all others."""
+
+    def vector_sum(
+        self,
+        *,
+        vectors: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """The sum of all vectors, each element rounded once."""
+
+    def wait_for_event(
+        self,
+        *,
+        event: str = ...,
+        default: Any = ...,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Waits until an event is sent, then passes its inputs and the event's payload on."""
+
+    def wait_until(
+        self,
+        *,
+        at: Any = ...,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Waits until a date and time, then passes its inputs on."""
