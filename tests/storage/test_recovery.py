@@ -19,12 +19,12 @@ from workglow.storage.sqlite.recovery import Recovery, recover
 PAGE = 4096
 
 
-@task(output="numbers")
+@task(name="recovery_several", output="numbers")
 def several(number: int) -> np.ndarray:
     return np.full(200, number)
 
 
-@task(output="total")
+@task(name="recovery_total", output="total")
 def total(numbers: list[np.ndarray]) -> float:
     return float(sum(array.sum() for array in numbers))
 
@@ -124,7 +124,7 @@ def test_a_value_that_changed_silently_is_left_out_and_its_task_can_run_again(tm
     with wg.open(tmp_path / "good.wg") as project:
         run = project.runs()[0]
         lost = [path for path, result in run.tasks.items() if result.status == "failed"]
-        assert lost == ["map", "map[17]/several"]  # the one's output is in the other's
+        assert lost == ["map", "map[17]/recovery_several"]  # the one's output is in the other's
         assert run.outputs["total"] == 200.0 * sum(range(40))  # it was committed, and nothing of it is lost
 
 
