@@ -342,8 +342,7 @@ class ShippedTasks:
         *,
         path: str = ...,
         sql: str = ...,
-        parameters: list[str | int | float | bool | bytes | None]
-        | dict[str, str | int | float | bool | bytes | None] = ...,
+        parameters: list[str | int | float | bool | bytes | None] | dict[str, str | int | float | bool | bytes | None] = ...,
         roots: tuple[str, ...] = ...,
         max_rows: int = ...,
         time_limit: float = ...,
@@ -356,10 +355,8 @@ class ShippedTasks:
         *,
         path: str = ...,
         sql: str = ...,
-        parameters: list[str | int | float | bool | bytes | None]
-        | dict[str, str | int | float | bool | bytes | None] = ...,
-        rows: list[list[str | int | float | bool | bytes | None] | dict[str, str | int | float | bool | bytes | None]]
-        | None = ...,
+        parameters: list[str | int | float | bool | bytes | None] | dict[str, str | int | float | bool | bytes | None] = ...,
+        rows: list[list[str | int | float | bool | bytes | None] | dict[str, str | int | float | bool | bytes | None]] | None = ...,
         roots: tuple[str, ...] = ...,
         create: bool = ...,
         time_limit: float = ...,
