@@ -297,14 +297,17 @@ class TaskGraphRunner:
         except WorkglowError as error:
             self.failures.fail(run, error)
             return
-        if run.reads and self.streams.hold(run):
+        if run.streams and run.reads:
+            if not self.streams.hold(run):
+                self.release(run)
             return
-        self.release(run)
+        if run.key is not None:
+            self._cache.store(run)
+        self._complete(run, "task_completed")
 
     def release(self, run: TaskRun) -> None:
-        """A task has its outputs, and nothing that it read can still come to nothing."""
-        if run.reads:
-            self._cache.identify(run, self.outputs_of)
+        """A task that read along has its outputs, and nothing that it read can still come to nothing."""
+        self._cache.identify(run, self.outputs_of)
         if run.key is not None:
             self._cache.store(run)
         self._complete(run, "task_completed")
@@ -313,7 +316,7 @@ class TaskGraphRunner:
         run.status = "completed"
         run.finished_at = self._now()
         run.inputs = None
-        if run.channel is not None:
+        if run.streams and run.channel is not None:
             self.streams.ended(run)
         if run.error is not None:
             run.error = None
@@ -328,7 +331,7 @@ class TaskGraphRunner:
                 listener(event)
         if self.schedule.resolve(run):
             self.after_resolve()
-        if run.streamed is not None:
+        if run.streams and run.streamed is not None:
             self.streams.completed(run)
 
     def complete_compound(self, run: TaskRun, outputs: dict[str, object]) -> None:

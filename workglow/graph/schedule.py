@@ -73,6 +73,7 @@ class TaskRun(TaskRow):
     controller: Any = None
     context: Any = None
     progress: float = 0.0
+    streams: bool = False  # has to do with a stream, so that the next four are worth looking at
     channel: Any = None  # what its current attempt streams
     intake: Any = None  # the streams it reads
     streamed: Sequence[Dataflow] | None = None  # edges out of it that are decided because it streams
@@ -234,11 +235,13 @@ class Schedule:
     def stream(self, run: TaskRun, edges: Sequence[Dataflow]) -> None:
         """A task run has begun to stream along these edges."""
         runs = run.scope.runs
+        run.streams = True
         run.streamed = streamed = [
             edge for edge in edges if not runs[edge.target].resolved and not runs[edge.target].broken
         ]
         for edge in streamed:
             target = runs[edge.target]
+            target.streams = True
             target.reads = {**(target.reads or {}), run: None}
             target.remaining -= 1
             target.live += 1

@@ -79,6 +79,7 @@ class Streams:
 
         observed = recorder is not None or self._runner.environment.listeners
         run.has_chunks = recorder is not None
+        run.streams = True
         run.channel = Channel(run.task, observe if observed else None, lambda: self._begin(run, edges))
         return run.channel
 

@@ -45,15 +45,15 @@ class SqliteOutputs(TaskOutputRepository):
     def __init__(self, file: File) -> None:
         super().__init__(clock=file.clock)
         self._file = file
-        self._look_up = file.look_up
+        self._read = file.read
         self._load = SqliteValues(file).load
         self._expected: dict[bytes, CacheEntry] = {}  # what a journal is about to commit, when somebody listens
 
     def find(self, key: bytes) -> FoundOutput | None:
-        row = self._look_up(_FIND, (key,))
-        if row is None:
+        rows = self._read(_FIND, (key,))
+        if not rows:
             return None
-        text, source_id = row
+        text, source_id = rows[0]
         try:
             found = FoundOutput(decode(text, self._load), text, source_id)
         except CorruptValueError as error:
@@ -64,11 +64,12 @@ class SqliteOutputs(TaskOutputRepository):
         return found
 
     def read(self, key: bytes) -> StoredOutput | None:
-        row = self._look_up(_FIND, (key,))
-        if row is None:
+        rows = self._read(_FIND, (key,))
+        if not rows:
             return None
         (entry,) = self._entries(key)
-        return StoredOutput(entry, row[0], tuple(select_values(self._file.reader, references(row[0]))))
+        text = rows[0][0]
+        return StoredOutput(entry, text, tuple(select_values(self._file.reader, references(text))))
 
     def write(self, stored: StoredOutput) -> None:
         entry = stored.entry
