@@ -439,7 +439,7 @@ def test_an_unknown_type_is_named():
     with pytest.raises(UnknownTaskTypeError, match="Task type DoubleToResultTask not found"):
         TaskGraph.from_json(envelope(item()), TaskRegistry())
     with pytest.raises(UnknownTaskTypeError) as caught:
-        read(envelope({"id": "a", "type": "TemplatTask"}))
+        TaskGraph.from_json(envelope({"id": "a", "type": "TemplatTask"}))
     assert str(caught.value).count("TemplatTask") == 1
     assert "Did you mean TemplateTask" in str(caught.value)
 
