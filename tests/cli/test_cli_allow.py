@@ -167,6 +167,9 @@ def test_a_person_on_a_terminal_is_asked(tmp_path: Path, reading: str, tasks: st
     assert (code, "Denied entitlements" in drawn) == (1, True)
     code, drawn = on_a_terminal(tmp_path, "\n", *words)
     assert code == 1
+    for typed, expected in (("n\n", 1), ("O\n", 0)):  # the beginning of an answer is enough
+        code, drawn = on_a_terminal(tmp_path, typed, *words)
+        assert (code, "Please select" in drawn) == (expected, False)
     code, drawn = on_a_terminal(tmp_path, "", *words, "--deny", "files:read=/data")
     assert (code, "wants" in drawn) == (1, False)
 

@@ -76,6 +76,12 @@ def test_what_waits_says_for_what_everywhere(call: Call, begun: str, tasks: str)
     assert "workglow resume notes.wg" in call("runs", "notes.wg").stdout
 
 
+def test_a_value_that_is_not_json_is_refused_with_what_to_write(call: Call, begun: str, tasks: str) -> None:
+    result = call("answer", "notes.wg", "last", "approve", "--value", "maybe")
+    assert result.exit_code == 2
+    assert "A text is given with --text." in result.stderr
+
+
 def test_resume_leaves_alone_what_nothing_came_for(call: Call, begun: str, tasks: str) -> None:
     result = call("resume", "notes.wg", "--tasks", tasks)
     assert result.exit_code == 0

@@ -185,6 +185,13 @@ def test_follow_tells_what_a_finished_run_had_streamed(call: Call, single: Calla
     assert "no task at 'nobody'" in refused.stderr
 
 
+def test_follow_says_when_there_is_nothing_to_follow(call: Call, chain: str, tasks: str) -> None:
+    call("run", chain, "--tasks", tasks, "--project", "notes.wg", "--input", "text=hello")
+    result = call("follow", "notes.wg")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "Nothing was streamed.  What came out: workglow show notes.wg" in result.stderr
+
+
 def test_follow_writes_pieces_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:
     tell = _Teller()
     said: list[tuple[str, Any, object]] = [

@@ -99,3 +99,15 @@ def test_a_pipe_gets_whole_lines_without_markup_or_escapes(capsys: pytest.Captur
     assert out.splitlines()[0] == "[red]x[/red] :smile: " + long
     assert [line.split() for line in out.splitlines()[1:4]] == [["A", "B"], ["1", *long.split()], ["[b]2", "3"]]
     assert all(line == line.rstrip() for line in out.splitlines()[1:])
+
+
+def test_a_narrow_terminal_breaks_no_id(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TERM": "xterm", "FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
+    id = "01m83eyvca76ht6e98h2vrp54y"
+    note = "waits for a person: Publish this?"
+    Screen().table(("RUN", "BEGAN", "NOTE"), [(id, "2026-11-23 05:44:44", note * 2)], whole=(0,))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 2
+    assert id in lines[1]
+    assert max(map(len, lines[1:])) <= 80

@@ -350,9 +350,9 @@ def test_exception_classes_of_a_retry_are_refused():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ("[1]", "$: has to be an object"),
-        (b"\xff\xfe\xfa", "is no JSON"),
+        (b"\xff\xfe\xfa", "is not JSON"),
         ("[" * 100_000, "nested too deep"),
         ('{"tasks": [], "dataflows": [], "x": NaN}', "NaN is no number in JSON"),
         ({"tasks": []}, "$.dataflows: has to be a list"),
@@ -438,6 +438,10 @@ def test_an_unknown_type_is_named():
         read(envelope({"id": "a", "type": "NonExistentTask"}))
     with pytest.raises(UnknownTaskTypeError, match="Task type DoubleToResultTask not found"):
         TaskGraph.from_json(envelope(item()), TaskRegistry())
+    with pytest.raises(UnknownTaskTypeError) as caught:
+        TaskGraph.from_json(envelope({"id": "a", "type": "TemplatTask"}))
+    assert str(caught.value).count("TemplatTask") == 1
+    assert "Did you mean TemplateTask" in str(caught.value)
 
 
 def test_only_allowed_types_are_made():

@@ -11,6 +11,7 @@ import pytest
 from workglow.errors import (
     AutoConnectError,
     GraphError,
+    TaskConfigurationError,
     TaskFailedError,
     TaskInputError,
     UnknownPortError,
@@ -18,6 +19,7 @@ from workglow.errors import (
 )
 from workglow.graph.graph import TaskGraph
 from workglow.graph.workflow import Workflow
+from workglow.storage.memory import MemoryTaskOutputRepository
 from workglow.tasks import Ports, Task, TaskRegistry
 from workglow.tasks.function import task_function
 
@@ -88,6 +90,10 @@ def test_a_workflow_runs():
 def test_options_of_a_run_are_those_of_run_options():
     with pytest.raises(TypeError, match="wrong"):
         Workflow().then(clean).run_sync({"text": "a"}, wrong=True)
+    with pytest.raises(TaskConfigurationError, match=r"cache is 'of'; give 'use', 'refresh' or 'off'\.$"):
+        Workflow().then(clean).run_sync({"text": "a"}, cache="of")
+    with pytest.raises(TaskConfigurationError, match="given as output_cache"):
+        Workflow().then(clean).run_sync({"text": "a"}, cache=MemoryTaskOutputRepository())
     seen: list[str] = []
     Workflow().then(clean).run_sync({"text": "a"}, concurrency=1, on_event=lambda event: seen.append(event.kind))
     assert seen[0] == "run_started"

@@ -22,9 +22,10 @@ _HEAD = """\
 
 The task types that come with workglow.  Each is a method of `Workflow` in lower case (`ScalarAddTask` is
 `scalar_add`), a type that graphs in JSON may name, and a class that `task_registry.get("ScalarAddTask")` returns.
-What graphs are made of (`InputTask`, `OutputTask`, `GraphAsTask`, `MapTask`, `ForEachTask`, `ConditionalTask`) is in
-[Concepts](concepts.md), and tasks that search are in [Search](search.md).  How the tasks on files and databases
-are kept in bounds, and what a script may do, is in [Files, databases and scripts](sources.md).
+Groups, loops, branches and alternatives are in [Control flow](control-flow.md), and `InputTask` and `OutputTask` in
+[Graphs and code](graph-and-code.md).  How tasks wait is in [Human in the loop](human-in-the-loop.md), what search does
+in [Search](search.md); how the tasks on files and databases are kept in bounds, and what a script may do, in
+[Files, databases and scripts](sources.md).
 
 A port without a default is required.  Settings are given when a task is made, and ports by an edge, as an input of the
 run, or when the task is made.

@@ -130,7 +130,8 @@ def _read(text: str, parameter: str) -> Any:
     try:
         return jsons.loads(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not JSON: {error}.", param_hint=parameter) from error
+        hint = "  A text is given with --text." if parameter == "'--value'" else ""
+        raise typer.BadParameter(f"{text!r} is not JSON: {error}.{hint}", param_hint=parameter) from error
 
 
 def _show_sent(project: Project, file: str, runs: list[str], said: str, *, as_json: bool) -> None:

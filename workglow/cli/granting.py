@@ -46,8 +46,17 @@ def can_ask(screen: Screen) -> bool:
 
 
 def ask(screen: Screen, request: EntitlementRequest, *, keeps: bool) -> Answer:
-    """Ask whether a task may do something.  `keeps`: there is a project that can remember an 'always'."""
+    """Ask whether a task may do something.  `keeps`: there is a project that can remember an 'always'.
+
+    The beginning of an answer is enough.
+    """
     from rich.prompt import Prompt
+
+    class Choice(Prompt):
+        def process_response(self, value: str) -> str:
+            begun = value.strip().lower()
+            whole = [choice for choice in self.choices or () if begun and choice.startswith(begun)]
+            return super().process_response(whole[0] if whole else value)
 
     needed = request.entitlement
     screen.line((request.task, "bold"), f" ({request.type}) wants ", (str(needed), "bold yellow"))
@@ -57,7 +66,7 @@ def ask(screen: Screen, request: EntitlementRequest, *, keeps: bool) -> Answer:
     choices = ["once", "always", "no"] if keeps else ["once", "no"]
     said = "Allow it once, always in this project, or not?" if keeps else "Allow it?"
     try:
-        answer: Any = Prompt.ask(visible(said), console=screen.console, choices=choices, default="no")
+        answer: Any = Choice.ask(visible(said), console=screen.console, choices=choices, default="no")
     except EOFError:
         return "no"
     return answer

@@ -41,7 +41,8 @@ def runs(file: ProjectFile, json: AsJson = False) -> None:
         elif not found:
             screen.line(f"{file} holds no run yet.  Start one: workglow run GRAPH --project {file}")
         else:
-            screen.table(("RUN", "STATUS", "BEGAN", "TIME", "TASKS", "NOTE"), map(_run_row, found), right=(3, 4))
+            headers = ("RUN", "STATUS", "BEGAN", "TIME", "TASKS", "NOTE")
+            screen.table(headers, map(_run_row, found), right=(3, 4), whole=(0, 1, 3, 4))
             _propose_resuming(screen, file, found)
             _propose_waiting(screen, project, file)
 

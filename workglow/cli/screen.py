@@ -92,14 +92,26 @@ class Screen:
         """Write a command for copying: only the terminal itself breaks the line."""
         self.console.print(as_text((" " * indent + text, "cyan")), soft_wrap=True)
 
-    def table(self, headers: Sequence[str], rows: Iterable[Sequence[Cell]], *, right: Iterable[int] = ()) -> None:
-        """Write rows under headers; columns with these numbers are set flush right."""
+    def table(
+        self,
+        headers: Sequence[str],
+        rows: Iterable[Sequence[Cell]],
+        *,
+        right: Iterable[int] = (),
+        whole: Iterable[int] = (),
+    ) -> None:
+        """Write rows under headers.
+
+        The columns with the numbers in `right` are set flush right.  Those in `whole` hold what one copies, so a narrow
+        terminal breaks the lines of the others first.
+        """
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        numbers = frozenset(right)
+        numbers, unbroken = frozenset(right), frozenset(whole)
         for number, header in enumerate(headers):
-            table.add_column(header, justify="right" if number in numbers else "left", overflow="fold")
+            justify = "right" if number in numbers else "left"
+            table.add_column(header, justify=justify, overflow="fold", no_wrap=number in unbroken)
         for row in rows:
             table.add_row(*map(as_text, row))
         if self.terminal:

@@ -42,20 +42,30 @@ def follow(
     """
     with look_into(file) as project:
         found = pick(project, run)
+        notes = Screen(stderr=True)
         if any(one.interrupted for one in stored_runs(project) if one.run.id == found.id):
-            Screen(stderr=True).line("Nobody works on the run now.  Go on with:", f" workglow resume {file} {found.id}")
+            notes.line("Nobody works on the run now.  Go on with:", f" workglow resume {file} {found.id}")
+        elif found.status == "waiting":
+            notes.line("The run waits, and nobody works on it now.  Ctrl-C stops following.  What it waits for:")
+            notes.command(f"workglow show {file} {found.id}")
         show = _write_json if json else _Teller()
         try:
-            asyncio.run(_follow(project, found.id, task, from_seq, show))
+            told = asyncio.run(_follow(project, found.id, task, from_seq, show))
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+        if not told and not from_seq:
+            notes.line("Nothing was streamed.  What came out:", f" workglow show {file} {found.id}")
 
 
 async def _follow(
     project: Project, run: str, task: str | None, from_seq: int, show: Callable[[StreamRecord], None]
-) -> None:
+) -> int:
+    """Show what comes, and return how many records that were."""
+    told = 0
     async for record in project.follow(run, task, from_seq=from_seq):
         show(record)
+        told += 1
+    return told
 
 
 def _write_json(record: StreamRecord) -> None:

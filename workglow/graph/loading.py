@@ -174,7 +174,7 @@ class Reader:
             return self._registry.get(name)
         except UnknownTaskTypeError as error:
             raise UnknownTaskTypeError(
-                f"{path}.type: Task type {name} not found, perhaps not registered? {error}"
+                f"{path}.type: Task type {name} not found, perhaps not registered?  {self._registry.remedy(name)}"
             ) from error
 
     def _config(self, kind: type[Task], fields: Item, large: Item, path: str) -> dict[str, Any]:

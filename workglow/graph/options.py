@@ -38,7 +38,7 @@ class RunOptions:
         if self.concurrency is not None and self.concurrency < 1:
             raise TaskConfigurationError(f"concurrency is {self.concurrency}; give at least 1, or None for no limit.")
         if self.cache not in ("use", "refresh", "off"):
-            hint = "  A repository is given as output_cache." if hasattr(self.cache, "find") else ""
+            hint = "" if isinstance(cast("object", self.cache), str) else "  A repository is given as output_cache."
             raise TaskConfigurationError(f"cache is {self.cache!r}; give 'use', 'refresh' or 'off'.{hint}")
         if self.wait is not None and not self.wait >= 0:  # NaN too
             raise TaskConfigurationError(f"wait is {self.wait!r}; give True, False, a number of seconds, or None.")

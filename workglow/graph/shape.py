@@ -25,7 +25,7 @@ def parse_text(text: str | bytes) -> object:
     except RecursionError:
         refuse("$", "is nested too deep")
     except ValueError as error:
-        raise GraphFormatError(f"$: is no JSON that can be read: {error}.") from error
+        raise GraphFormatError(f"$: this is not JSON: {error}.") from error
 
 
 def _no_number(word: str) -> NoReturn:

@@ -117,11 +117,13 @@ class TaskRegistry:
             self._types[name] = task_type
         if task_type is not None:
             return task_type
-        near = difflib.get_close_matches(name, self._types, 3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise UnknownTaskTypeError(
-            f'Task type "{name}" is not registered.{hint} Import the module that defines it, or register its class.'
-        )
+        raise UnknownTaskTypeError(f'Task type "{name}" is not registered. {self.remedy(name)}')
+
+    def remedy(self, name: str) -> str:
+        """Say what to do about a type name that is not registered: the nearest ones, or an import."""
+        near = difflib.get_close_matches(name, self.names(), 3)
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        return f"{hint}Import the module that defines it, or register its class."
 
     def ships(self, name: str) -> bool:
         """Say whether the type comes with workglow."""
