@@ -178,7 +178,7 @@ class Counting(Uncached):
 
 def test_b22_a_map_keeps_its_limit() -> None:
     task = MapTask(graph_of(Counting), id="map", max_iterations="unbounded", concurrency=8)
-    run = run_in_memory_sync(graph_of(task), {"n": list(range(1000))})
+    run = run_in_memory_sync(graph_of(task), {"n": list(range(10_000))})
     assert run.status == "completed"
     assert Counting.most == 8
 
@@ -266,6 +266,7 @@ def test_b20_progress_stays_between_nothing_and_all() -> None:
     assert all(0 <= fraction <= 1 for fraction in fractions)
     whole = [event.data[0] for event in events if event.kind == "run_progress"]
     assert whole == sorted(whole)
+    assert whole[-1] == 1
     assert all(0 <= fraction <= 1 for fraction in whole)
 
 

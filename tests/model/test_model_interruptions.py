@@ -1,31 +1,41 @@
 """Promise: an interrupted run ends with the same outputs as one that nobody interrupted, whatever its graph.
 
-Random graphs with every kind of compound task are run in one file, once as they are and once with the process gone
-after a random number of commits, again and again until the run is finished.
+Random graphs with every kind of compound task, streams, and tasks that wait are run in one file, once as they are and
+once with the process gone after a random number of commits, again and again until the run is finished.  What a run
+waits for comes to both in the same words, to the second one at any moment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from random_graphs import random_graph, registry, run_count
+from random_graphs import EVENTS, random_graph, registry, run_count
+from random_tasks import add, picky, slow_picky
 
 from workglow.errors import WorkglowError
 from workglow.file import File, doctor
+from workglow.graph.answering import Answering
 from workglow.graph.caller import Caller
+from workglow.graph.compound import GraphAsTask
 from workglow.graph.engine import Engine
 from workglow.graph.graph import TaskGraph
 from workglow.graph.options import RunOptions
+from workglow.graph.permission import Permission
 from workglow.graph.run import Run
-from workglow.storage.records import RunRecord
+from workglow.storage.records import RunRecord, WaitingRow
 from workglow.storage.sqlite import sqlite_repositories
+from workglow.tasks import TaskFunction
+from workglow.testing import FakeClock
+from workglow.values import decode
 
+ALONE = Caller(alone=True, permission=Permission.of(["graph:json"]))
 GRAPHS = int(os.environ.get("WORKGLOW_RANDOM_GRAPHS", "200"))
 PARTS = 8
 
@@ -38,7 +48,8 @@ class Machine:
     """One file, and processes that come and go."""
 
     def __init__(self, path: Path) -> None:
-        self.file = File.open(path, durability="process")
+        self.clock = FakeClock()
+        self.file = File.open(path, durability="process", clock=self.clock)
         self._transaction = self.file.transaction
         self.left: int | None = None
         self.crashes = 0
@@ -48,7 +59,8 @@ class Machine:
     def boot(self) -> None:
         """Begin a process that remembers nothing."""
         self.left = None
-        self.engine = Engine(sqlite_repositories(self.file), registry())
+        self.engine = Engine(sqlite_repositories(self.file), registry(), self.clock)
+        self.answering = Answering(self.engine.repositories)
 
     def _or_crash(self, **options: Any) -> Any:
         if self.left is not None:
@@ -59,7 +71,11 @@ class Machine:
 
     async def run(self, graph: TaskGraph, value: int) -> RunRecord:
         try:
-            run = await self.engine.run(graph, {"value": value}, options=RunOptions(), caller=Caller(alone=True))
+            run = await self.engine.run(graph, {"value": value}, options=RunOptions(wait=False), caller=ALONE)
+            while run.status == "waiting":
+                if not self.bring(run.id):
+                    self.let_time_pass(run.id)
+                run = await self.engine.resume(run.id, caller=ALONE, wait=False)
         except WorkglowError as error:
             run = _failed(error)
         return self.engine.repositories.runs.get(run.id)
@@ -70,12 +86,15 @@ class Machine:
         while True:
             self.left = random.choice((1, 1, 2, 3, 5, 8, 13, 100))
             try:
-                await self.engine.resume(uid, caller=Caller(alone=True))
+                run = await self.engine.resume(uid, caller=ALONE, wait=False)
+                if run.status == "waiting" and not self.bring(uid, random):
+                    self.let_time_pass(uid)
             except Crash:
                 self.crashes += 1
             except WorkglowError as error:
                 _failed(error)
             self.boot()
+            self.bring(uid, random)
             record = self.engine.repositories.runs.get(uid)
             assert all(run_count[path] == times for path, times in finished.items()), "it ran again"
             rows = self.engine.repositories.runs.rows(record)
@@ -84,6 +103,62 @@ class Machine:
             }
             if record.finished_at is not None:
                 return record
+
+    async def failed_after(self, graph: TaskGraph, value: int, commits: int, goes_on: bool) -> object:
+        """The error of a run whose first process was gone after so many commits."""
+        uid = self.engine.begin(graph, {"value": value}, options=RunOptions(continue_on_error=goes_on)).id
+        self.left = commits
+        for _ in range(2):
+            try:
+                await self.engine.resume(uid, caller=ALONE)
+            except Crash:
+                self.crashes += 1
+            except WorkglowError as error:
+                _failed(error)
+            self.boot()
+        run = self.engine.view(self.engine.repositories.runs.get(uid))
+        assert run.status == "failed"
+        return run.error
+
+    def bring(self, uid: str, random: Random | None = None) -> bool:
+        """Bring what the run waits for, or some of it; False when only the time can help."""
+        waiting = self.engine.repositories.waiting
+        left = False
+        for row in waiting.rows(self.engine.repositories.runs.get(uid)):
+            ours = self._words(row)
+            if row.answered or ours is None:
+                continue
+            left = True
+            if random is None or random.random() < 0.6:
+                self._say(row, *ours)
+        return left
+
+    def _words(self, row: WaitingRow) -> tuple[Any, Any] | None:
+        facts = decode(row.state, self.engine.repositories.values.load)
+        if facts["waits_for"] == "event":
+            return ("event", facts["event"]) if facts["event"] in EVENTS else None
+        if facts["waits_for"] == "time":
+            return None
+        number = zlib.crc32(row.path.encode())
+        action = ("accept", "accept", "decline", None)[number % 4]
+        if action is None:
+            return None
+        content = (
+            {"approved": number % 8 < 4} if "approved" in facts["schema"]["properties"] else {"number": number % 50}
+        )
+        return action, content if action == "accept" else {}
+
+    def _say(self, row: WaitingRow, action: Any, content: Any) -> None:
+        if action == "event":
+            self.answering.send_event(content, EVENTS[content], row.run)
+        else:
+            self.answering.answer(row.run, row.path, content, action)
+
+    def let_time_pass(self, uid: str) -> None:
+        """Go on to the moment at which something is due."""
+        rows = self.engine.repositories.waiting.rows(self.engine.repositories.runs.get(uid))
+        next_one = min(row.wake_at for row in rows if row.wake_at is not None)
+        self.clock.advance(max(0, next_one - self.clock.now()) / 1000)
 
     def told(self, record: RunRecord) -> object:
         """All that a run left, except times; only that it failed if it did, for what was in flight then varies."""
@@ -114,7 +189,7 @@ def test_an_interrupted_run_ends_like_any_other(machine: Machine, part: int) -> 
         found = {"completed": 0, "failed": 0}
         for seed in range(part, GRAPHS, PARTS):
             random = Random(seed)
-            graph, value = random_graph(random), random.randrange(50)
+            graph, value = random_graph(random, waits=seed % 2 == 0), random.randrange(50)
             plain = await machine.run(graph, value)
             run_count.clear()
             interrupted = await machine.run_interrupted(graph, value, random)
@@ -125,3 +200,28 @@ def test_an_interrupted_run_ends_like_any_other(machine: Machine, part: int) -> 
     found = asyncio.run(compare())
     assert machine.crashes >= GRAPHS // PARTS
     assert found["completed"] > found["failed"]
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+@pytest.mark.parametrize("kind", [picky, slow_picky])
+def test_a_run_that_failed_has_failed_wherever_its_process_ends(
+    machine: Machine, kind: TaskFunction[..., int], goes_on: bool
+) -> None:
+    graph = TaskGraph()
+    graph.add_task(kind, id="fails", of=2)
+    graph.add_task(GraphAsTask(one_of(add), id="group"))
+    graph.add_task(add, id="behind")
+    graph.add_dataflow("group", "value", "behind", "value")
+
+    async def compare() -> set[object]:
+        return {await machine.failed_after(graph, 3, commits, goes_on) for commits in range(12)}
+
+    (error,) = asyncio.run(compare())
+    assert error == "Task 'fails' failed: ValueError: 3 is not divisible by 2"
+    assert machine.crashes >= 3
+
+
+def one_of(kind: TaskFunction[..., int]) -> TaskGraph:
+    graph = TaskGraph()
+    graph.add_task(kind, id="only")
+    return graph

@@ -13,9 +13,9 @@ from workglow import TaskGraph
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.integers(0, 10**9))
-def test_json_and_python_are_the_identity(seed: int) -> None:
-    graph = random_graph(Random(seed))
+@given(st.integers(0, 10**9), st.booleans())
+def test_json_and_python_are_the_identity(seed: int, waits: bool) -> None:
+    graph = random_graph(Random(seed), waits=waits)
     stored = graph.to_json()
     assert TaskGraph.from_json(stored, registry()).to_json() == stored
     names: dict[str, Any] = {}

@@ -43,10 +43,12 @@ def failure_outputs(run: TaskRun) -> dict[str, object]:
     return {"error": record.get("message", ""), "errorType": record.get("type", "")}
 
 
-def error_record(error: BaseException) -> str:
-    """The JSON that is stored for an error."""
+def error_record(error: BaseException, *, unhandled: BaseException | None = None) -> str:
+    """The JSON that is stored for an error; `unhandled` is what it is for a run that goes on without handling it."""
     lines = "".join(traceback.format_exception(error)).splitlines()[-_TRACE_LINES:]
-    record = {"type": type(error).__name__, "message": str(error), "trace": lines}
+    record: dict[str, object] = {"type": type(error).__name__, "message": str(error), "trace": lines}
+    if unhandled is not None:
+        record["unhandled"] = {"type": type(unhandled).__name__, "message": str(unhandled), "trace": lines}
     return msgspec.json.encode(record).decode()
 
 

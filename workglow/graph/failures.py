@@ -29,6 +29,16 @@ class Failures:
         self._runner = runner
         self.unhandled: list[TaskRun] = []
 
+    def ignored(self) -> str | None:
+        """Return the record of the first failure that the run went on without, also in an earlier process."""
+        if not self._runner.options.continue_on_error:
+            return None
+        journal = self._runner.environment.journal
+        if journal is not None and (earlier := journal.unhandled()) is not None:
+            return earlier
+        first = self.unhandled[0].failure if self.unhandled else None
+        return None if first is None else error_record(first)
+
     def fail(self, run: TaskRun, error: BaseException) -> None:
         """A task raised, timed out or could not begin."""
         task = run.task
@@ -45,9 +55,9 @@ class Failures:
         run.error = error_record(error)
         runner.ended(run, sync=task.side_effects)
         runner.emit("task_aborted" if aborted else "task_failed", run.path, failure)
-        self._route(run, failure)
+        self._route(run, failure, error)
 
-    def _route(self, run: TaskRun, failure: WorkglowError) -> None:
+    def _route(self, run: TaskRun, failure: WorkglowError, error: BaseException) -> None:
         runner = self._runner
         routes = (edge.source_port == ERROR_PORT for edge in run.scope.graph.outgoing[run.id])
         if run.status == "failed" and any(routes):
@@ -57,6 +67,7 @@ class Failures:
             runner.after_resolve()
         elif runner.options.continue_on_error and run.status == "failed" and not run.scope.is_attempt():
             self.unhandled.append(run)
+            run.error = error_record(error, unhandled=failure)
             runner.streams.withdraw(run)
             runner.schedule.resolve(run, broken=True)
             runner.after_resolve()

@@ -189,6 +189,8 @@ class TaskGraphRunner:
 
     def _commit(self) -> Awaitable[None] | None:
         """Write what changed; None when that is done, otherwise await what comes back."""
+        if self._stop is not None:  # the failure that ended the run is written with its end, or not at all
+            return None
         for run in self.schedule.fresh:  # without a row beside the end of what it waited for, it would be forgotten
             if run.status == "pending":
                 self.touch(run)
@@ -426,24 +428,23 @@ class TaskGraphRunner:
             self.emit("run_finished", "", self.status)
             return
         failure = self._stop
+        error = self.failures.ignored() if failure is None else error_record(failure)
         if failure is None:
             self.outputs = scope_results(root, self.outputs_of)
-            self.status = "failed" if self.failures.unhandled else "completed"
+            self.status = "failed" if error else "completed"
         else:
             for run in self.unfinished():
                 self.failures.abort(run)
             aborted = isinstance(failure, TaskAbortedError) and not isinstance(failure, TaskTimeoutError)
             self.status = "aborted" if aborted else "failed"
         if self._journal is not None:
-            unhandled = self.failures.unhandled
-            first = failure or (unhandled[0].failure if unhandled else None)
             waiting = self._journal.commit(
                 self._changed,
                 sync=True,
                 block=self.environment.alone,
                 status=self.status,
                 output=encode(self.outputs, where="the graph's outputs") if failure is None else None,
-                error=None if first is None else error_record(first),
+                error=error,
             )
             if waiting is not None:
                 await waiting

@@ -133,6 +133,10 @@ class Journal(Protocol):
 
     def row(self, path: str) -> TaskRow | None: ...
 
+    def unhandled(self) -> str | None:
+        """What the first failure that the run went on without is for the run, as it was stored; None without one."""
+        ...
+
     def open_rows(self) -> Iterable[TaskRow]:
         """What is ready, in flight or waiting, oldest first, without reading what is finished.
 

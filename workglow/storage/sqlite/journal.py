@@ -57,6 +57,10 @@ _FIELDS = (
 )  # fmt: skip
 # The plus sign keeps SQLite from searching by path: the keys from open_from on are the shorter way.
 _OPEN = _COLUMNS + " WHERE +run_id = ? AND finished_at IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?"
+_UNHANDLED = (
+    "SELECT json_extract(error, '$.unhandled') FROM task_run "
+    "WHERE run_id = ? AND status = 'failed' AND json_extract(error, '$.unhandled') IS NOT NULL ORDER BY id LIMIT 1"
+)
 _FIRST_PAGE = 16  # the first task should not wait for the reading of many
 _READ_AHEAD = 256
 
@@ -326,6 +330,9 @@ class SqliteJournal:
     def row(self, path: str) -> TaskRow | None:
         values = self._file.look_up(_COLUMNS + " WHERE run_id = ? AND path = ?", (self.run.row_id, path))
         return None if values is None else read_row(values)
+
+    def unhandled(self) -> str | None:
+        return self._file.reader.execute(_UNHANDLED, (self.run.row_id,)).get
 
     def open_rows(self) -> Iterable[TaskRow]:
         read = self._file.read
