@@ -125,4 +125,3 @@ def test_a_handler_of_questions_can_end_the_program(tmp_path: Path, kind: type[B
         (question,) = project.questions()
         project.answer(question.run, "ask", True)
         assert project.resume_sync(question.run).status == "completed"
-

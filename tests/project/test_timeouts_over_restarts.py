@@ -22,7 +22,6 @@ def _none_begun() -> None:
     begun.clear()
 
 
-
 @task(name="restart_stuck", output="text", cache=False)
 async def stuck(text: str) -> str:
     begun["stuck"] += 1
@@ -31,7 +30,7 @@ async def stuck(text: str) -> str:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - what it waits for sets no event
         await asyncio.sleep(0)
 
 
