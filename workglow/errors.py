@@ -31,6 +31,7 @@ WorkglowError
 │   ├── UnknownRunError
 │   ├── RunStateError              that cannot be done to a run in this state
 │   ├── CodeChangedError
+│   ├── ResumeError                of several runs, some failed or could not go on
 │   ├── InterruptedTaskError       a side effect whose outcome nobody knows
 │   └── LeaseLostError             another process took the run over
 ├── FileError
@@ -52,6 +53,11 @@ WorkglowError
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "AnswerError",
@@ -83,6 +89,7 @@ __all__ = [
     "OutsideRootsError",
     "PortError",
     "ResourceLimitError",
+    "ResumeError",
     "RunError",
     "RunStateError",
     "ScriptError",
@@ -245,6 +252,21 @@ class RunStateError(RunError):
 
 class CodeChangedError(RunError):
     """Tasks changed since the run began; the text names them and the choices."""
+
+
+class ResumeError(RunError):
+    """Of several runs that were resumed, some failed or could not go on; all of them had their turn.
+
+    `runs` are those that went on without an error; `errors` maps the ids of the others to what each raised.
+    """
+
+    def __init__(self, runs: Sequence[object], errors: Mapping[str, Exception]) -> None:
+        self.runs = list(runs)
+        self.errors = dict(errors)
+        said = "".join(f"\n  {uid}: {type(error).__name__}: {error}" for uid, error in self.errors.items())
+        super().__init__(
+            f"{len(self.errors)} of {len(self.runs) + len(self.errors)} runs failed or did not go on:{said}"
+        )
 
 
 class InterruptedTaskError(RunError):

@@ -23,8 +23,9 @@ from workglow.graph.graph import TaskGraph
 from workglow.graph.licence import Licences
 from workglow.graph.named import TaskGraphRepository
 from workglow.graph.options import RunOptions
-from workglow.graph.permission import Permission, RunRights
-from workglow.graph.settings import RunSettings
+from workglow.graph.permission import Permission
+from workglow.graph.resuming import resume_each
+from workglow.graph.settings import KeptRunSettings, ResumeSettings, RunSettings
 from workglow.graph.why import explain
 from workglow.storage.sqlite import sqlite_repositories
 from workglow.tasks import task_registry
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
 __all__ = ["Project", "open"]
 
 Durability = Literal["auto", "power", "process"]
-Listener = Callable[["Event"], object]
 Handler = Callable[["Question"], object]
 
 
@@ -106,13 +106,7 @@ class Project:
     # ------------------------------------------------------------------ running
 
     async def run(
-        self,
-        graph: Any,
-        inputs: Mapping[str, object] | None = None,
-        *,
-        on_event: Listener | None = None,
-        on_question: Handler | None = None,
-        **options: Unpack[RunSettings],
+        self, graph: Any, inputs: Mapping[str, object] | None = None, **settings: Unpack[KeptRunSettings]
     ) -> Run:
         """Run a graph, a workflow or a task from the beginning, and keep every step of it.
 
@@ -120,33 +114,20 @@ class Project:
         `resume` once what it waits for has come.  `on_question` is called with each Question that a task asks a person;
         what it returns is the answer, and with None the question stays open.
         """
-        return await self._run(graph, inputs, on_event, on_question, options, alone=False)
+        return await self._run(graph, inputs, settings, alone=False)
 
     def run_sync(
-        self,
-        graph: Any,
-        inputs: Mapping[str, object] | None = None,
-        *,
-        on_event: Listener | None = None,
-        on_question: Handler | None = None,
-        **options: Unpack[RunSettings],
+        self, graph: Any, inputs: Mapping[str, object] | None = None, **settings: Unpack[KeptRunSettings]
     ) -> Run:
         """`run`, blocking; works inside a running event loop too."""
-        return run_blocking(lambda: self._run(graph, inputs, on_event, on_question, options, alone=True))
+        return run_blocking(lambda: self._run(graph, inputs, settings, alone=True))
 
     async def _run(
-        self,
-        graph: Any,
-        inputs: Mapping[str, object] | None,
-        on_event: Listener | None,
-        on_question: Handler | None,
-        options: RunSettings,
-        *,
-        alone: bool,
+        self, graph: Any, inputs: Mapping[str, object] | None, settings: KeptRunSettings, *, alone: bool
     ) -> Run:
         whole = as_graph(graph)
-        caller = _caller(whole, on_event, on_question, options, alone=alone)
-        return await self._engine.run(whole, inputs or {}, options=_options(options), caller=caller)
+        caller = _caller(whole, settings, alone=alone)
+        return await self._engine.run(whole, inputs or {}, options=_options(settings), caller=caller)
 
     def begin(self, graph: Any, inputs: Mapping[str, object] | None = None, **options: Unpack[RunSettings]) -> Run:
         """Store a run without starting it; `resume` starts it, in this process or in another one."""
@@ -154,7 +135,12 @@ class Project:
         return self._engine.begin(as_graph(graph), inputs or {}, options=_options(options), permission=permission)
 
     async def stream(
-        self, graph: Any, inputs: Mapping[str, object] | None = None, **options: Unpack[RunSettings]
+        self,
+        graph: Any,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        on_question: Handler | None = None,
+        **options: Unpack[RunSettings],
     ) -> AsyncIterator[Event]:
         """Run a graph and yield its events as they happen; raises what the run failed with.
 
@@ -162,7 +148,7 @@ class Project:
         A reader who leaves stops the run, which can be resumed; `contextlib.aclosing` makes that happen at once.
         """
         feed = EventFeed()
-        running = asyncio.ensure_future(self.run(graph, inputs, on_event=feed.put, **options))
+        running = asyncio.ensure_future(self.run(graph, inputs, on_event=feed.put, on_question=on_question, **options))
         running.add_done_callback(lambda _: feed.close())
         try:
             async for event in feed:
@@ -187,19 +173,18 @@ class Project:
         on_change: OnChange = "error",
         interrupted: Literal["retry", "fail"] | None = None,
         wait: bool | float | None = None,
-        on_event: Listener | None = None,
-        on_question: Handler | None = None,
-        **rights: Unpack[RunRights],
+        **settings: Unpack[ResumeSettings],
     ) -> Run:
         """Go on with a run where it stopped; without an id, with the newest unfinished one that can.
 
         A finished run is returned as it is.  `on_change` decides about tasks whose code changed since the run began:
         'error' refuses and names them, 'keep' lets what is finished stand, 'rerun' runs them and what is behind them
         again.  `interrupted` decides about side effects whose outcome is unknown.  `wait` is that of RunOptions; a run
-        in which nothing has come for what it waits for is returned as it is.  `rights` are added to what the run was
-        granted when it began, which counts only in the file and for the user it was granted in and by.
+        in which nothing has come for what it waits for is returned as it is.  The rights among the `settings` are added
+        to what the run was granted when it began, which counts only in the file and for the user it was granted in and
+        by.
         """
-        caller = _caller(None, on_event, on_question, rights, alone=False)
+        caller = _resumer(settings, alone=False)
         return await self._resume(run, on_change, interrupted, wait, caller)
 
     def resume_sync(
@@ -209,12 +194,10 @@ class Project:
         on_change: OnChange = "error",
         interrupted: Literal["retry", "fail"] | None = None,
         wait: bool | float | None = None,
-        on_event: Listener | None = None,
-        on_question: Handler | None = None,
-        **rights: Unpack[RunRights],
+        **settings: Unpack[ResumeSettings],
     ) -> Run:
         """`resume`, blocking."""
-        caller = _caller(None, on_event, on_question, rights, alone=True)
+        caller = _resumer(settings, alone=True)
         return run_blocking(lambda: self._resume(run, on_change, interrupted, wait, caller))
 
     async def _resume(
@@ -239,24 +222,33 @@ class Project:
         *,
         on_change: OnChange = "error",
         wait: bool | float | None = None,
-        on_event: Listener | None = None,
-        **rights: Unpack[RunRights],
+        **settings: Unpack[ResumeSettings],
     ) -> list[Run]:
-        """Go on with every unfinished run, oldest first."""
-        unfinished = self._repositories.runs.all(open_only=True)
-        caller = _caller(None, on_event, None, rights, alone=False)
-        return [await self._resume(run.uid, on_change, None, wait, caller) for run in unfinished]
+        """Go on with every unfinished run, oldest first.
+
+        One that fails holds none of the others up: at the end ResumeError tells of it, and has the other runs.
+        """
+        caller = _resumer(settings, alone=False)
+        return await self._resume_each(self._unfinished(), on_change, wait, caller)
 
     def resume_all_sync(
         self,
         *,
         on_change: OnChange = "error",
         wait: bool | float | None = None,
-        on_event: Listener | None = None,
-        **rights: Unpack[RunRights],
+        **settings: Unpack[ResumeSettings],
     ) -> list[Run]:
         """`resume_all`, blocking."""
-        return run_blocking(lambda: self.resume_all(on_change=on_change, wait=wait, on_event=on_event, **rights))
+        caller = _resumer(settings, alone=True)
+        return run_blocking(lambda: self._resume_each(self._unfinished(), on_change, wait, caller))
+
+    def _unfinished(self) -> list[str]:
+        return [run.uid for run in self._repositories.runs.all(open_only=True)]
+
+    async def _resume_each(
+        self, runs: list[str], on_change: OnChange, wait: bool | float | None, caller: Caller
+    ) -> list[Run]:
+        return await resume_each(runs, lambda uid: self._resume(uid, on_change, None, wait, caller))
 
     def abort(self, run: str, reason: str = "The run was aborted.") -> Run:
         """End a run for good that nobody drives: one that waits, or whose process is gone.
@@ -270,49 +262,44 @@ class Project:
         run: str,
         from_task: str | None = None,
         inputs: Mapping[str, object] | None = None,
-        *,
-        on_event: Listener | None = None,
-        **options: Unpack[RunSettings],
+        **settings: Unpack[KeptRunSettings],
     ) -> Run:
         """Start a new run that reuses everything before a change.
 
         The change is the task at path `from_task`, which runs again with all that is behind it, or new graph inputs.
         """
-        return await self._fork(run, from_task, inputs, on_event, options, alone=False)
+        caller = _caller(None, settings, alone=False)
+        return await self._fork(run, from_task, inputs, caller, settings)
 
     def fork_sync(
         self,
         run: str,
         from_task: str | None = None,
         inputs: Mapping[str, object] | None = None,
-        *,
-        on_event: Listener | None = None,
-        **options: Unpack[RunSettings],
+        **settings: Unpack[KeptRunSettings],
     ) -> Run:
         """`fork`, blocking."""
-        return run_blocking(lambda: self._fork(run, from_task, inputs, on_event, options, alone=True))
+        caller = _caller(None, settings, alone=True)
+        return run_blocking(lambda: self._fork(run, from_task, inputs, caller, settings))
 
     async def _fork(
         self,
         run: str,
         from_task: str | None,
         inputs: Mapping[str, object] | None,
-        on_event: Listener | None,
+        caller: Caller,
         options: RunSettings,
-        *,
-        alone: bool,
     ) -> Run:
-        caller = _caller(None, on_event, None, options, alone=alone)
         chosen = _options(options) if options else None
         return await self._engine.fork(run, from_task=from_task, inputs=inputs, options=chosen, caller=caller)
 
-    async def rerun_failed(self, run: str, *, on_event: Listener | None = None, **rights: Unpack[RunRights]) -> Run:
+    async def rerun_failed(self, run: str, **settings: Unpack[ResumeSettings]) -> Run:
         """Start a new run that reuses every task that completed, also inside loops, and runs the others."""
-        return await self._engine.rerun_failed(run, caller=_caller(None, on_event, None, rights, alone=False))
+        return await self._engine.rerun_failed(run, caller=_resumer(settings, alone=False))
 
-    def rerun_failed_sync(self, run: str, *, on_event: Listener | None = None, **rights: Unpack[RunRights]) -> Run:
+    def rerun_failed_sync(self, run: str, **settings: Unpack[ResumeSettings]) -> Run:
         """`rerun_failed`, blocking."""
-        caller = _caller(None, on_event, None, rights, alone=True)
+        caller = _resumer(settings, alone=True)
         return run_blocking(lambda: self._engine.rerun_failed(run, caller=caller))
 
     # ------------------------------------------------------------------ what runs may do
@@ -362,13 +349,15 @@ class Project:
         """The ids of the waiting runs that can go on: something has come, or a time is over, and nobody drives them."""
         return self._answering.due()
 
-    async def resume_due(self, *, on_change: OnChange = "error", on_event: Listener | None = None) -> list[Run]:
-        """Go on with every run that is `due`, oldest first."""
-        return [await self.resume(run, on_change=on_change, on_event=on_event) for run in self.due()]
+    async def resume_due(self, *, on_change: OnChange = "error", **settings: Unpack[ResumeSettings]) -> list[Run]:
+        """Go on with every run that is `due`, as `resume_all` does with every unfinished one."""
+        caller = _resumer(settings, alone=False)
+        return await self._resume_each(self.due(), on_change, None, caller)
 
-    def resume_due_sync(self, *, on_change: OnChange = "error", on_event: Listener | None = None) -> list[Run]:
+    def resume_due_sync(self, *, on_change: OnChange = "error", **settings: Unpack[ResumeSettings]) -> list[Run]:
         """`resume_due`, blocking."""
-        return run_blocking(lambda: self.resume_due(on_change=on_change, on_event=on_event))
+        caller = _resumer(settings, alone=True)
+        return run_blocking(lambda: self._resume_each(self.due(), on_change, None, caller))
 
     # ------------------------------------------------------------------ what is kept beside the runs
 
@@ -458,7 +447,7 @@ def open(  # workglow.open is to projects what open is to files
 
 
 def _options(options: RunSettings) -> RunOptions:
-    """The options that are left when the rights have been taken out."""
+    """The options that are left when the caller has been taken out."""
     return RunOptions(**cast("Any", options))
 
 
@@ -473,10 +462,16 @@ def _name(thing: Any, _: str) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _caller(
-    graph: TaskGraph | None, on_event: Listener | None, on_question: Handler | None, options: Any, *, alone: bool
-) -> Caller:
-    """Who drives the run; the rights are taken out of the options."""
+def _caller(graph: TaskGraph | None, settings: Any, *, alone: bool) -> Caller:
+    """Who drives the run; who hears of it and the rights are taken out of the settings."""
     own = (graph.events.emit,) if graph is not None and len(graph.events) else ()
+    on_event = settings.pop("on_event", None)
     listeners = own if on_event is None else (*own, on_event)
-    return Caller(listeners, on_question, Permission.taken_from(options), alone)
+    return Caller(listeners, settings.pop("on_question", None), Permission.taken_from(settings), alone)
+
+
+def _resumer(settings: ResumeSettings, *, alone: bool) -> Caller:
+    caller = _caller(None, settings, alone=alone)
+    if settings:
+        raise TypeError(f"{', '.join(map(repr, settings))}: no such keyword.  What a run was begun with stays.")
+    return caller

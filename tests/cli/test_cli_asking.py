@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -140,8 +141,8 @@ def test_in_memory_nobody_could_answer(call: Call, asks: str, tasks: str) -> Non
 # ---------------------------------------------------------------------- on a terminal
 
 
-def on_a_terminal(folder: Path, typed: str, *words: str) -> tuple[int, str]:
-    """Run a command as a person does: code, and what was on the screen."""
+def on_a_terminal(folder: Path, typed: str, *words: str, interrupted_at: str | None = None) -> tuple[int, str]:
+    """Run a command as a person does, who perhaps interrupts it at a prompt: code, and what was on the screen."""
     master, slave = pty.openpty()
     os.write(master, typed.encode())
     command = [sys.executable, "-m", "workglow", *words]
@@ -157,6 +158,9 @@ def on_a_terminal(folder: Path, typed: str, *words: str) -> tuple[int, str]:
         if not piece:
             break
         shown += piece
+        if interrupted_at is not None and interrupted_at.encode() in shown:
+            interrupted_at = None
+            process.send_signal(signal.SIGINT)
     os.close(master)
     return process.wait(), shown.decode(errors="replace")
 
@@ -169,6 +173,29 @@ def test_a_person_at_the_terminal_is_asked(tmp_path: Path, asks: str, tasks: str
     assert "SO IT" in shown
     with wg.open(tmp_path / "notes.wg", read_only=True) as project:
         assert project.runs()[0].tasks["approve"].outputs["approved"] is True
+
+
+def test_a_person_at_the_terminal_is_asked_by_a_run_in_memory_too(tmp_path: Path, asks: str, tasks: str) -> None:
+    code, shown = on_a_terminal(tmp_path, "perhaps\nyes\n\n", "run", asks, "--tasks", tasks, "-i", "text=so  it")
+    assert code == 0, shown
+    assert "Say it loud?" in shown
+    assert "SO IT" in shown
+    assert " in run " not in shown
+
+
+@pytest.mark.parametrize(("typed", "more"), [("\n", ()), ("", ("--no-ask",))])
+def test_a_question_in_memory_that_is_left_open_fails_the_run(
+    tmp_path: Path, asks: str, tasks: str, typed: str, more: tuple[str, ...]
+) -> None:
+    code, shown = on_a_terminal(tmp_path, typed, "run", asks, "--tasks", tasks, "-i", "text=a", *more)
+    assert code == 1
+    assert ("kept nowhere" if more else "no answer to 'approve'") in shown
+
+
+def test_ctrl_c_at_the_question_of_a_run_in_memory_ends_it(tmp_path: Path, asks: str, tasks: str) -> None:
+    words = ("run", asks, "--tasks", tasks, "-i", "text=a")
+    code, shown = on_a_terminal(tmp_path, "", *words, interrupted_at="(yes/no)")
+    assert (code, "Interrupted." in shown) == (130, True), shown
 
 
 @pytest.mark.parametrize(("typed", "more"), [("\n", ()), ("", ("--no-ask",))])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,3 +101,13 @@ def test_graph_shows_a_version(call: Call, notes: str, chain: str, tasks: str) -
     shown = call("graph", notes, "ingest", "--version", "1", "--json", "--tasks", tasks)
     assert json.loads(shown.stdout) == json.loads(Path(chain).read_text())
     assert "measure" in call("graph", notes, "ingest", "--tasks", tasks).stdout
+
+
+def test_looking_at_a_project_that_is_open_here_leaves_it_its_locks(call: Call, notes: str) -> None:
+    take = f"import fcntl; fcntl.lockf(open({notes!r}, 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    with wg.open(notes):
+        assert call("graph", notes, "ingest").exit_code == 0
+        done = call("run", notes)
+        assert (done.exit_code, "is a project file that is open" in said(done)) == (2, True)
+        other = subprocess.run([sys.executable, "-c", take], capture_output=True, check=False)
+        assert b"BlockingIOError" in other.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import workglow as wg
 from workglow.errors import DocumentError, MissingExtraError
 from workglow.knowledge import Document, Section, find_documents, load_document
 
@@ -259,3 +260,17 @@ def test_a_document_refuses_what_no_file_could_hold() -> None:
     with pytest.raises(DocumentError, match="lies outside of the text's 3 characters"):
         Document("x", "abc", sections=(Section("A", 0, 4),))
     assert Document("x", "abc").title == "x"
+
+
+def test_a_database_that_is_open_keeps_its_locks(tmp_path: Path) -> None:
+    path = tmp_path / "notes.wg"
+    with wg.open(path):
+        for suffix in (".txt", ".md"):
+            os.link(path, tmp_path / f"hard{suffix}")
+            (tmp_path / f"soft{suffix}").symlink_to(path)
+            for name in ("hard", "soft"):
+                with pytest.raises(DocumentError, match="open in this process"):
+                    load_document(tmp_path / f"{name}{suffix}")
+        for beside in ("", "-wal", "-shm"):
+            with pytest.raises(DocumentError, match="open in this process"):
+                load_document(f"{path}{beside}", media_type="text/plain")

@@ -17,7 +17,7 @@ import pytest
 
 import workglow as wg
 from workglow import MapTask, TaskGraph, task
-from workglow.errors import TaskConfigurationError, TaskEntitlementError
+from workglow.errors import ResumeError, TaskConfigurationError, TaskEntitlementError
 from workglow.file import copy
 
 HERE = Path(__file__).parents[2]
@@ -100,7 +100,8 @@ def test_a_begun_run_of_the_program_s_own_graph_goes_on_here_and_not_in_a_copy(
 def test_a_begun_run_of_data_goes_on_nowhere_until_it_is_granted(project: wg.Project) -> None:
     run = project.begin(from_data(reading()), {"path": "/data/a"})
     assert "files:read" in refused(project.resume_sync)
-    assert "files:read" in refused(project.resume_all_sync)
+    with pytest.raises(ResumeError, match=r"TaskEntitlementError: .*files:read"):
+        project.resume_all_sync()
     assert project.resume_sync(run.id, entitlements=["files:read=/data"]).status == "completed"
     begun = project.begin(from_data(reading()), {"path": "/data/a"}, entitlements=["files:read=/data"])
     assert project.resume_sync(begun.id).status == "completed"

@@ -56,7 +56,8 @@ def show_question(screen: Screen, question: Question) -> None:
     """Write a question and what is shown with it."""
     until = "" if question.deadline is None else f", until {moment(question.deadline)}"
     to = "" if question.target == "default" else f" asks {question.target}"
-    screen.line((question.task, "bold"), f"{to} in run {question.run}", (until, "yellow"))
+    where = f" in run {question.run}" if question.run else ""
+    screen.line((question.task, "bold"), to, where, (until, "yellow"))
     screen.line(question.message, indent=2)
     for name, value in question.data.items():
         screen.line((name, "cyan"), "  ", describe(value, whole=False), indent=4)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
     from workglow.graph.permission import Answer, EntitlementRequest
     from workglow.graph.run import Run
+    from workglow.graph.wait import Question
     from workglow.project import Project
 
 __all__ = ["Follower"]
@@ -46,8 +47,29 @@ class Follower:
 
     @property
     def asks(self) -> dict[str, Any]:
-        """The keyword of a run that lets a person decide what is neither granted nor denied, if there is one."""
-        return {"on_entitlement": self._ask} if can_ask(self._err) and not self._as_json else {}
+        """The keywords of a run that let a person decide what is neither granted nor denied, and answer questions.
+
+        None of them when nobody is there.  What a run asks that is kept can be answered later, so it is asked when
+        nothing else is left to do; in memory it is asked at once.
+        """
+        found: dict[str, Any] = {}
+        if can_ask(self._err) and not self._as_json:
+            found["on_entitlement"] = self._ask
+        if self._path is None and self._asks:
+            from workglow.cli.interview import can_ask as can_answer
+
+            if can_answer(self._out):
+                found["on_question"] = self._answer
+        return found
+
+    async def _answer(self, question: Question) -> dict[str, Any] | None:
+        # On the event loop, which stands still meanwhile: a thread that waits for a line could not be ended by Ctrl-C.
+        from workglow.cli.interview import ask_now
+
+        if not question.expects_answer:
+            return None  # it was told with the progress
+        with nullcontext() if self._progress is None else self._progress.paused():
+            return ask_now(self._out, question)
 
     def _ask(self, request: EntitlementRequest) -> Answer:
         with nullcontext() if self._progress is None else self._progress.paused():

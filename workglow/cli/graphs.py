@@ -72,11 +72,15 @@ def _find(file: str, name: str | None, version: int | None) -> TaskGraph:
 
 
 def _is_project(file: str) -> bool:
-    path = Path(file)
-    if not path.is_file():
+    from workglow.errors import NotAProjectError
+    from workglow.file.header import read_header
+
+    if not Path(file).is_file():
         return False
-    with path.open("rb") as stream:
-        return stream.read(15) == b"SQLite format 3"
+    try:
+        return read_header(file) is not None
+    except NotAProjectError:
+        return False
 
 
 def _stored(project: Project, name: str, version: int | None) -> TaskGraph:

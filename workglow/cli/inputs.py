@@ -81,6 +81,10 @@ def named_graph(project: Project, name: str) -> TaskGraph:
 
 
 def _read(path: str, parameter: str) -> str:
+    from workglow.file.guard import is_open_database
+
+    if is_open_database(path):
+        raise typer.BadParameter(f"{path} is a project file that is open.", param_hint=parameter)
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

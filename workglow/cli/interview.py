@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 from workglow.cli.asking import show_question
 from workglow.cli.screen import visible
 from workglow.errors import AnswerError, RunStateError
+from workglow.graph.wait import as_answer
 
 if TYPE_CHECKING:
     from workglow.cli.screen import Screen
     from workglow.graph.wait import Question
     from workglow.project import Project
 
-__all__ = ["can_ask", "interview"]
+__all__ = ["ask_now", "can_ask", "interview"]
 
 _LATER = object()
 
@@ -33,6 +35,25 @@ def interview(screen: Screen, project: Project, run: str) -> bool:
         show_question(screen, question)
         answered = _ask(screen, project, question) or answered
     return answered
+
+
+def ask_now(screen: Screen, question: Question) -> dict[str, Any] | None:
+    """Ask a question of a run in memory, until an answer fits it; None when it is left open.
+
+    Ctrl-C at the prompt is a KeyboardInterrupt at once, whatever the event loop would make of it.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        screen.line("")
+        show_question(screen, question)
+        while (content := _content(screen, question)) is not None:
+            try:
+                return as_answer(question, content).content
+            except AnswerError as error:
+                screen.line((str(error), "red"))
+        return None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _ask(screen: Screen, project: Project, question: Question) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING
 
+from workglow.graph.leaving import contained, failure_of
 from workglow.graph.threads import Threads
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Asking:
     def ask(self, run: TaskRun, question: Question) -> None:
         """Begin to ask on behalf of a task run."""
         if inspect.iscoroutinefunction(self._handler):
-            task: asyncio.Task[object] = asyncio.ensure_future(self._handler(question))
+            task: asyncio.Task[object] = asyncio.ensure_future(contained(partial(self._handler, question)))
             self._asked[run] = task
             task.add_done_callback(lambda done: self._returned(run, question, *_outcome(done)))
             return
@@ -78,5 +80,5 @@ class Asking:
 def _outcome(done: asyncio.Future[object]) -> tuple[object, BaseException | None]:
     if done.cancelled():  # by itself: it gave no answer
         return None, None
-    error = done.exception()
+    error = failure_of(done)
     return (None, error) if error is not None else (done.result(), None)

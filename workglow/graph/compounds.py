@@ -106,6 +106,7 @@ class Compounds:
         run.holds_others = True
         state = msgspec.json.decode(run.state or "null")
         run.controller = self._unfolded(run, inputs).controller(inputs, state, self._recaller(run))
+        self._runner.rearm(run)
 
     def closed(self, scope: Scope) -> None:
         """Nothing is left to do in a scope."""

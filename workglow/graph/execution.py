@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, cast
 
 from workglow.errors import TaskConfigurationError, TaskTimeoutError
 from workglow.graph.gate import gate_of
+from workglow.graph.leaving import contained, failure_of
 from workglow.graph.threads import Threads
 from workglow.tasks import TaskContext
 
@@ -34,13 +36,14 @@ _GRACE = 0.2
 class Reports:
     """Tells the listeners what running tasks report: their progress, and the pieces of their streams.
 
-    `error` is what a listener, the cache or the journal raised meanwhile: it ends the run, but is not the task's own.
+    `error` is what a listener, the cache or the journal raised meanwhile, or a task in order to end the program: it
+    ends the run, and is no failure of a task.
     """
 
     def __init__(
         self, environment: Environment, emit: Callable[[EventKind, str, object], None], wake: Callable[[], None]
     ) -> None:
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._environment = environment
         self._emit = emit
         self._wake = wake
@@ -80,10 +83,10 @@ class Reports:
     def _tell(self, kind: EventKind, path: str, data: object) -> None:
         try:
             self._emit(kind, path, data)
-        except Exception as error:
+        except BaseException as error:
             self.broken(error)
 
-    def broken(self, error: Exception) -> None:
+    def broken(self, error: BaseException) -> None:
         """End the run with this error, which was raised where nobody above would see it."""
         self.error = self.error or error
         self._wake()
@@ -142,13 +145,13 @@ class Execution:
         context = self._context(run)
         resolution = self.resolution if run.task.formats else None
         if resolution is not None and resolution.concerns(run.task):
-            body = self._resolved(run, context, resolution)
+            body = partial(self._resolved, run, context, resolution)
         elif mode == "thread":
             self._in_thread(run, context)
             return
         else:
-            body = self._stream(run, context) if mode == "stream" else self._coroutine(run, context)
-        task = asyncio.get_running_loop().create_task(body, name=run.path)
+            body = partial(self._stream if mode == "stream" else self._coroutine, run, context)
+        task = asyncio.get_running_loop().create_task(contained(body), name=run.path)
         run.handle = task
         self._coroutines.add(task)
         task.add_done_callback(lambda finished: self._coroutine_done(run, finished))
@@ -199,7 +202,7 @@ class Execution:
 
     def _coroutine_done(self, run: TaskRun, finished: asyncio.Task[object]) -> None:
         self._coroutines.discard(finished)
-        error = asyncio.CancelledError() if finished.cancelled() else finished.exception()
+        error = failure_of(finished)
         if run.handle is finished:
             self._report(run, None if error is not None else finished.result(), error)
 
@@ -235,18 +238,18 @@ class Execution:
     def _tell(self, run: TaskRun, result: object, error: BaseException | None) -> None:
         try:
             self._done(run, result, error)
-        except Exception as failure:
+        except BaseException as failure:
             self._reports.broken(failure)
 
-    def arm(self, run: TaskRun, seconds: float) -> None:
-        """End the task with a TaskTimeoutError unless it ends by itself within `seconds`."""
+    def arm(self, run: TaskRun, seconds: float, *, passed: float = 0) -> None:
+        """End the task with a TaskTimeoutError unless it ends by itself within `seconds`, of which some have passed."""
 
         def expire() -> None:
             error = TaskTimeoutError(f"Task '{run.path}' timed out after {milliseconds(seconds)}.")
             self.cancel(run, str(error))
             self._tell(run, None, error)
 
-        run.timer = self._clock.call_later(seconds, expire)
+        run.timer = self._clock.call_later(max(0, seconds - passed), expire)
 
     def forget(self, run: TaskRun) -> None:
         """From now on nothing that this execution of the task does counts."""

@@ -286,8 +286,8 @@ class TaskGraphRunner:
             self.failures.fail(run, TaskAbortedError(f"Task '{run.path}' was cancelled by its own code."))
         elif isinstance(error, Exception):
             self.failures.fail(run, error)
-        else:  # SystemExit and KeyboardInterrupt are not the task's to swallow
-            raise error
+        else:  # SystemExit and KeyboardInterrupt are for the caller; raised here, asyncio would catch them
+            self.reports.broken(error)
 
     def _finish(self, run: TaskRun, result: object) -> None:
         try:
@@ -453,6 +453,11 @@ class TaskGraphRunner:
             raise failure
 
     # ------------------------------------------------------------------ what others ask
+
+    def rearm(self, run: TaskRun) -> None:
+        """Let the timeout of a task that an earlier process began count from its beginning."""
+        if run.task.timeout and run.started_at is not None:
+            self._execution.arm(run, run.task.timeout, passed=(self._now() - run.started_at) / 1000)
 
     def outputs_of(self, run: TaskRun) -> dict[str, object]:
         """The outputs of a finished task, read back when this process did not run it."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks.resolver import ResolverRegistry
 
-__all__ = ["MemoryRunSettings", "RunSettings"]
+__all__ = ["KeptRunSettings", "MemoryRunSettings", "ResumeSettings", "RunSettings"]
 
 
 class RunSettings(RunRights, total=False):
@@ -28,17 +28,28 @@ class RunSettings(RunRights, total=False):
     wait: bool | float | None
 
 
-class MemoryRunSettings(RunSettings, total=False):
-    """RunSettings, and what a run without a project is given instead of a project.
+class ResumeSettings(RunRights, total=False):
+    """Who hears of a run and answers what it asks, and what it may do, see RunRights.
 
     on_event: is called with each event.
     on_question: is called with each Question that a task asks a person, in a thread of its own when it is a plain
     function; what it returns is the answer.
-    output_cache: keeps outputs of tasks for other runs.
-    resolvers: take the place of the standard ones.
     """
 
     on_event: Callable[[Event], object] | None
     on_question: Callable[[Question], object] | None
+
+
+class KeptRunSettings(RunSettings, ResumeSettings, total=False):
+    """Everything that one call may say about a run that is kept."""
+
+
+class MemoryRunSettings(KeptRunSettings, total=False):
+    """KeptRunSettings, and what a run without a project is given instead of a project.
+
+    output_cache: keeps outputs of tasks for other runs.
+    resolvers: take the place of the standard ones.
+    """
+
     output_cache: TaskOutputRepository | None
     resolvers: ResolverRegistry | None

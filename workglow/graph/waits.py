@@ -44,7 +44,7 @@ class Waits:
         self,
         runner: TaskGraphRunner,
         settle: Callable[[TaskRun, object, BaseException | None], None],
-        broken: Callable[[Exception], None],
+        broken: Callable[[BaseException], None],
         wake: Callable[[], object],
     ) -> None:
         self.open: dict[TaskRun, None] = {}
@@ -179,7 +179,7 @@ class Waits:
                 self._take(run, question, value)
             else:
                 self._told(run, question)
-        except Exception as failure:
+        except BaseException as failure:
             self._broken(failure)
 
     def _take(self, run: TaskRun, question: Question, value: object) -> None:

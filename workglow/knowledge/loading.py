@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from workglow.errors import DocumentError
+from workglow.file.guard import is_open_database
 from workglow.knowledge.document import Document
 
 __all__ = ["LARGEST", "SUFFIXES", "find_documents", "load_document"]
@@ -123,6 +124,8 @@ def _reader(place: str, media_type: str | None) -> _Reader:
 
 
 def _bytes_of(place: str, max_bytes: int) -> bytes:
+    if is_open_database(place):
+        raise DocumentError(f"{place} is a database that is open in this process.  Leave it out.")
     try:
         with open(place, "rb", opener=_open_without_waiting) as file:
             status = os.fstat(file.fileno())

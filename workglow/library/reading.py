@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from workglow.errors import ResourceLimitError, SourceError
+from workglow.file.guard import is_open_database
 
 __all__ = ["LARGEST", "read_bytes", "refuse_open_database"]
 
@@ -35,24 +35,9 @@ def read_bytes(path: Path, max_bytes: int = LARGEST) -> bytes:
 
 
 def refuse_open_database(path: Path) -> None:
-    """Refuse a database that this process has open, and its log and index.
-
-    Closing a plain descriptor of such a file would drop every lock that SQLite holds on it, and replacing it would
-    take it away from under its connection.
-    """
-    apsw: Any = sys.modules.get("apsw")
-    for database in apsw.connections() if apsw is not None else ():
-        name = database.filename
-        beside = [name + end for end in ("", "-wal", "-shm", "-journal")] if name else []
-        if any(_is_same(path, other) for other in beside):
-            raise SourceError(f"{path} is a database that is open in this process.  A file task may not touch it.")
-
-
-def _is_same(path: Path, other: str) -> bool:
-    try:
-        return os.path.samefile(path, other)
-    except OSError:  # one of them is not there
-        return str(path) == os.path.realpath(other)
+    """Raise SourceError for a database that this process has open."""
+    if is_open_database(path):
+        raise SourceError(f"{path} is a database that is open in this process.  A file task may not touch it.")
 
 
 def _open_plainly(path: str, flags: int) -> int:
