@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from workglow.clock import SystemClock
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from workglow.ai import EmbeddingModel
     from workglow.clock import Clock
     from workglow.graph.transforms import TransformRegistry
-    from workglow.graph.wait import Question
     from workglow.knowledge import KnowledgeBase, SearchResult
     from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks import TaskRegistry
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Project", "open"]
 
 Durability = Literal["auto", "power", "process"]
-Handler = Callable[["Question"], object]
 
 
 class Project(Runs):

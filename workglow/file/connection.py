@@ -9,6 +9,7 @@ from urllib.parse import quote
 import apsw
 
 from workglow.file.failures import explain
+from workglow.file.guard import remember
 from workglow.file.place import log_size
 from workglow.file.pragmas import configure, keep_log_on_close, query_only
 
@@ -28,7 +29,7 @@ def connect(
     """
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if change else apsw.SQLITE_OPEN_READONLY
     try:
-        db = apsw.Connection(path, flags=flags, vfs=vfs or None, statementcachesize=STATEMENTS)
+        db = remember(apsw.Connection(path, flags=flags, vfs=vfs or None, statementcachesize=STATEMENTS))
         try:
             db.set_busy_timeout(round(busy_timeout * 1000))
             configure(db)
@@ -47,11 +48,13 @@ def connect_alone(path: str, *, vfs: str = "") -> apsw.Connection:
 
     SQLite writes nothing, makes no other file and takes no lock.
     """
-    db = apsw.Connection(
-        f"file:{quote(path)}?immutable=1",
-        flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI,
-        vfs=vfs or None,
-        statementcachesize=STATEMENTS,
+    db = remember(
+        apsw.Connection(
+            f"file:{quote(path)}?immutable=1",
+            flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI,
+            vfs=vfs or None,
+            statementcachesize=STATEMENTS,
+        )
     )
     try:
         configure(db)

@@ -17,6 +17,7 @@ import apsw
 from pydantic import BaseModel, Field
 
 from workglow.errors import FileError, ResourceLimitError, SourceError, TaskAbortedError, TaskInputError
+from workglow.file.guard import remember
 from workglow.file.header import read_header
 from workglow.file.pragmas import APPLICATION_ID, check_cells, defensive, distrust_schema, no_memory_map, strict_quotes
 from workglow.library.files import RootedConfig, RootedTask
@@ -132,7 +133,7 @@ def _opened(path: Path, flags: int, seconds: float, signal: CancelSignal) -> Gen
     _refuse_no_file(path, may_be_new=bool(flags & apsw.SQLITE_OPEN_CREATE))
     _refuse_project(path)
     try:
-        db = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOFOLLOW)
+        db = remember(apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOFOLLOW))
         try:
             _set_up(db, seconds, signal, write=bool(flags & apsw.SQLITE_OPEN_READWRITE))
             yield db
