@@ -69,6 +69,7 @@ def test_what_waits_says_for_what_everywhere(call: Call, begun: str, tasks: str)
     why = call("why", "notes.wg", "last", "approve", "--tasks", tasks).stdout
     assert reason in why
     assert "workglow questions notes.wg" in why
+    assert "\n  workglow questions notes.wg\n" in call("show", "notes.wg").stdout  # the file as it was typed
     facts = json.loads(call("show", "notes.wg", "--json").stdout)
     assert facts["status"] == "waiting"
     assert facts["tasks"][1]["waits_for"] == "for a person: Say it loud?"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,7 +191,17 @@ def test_follow_says_when_there_is_nothing_to_follow(call: Call, chain: str, tas
     call("run", chain, "--tasks", tasks, "--project", "notes.wg", "--input", "text=hello")
     result = call("follow", "notes.wg")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "Nothing was streamed.  What came out: workglow show notes.wg" in result.stderr
+    assert result.stderr.startswith("Nothing was streamed.  What came out:\n  workglow show notes.wg ")
+
+
+def test_follow_says_that_a_run_waits(spawn: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    with wg.open(tmp_path / "notes.wg") as project:
+        project.run_sync(wg.Workflow().then(wg.HumanApprovalTask, id="approve", message="Go on?"))
+    with spawn("follow", "notes.wg") as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("The run waits, and nobody works on it now.")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
 
 
 def test_follow_writes_pieces_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,8 +105,8 @@ def test_a_narrow_terminal_breaks_no_id(capsys: pytest.CaptureFixture[str], monk
     for name, value in {"TERM": "xterm", "FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "80"}.items():
         monkeypatch.setenv(name, value)
     id = "01m83eyvca76ht6e98h2vrp54y"
-    note = "waits for a person: Publish this?"
-    Screen().table(("RUN", "BEGAN", "NOTE"), [(id, "2026-11-23 05:44:44", note * 2)], whole=(0,))
+    row = (id, "completed", "2026-11-23 05:44:44", "14 ms", "1/2", "waits for a person: Publish this? " * 2)
+    Screen().table(("RUN", "STATUS", "BEGAN", "TIME", "TASKS", "NOTE"), [row], whole=(0,))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) > 2
     assert id in lines[1]

@@ -293,6 +293,11 @@ def test_the_readme_holds_the_two_commands_and_is_short() -> None:
     assert text.count("\n") <= 150
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    text = README.read_text("utf-8")
+    assert [name_of(page) for page in PAGES if page != README and f"({name_of(page)})" not in text] == []
+
+
 def test_the_readme_proves_seven_promises() -> None:
     promises = re.search(r"^## Promises\n(.+?)^## ", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert promises is not None

@@ -129,7 +129,7 @@ def show(
         elif json:
             screen.json(run_as_json(found, project.path, status=_status(project, found)))
         else:
-            _show_run(screen, project, found, most=None if tasks_all else _MOST_ITEMS)
+            _show_run(screen, project, file, found, most=None if tasks_all else _MOST_ITEMS)
 
 
 def _status(project: Project, run: Run) -> str:
@@ -147,7 +147,7 @@ def _task(run: Run, path: str) -> TaskResult:
         ) from None
 
 
-def _show_run(screen: Screen, project: Project, run: Run, *, most: int | None) -> None:
+def _show_run(screen: Screen, project: Project, file: str, run: Run, *, most: int | None) -> None:
     status = _status(project, run)
     style = "yellow" if status == "interrupted" else STATUS_STYLES.get(status, "")
     screen.line(("run ", "dim"), (run.id, "bold"), "  ", (status, style), f"  {describe_moment(run)}")
@@ -169,9 +169,9 @@ def _show_run(screen: Screen, project: Project, run: Run, *, most: int | None) -
         screen.table(("  WHEN", "WHAT", "TASK", ""), rows)
     if status == "interrupted":
         screen.line("")
-        _propose(screen, project.path, run)
+        _propose(screen, file, run)
     elif run.finished_at is None:
-        _propose_waiting(screen, project, project.path, run.id)
+        _propose_waiting(screen, project, file, run.id)
 
 
 def _propose(screen: Screen, file: str, run: Run) -> None:

@@ -44,7 +44,8 @@ def follow(
         found = pick(project, run)
         notes = Screen(stderr=True)
         if any(one.interrupted for one in stored_runs(project) if one.run.id == found.id):
-            notes.line("Nobody works on the run now.  Go on with:", f" workglow resume {file} {found.id}")
+            notes.line("Nobody works on the run now.  Go on with:")
+            notes.command(f"workglow resume {file} {found.id}")
         elif found.status == "waiting":
             notes.line("The run waits, and nobody works on it now.  Ctrl-C stops following.  What it waits for:")
             notes.command(f"workglow show {file} {found.id}")
@@ -54,7 +55,8 @@ def follow(
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
         if not told and not from_seq:
-            notes.line("Nothing was streamed.  What came out:", f" workglow show {file} {found.id}")
+            notes.line("Nothing was streamed.  What came out:")
+            notes.command(f"workglow show {file} {found.id}")
 
 
 async def _follow(
