@@ -1,4 +1,6 @@
-"""Appendix A1: listeners.  A5 is in `tests/tasks/test_task_registry`, A4 in `test_c09_conditional`."""
+"""Appendix A1: listeners.  A3 is in `tests/values/test_values_partial_json`, A4 in `test_c09_conditional`, A5 in
+`tests/tasks/test_task_registry`, and A9 in `tests/tasks/test_task_context`: a task owns what it opened, no run does.
+"""
 
 from __future__ import annotations
 

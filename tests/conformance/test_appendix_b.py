@@ -264,10 +264,19 @@ def test_b20_progress_stays_between_nothing_and_all() -> None:
     fractions = [event.data[0] for event in events if event.kind == "task_progress" and event.path == "b"]
     assert fractions
     assert all(0 <= fraction <= 1 for fraction in fractions)
-    whole = [event.data[0] for event in events if event.kind == "run_progress"]
-    assert whole == sorted(whole)
-    assert whole[-1] == 1
-    assert all(0 <= fraction <= 1 for fraction in whole)
+    assert fractions == sorted(fractions)
+
+
+class Mute(Silent):
+    Input = Open
+
+
+def test_b20_progress_is_full_even_if_nobody_inside_reports_any() -> None:
+    events: list[Event] = []
+    each = MapTask(graph_of(Mute(id="m")), id="each", max_iterations="unbounded")
+    run_in_memory_sync(graph_of(each), {"n": [1, 2, 3]}, on_event=events.append)
+    fractions = [event.data[0] for event in events if event.kind == "task_progress" and event.path == "each"]
+    assert fractions == pytest.approx([1 / 3, 2 / 3, 1])
 
 
 class Broken(Uncached):
