@@ -239,6 +239,8 @@ def test_c19_4_a_damaged_row_is_a_miss(cache: SqliteOutputs, file: File) -> None
         db.execute("UPDATE value SET data = zeroblob(length(data))")
     assert multiplied(text, 1, cache) == text
     assert Multiply.calls == [1, 1]
+    assert multiplied(text, 1, cache) == text  # what was stored again took the damaged row's place
+    assert Multiply.calls == [1, 1]
 
 
 def test_c19_what_has_no_fingerprint_is_not_cached(cache: SqliteOutputs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -155,3 +156,35 @@ def test_a_task_says_what_it_needs(folder: Path) -> None:
     needed = (Entitlement("files:read", (place,)), Entitlement("files:write", (place,)))
     assert SqliteWriteTask().required_entitlements({"path": "a.db"}) == needed
     assert SqliteWriteTask.side_effects
+
+
+def test_a_statement_that_fails_leaves_no_new_file(write: Any, folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    for sql, inputs in (
+        ("CREATE TABLE t(", {}),
+        ("CREATE TABLE t(x); CREATE TABLE u(x)", {}),
+        ("INSERT INTO t VALUES (?)", {"rows": [[1]]}),
+    ):
+        with pytest.raises(SourceError, match=r"new\.db: "):
+            write(sql, "new.db", {"create": True}, **inputs)
+        assert sorted(folder.iterdir()) == before
+    assert write("CREATE TABLE t(x)", "new.db", {"create": True}) == 0
+    assert sorted({*folder.iterdir()} - {*before}) == [folder / "new.db"]
+
+
+def test_a_file_that_somebody_else_made_meanwhile_is_kept(
+    write: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def link_late(source: Path, target: Path) -> None:
+        with apsw.Connection(str(target)) as db:
+            db.execute("CREATE TABLE theirs(x)")
+        db.close()
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", link_late)
+    assert write("CREATE TABLE ours(x)", "new.db", {"create": True}) == 0
+    db = apsw.Connection(str(folder / "new.db"))
+    assert [name for (name,) in db.execute("SELECT name FROM sqlite_schema ORDER BY 1")] == ["ours", "theirs"]
+    db.close()

@@ -227,3 +227,22 @@ def test_a_damaged_history_is_found(project_path: Path) -> None:
     db.execute("DELETE FROM graph_version WHERE number = 2")
     db.close()
     assert [check.name for check in doctor(project_path).failures] == ["graph_names"]
+
+
+@wg.task(output="texts", name="kept_long", inline=True)
+def long_texts(text: str) -> list[str]:
+    calls.append(text)
+    return [text * 30_000, text * 40_000]
+
+
+def test_a_damaged_value_is_mended_when_its_task_has_run_again(project_path: Path) -> None:
+    with wg.open(project_path) as project:
+        first = project.run_sync(wg.Workflow().then(long_texts), {"text": "a"})
+        with project.file.transaction() as db:
+            db.execute("UPDATE value SET data = zeroblob(length(data))")
+        for count in (2, 2):
+            again = project.run_sync(wg.Workflow().then(long_texts), {"text": "a"})
+            assert len(calls) == count
+            assert again.outputs == {"texts": ["a" * 30_000, "a" * 40_000]}
+        assert project.get(first.id).outputs == again.outputs  # the earlier run has its value back too
+        assert doctor(project.path).ok

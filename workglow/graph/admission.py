@@ -108,6 +108,16 @@ def refuse_second(edge: Dataflow, rival: Dataflow) -> NoReturn:
     )
 
 
+def refuse_meeting(one: Dataflow, other: Dataflow, *, because_of: Dataflow | None = None) -> NoReturn:
+    """Raise DuplicateDataflowError: two edges into one port came from different branches, and no longer do."""
+    cause = f"With {because_of.id}, both" if because_of is not None else "Both"
+    raise DuplicateDataflowError(
+        f"{cause} {one.id} and {other.id} could deliver in the same run, and {one.target}[{one.target_port}] takes one "
+        "value. They may share it only as long as they come from different branches of one condition: keep other edges "
+        "out of these branches, or remove one of the two."
+    )
+
+
 def port_schema(task: Task, port: str, *, of_outputs: bool) -> Any:
     """Return the JSON Schema of the value that an edge takes from the port, or gives to it.
 

@@ -70,6 +70,15 @@ class Branches:
         above = {(way.fork, way.above): way for way in _upward(self._along(one))}
         return any(above.get((way.fork, way.above), way) is not way for way in _upward(self._along(other)))
 
+    def stay_with(self, edge: Dataflow) -> bool:
+        """Say whether the ways are the same with one more edge: it comes along the way that its target is on anyway."""
+        if edge.source_port == ERROR_PORT or not self._splits:
+            return False
+        way = self._after[edge.target]
+        if any(other.source_port == ERROR_PORT for other in self._graph.outgoing[edge.target]):
+            way = way.above
+        return self._along(edge) is way
+
     def most_results(self, task_ids: Iterable[str]) -> int:
         """Count how many of the tasks can give their outputs in one run."""
         if not self._splits:

@@ -130,12 +130,14 @@ class GraphAsTask(Task):
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
         if not subgraph.tasks:
             raise TaskConfigurationError(f"{self.type}: its graph has no tasks; add at least one.")
-        if options.get("retry") is not None:
+        self.subgraph = subgraph  # before the options, because literals are checked against the graph's inputs
+        super().__init__(**options)
+
+    def check_definition(self) -> None:
+        if self.retry is not None:
             raise TaskConfigurationError(
                 f"{self.type} is not tried again as a whole; give retry to the tasks inside it."
             )
-        self.subgraph = subgraph  # before the options, because literals are checked against the graph's inputs
-        super().__init__(**options)
 
     @classmethod
     def from_subgraph(cls, subgraph: TaskGraph, **options: Any) -> GraphAsTask:

@@ -93,8 +93,8 @@ class ConditionalTask(Task):
     inline: ClassVar[bool] = True
     Config: ClassVar[type[BaseModel] | None] = _Config
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def check_definition(self) -> None:
+        super().check_definition()
         ids = [branch["id"] for branch in self._branches]
         twice = next((id for id in ids if ids.count(id) > 1), None)
         if twice is not None:

@@ -87,8 +87,9 @@ def deliver(graph: TaskGraph, inputs: Mapping[str, object], *, where: str = "") 
     """Hand the graph inputs out: task id → port → value, for the tasks that get any.
 
     `where` is the graph's place in the run, for errors.  Raises TaskInputError for a name that no port takes, and for a
-    required input that is missing.
+    required input that is missing; DuplicateDataflowError for branches that share a port and are none any more.
     """
+    graph.check_branches()
     plan = delivery_plan(graph)
     targets = plan.targets
     delivered: dict[str, dict[str, object]] = {task_id: dict(inputs) for task_id in plan.open_tasks}

@@ -51,6 +51,9 @@ class FallbackTask(GraphAsTask):
         if not subgraph.tasks:
             raise TaskConfigurationError(f"{self.type} has no alternatives to try; add tasks to its graph.")
         super().__init__(subgraph, **options)
+
+    def check_definition(self) -> None:
+        super().check_definition()
         if self.is_one_graph:
             if not self.config["alternatives"]:
                 raise TaskConfigurationError(
@@ -59,7 +62,7 @@ class FallbackTask(GraphAsTask):
             return
         if self.config["alternatives"]:
             raise TaskConfigurationError(f"{self.type}: alternatives are for mode='data'; here they are tasks.")
-        edge = next(iter(subgraph.dataflows()), None)
+        edge = next(iter(self.subgraph.dataflows()), None)
         if edge is not None:
             raise TaskConfigurationError(
                 f"{self.type}: the tasks of its graph are alternatives, so {edge.id} connects what never runs "

@@ -9,7 +9,7 @@ many there are; in graphs of other systems these inputs are called `_iterationIn
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NotRequired, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NotRequired, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from workglow.graph.graph import TaskGraph
 
-__all__ = ["ITERATION_PORTS", "IterationConfig", "IterationPlan", "IteratorTask", "check_limit", "turn"]
+__all__ = ["ITERATION_PORTS", "BoundedTask", "IterationConfig", "IterationPlan", "IteratorTask", "turn"]
 
 _INDEX = ("iteration_index", "_iterationIndex")
 _COUNT = ("iteration_count", "_iterationCount")
@@ -73,8 +73,7 @@ def turn(graph: TaskGraph, index: int, count: int | None = None) -> dict[str, ob
     return told
 
 
-def check_limit(task: GraphAsTask, given: Mapping[str, object]) -> None:
-    """Refuse a loop that does not say how often it may go round; `given` is what its maker wrote."""
+def _check_limit(task: BoundedTask, given: Mapping[str, object]) -> None:
     limit = given.get("max_iterations", given.get("maxIterations"))
     if limit is None:
         raise TaskConfigurationError(
@@ -85,7 +84,23 @@ def check_limit(task: GraphAsTask, given: Mapping[str, object]) -> None:
         raise TaskConfigurationError(f'{task.type}: maxIterations is {limit!r}; give at least 1, or "unbounded".')
 
 
-class IteratorTask(GraphAsTask):
+class BoundedTask(GraphAsTask):
+    """A loop, which must say how often it may go round: `max_iterations` is a number, or "unbounded"."""
+
+    type: ClassVar[str] = "BoundedTask"
+
+    def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
+        _check_limit(self, options)
+        super().__init__(subgraph, **options)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a task that differs in what is given."""
+        if not changes.keys().isdisjoint(("max_iterations", "maxIterations")):
+            _check_limit(self, changes)
+        return super().replace(**changes)
+
+
+class IteratorTask(BoundedTask):
     """Runs a graph once for each item of its list inputs: what MapTask and ReduceTask have in common.
 
     `max_iterations` is required: a number, which more items exceed with an error, or "unbounded".
@@ -95,10 +110,6 @@ class IteratorTask(GraphAsTask):
     Config: ClassVar[type[BaseModel] | None] = IterationConfig
     given_by_the_loop: ClassVar[frozenset[str]] = ITERATION_PORTS
     """Inputs of the body that are not the task's own."""
-
-    def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
-        check_limit(self, options)
-        super().__init__(subgraph, **options)
 
     def input_schema(self) -> dict[str, Any]:
         inner = self.subgraph.input_schema()

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workglow.graph.compound import Recall
-    from workglow.graph.graph import TaskGraph
 
 __all__ = ["ReduceTask"]
 
@@ -47,8 +46,8 @@ class ReduceTask(IteratorTask):
     is_sequential: ClassVar[bool] = True
     given_by_the_loop: ClassVar[frozenset[str]] = ITERATION_PORTS | {_ACCUMULATOR}
 
-    def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
-        super().__init__(subgraph, **options)
+    def check_definition(self) -> None:
+        super().check_definition()
         initial = self.config["initial_value"]
         if not self.gives_accumulator and not isinstance(initial, dict):
             raise TaskConfigurationError(

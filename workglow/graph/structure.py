@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import combinations
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from workglow.errors import DuplicateDataflowError, DuplicateTaskError, GraphError, UnknownTaskError
-from workglow.graph.admission import Admission, port_schema, refuse_second, rivals
+from workglow.graph.admission import Admission, port_schema, refuse_meeting, refuse_second, rivals
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.dataflow import ERROR_PORT, Dataflow, as_transforms
 from workglow.graph.events import Events
@@ -17,6 +18,7 @@ from workglow.graph.schemas import PROPERTY_ARRAY, Merge
 from workglow.graph.tasklike import make_task
 
 if TYPE_CHECKING:
+    from workglow.graph.branches import Branches
     from workglow.graph.tasklike import TaskLike
     from workglow.graph.transforms import Suggestion, TransformRegistry
     from workglow.tasks import Task
@@ -43,6 +45,7 @@ class GraphStructure:
         self._order = TopologicalOrder()
         self._admission = Admission(transforms)
         self._numbers: dict[str, int] = {}
+        self.shared: set[tuple[str, str]] = set()  # ports that take one value, and have edges from several branches
         self._derived: dict[str, object] = {}
         self._named: tuple[object, ...] = ({}, {}, merge)
 
@@ -78,8 +81,9 @@ class GraphStructure:
     ) -> Dataflow:
         """Let an output of one task become an input of another; ports may be `*`, and the source port `[error]`.
 
-        Raises UnknownTaskError, UnknownPortError, IncompatiblePortsError, DuplicateDataflowError for an edge that is
-        there or a port that takes no second one, and CycleError.  The graph is then as before.
+        Raises UnknownTaskError, UnknownPortError, IncompatiblePortsError, CycleError, and DuplicateDataflowError for an
+        edge that is there, a port that takes no second one, and an edge through which two others could deliver to one
+        port in the same run.  The graph is then as before.
         """
         edge = Dataflow(source, source_port, target, target_port, as_transforms(transforms) if transforms else ())
         in_its_place = self._judge(edge)
@@ -88,10 +92,17 @@ class GraphStructure:
         ranks = self._order.ranks
         if ranks[source] >= ranks[target]:
             self._order.admit(source, target, self.incoming, self.outgoing)
+        branches = self._unmoved(edge) if self.shared else None
         self.outgoing[source].append(edge)
         self.incoming[target].append(edge)
         if self._derived:
             self._derived.clear()
+        if branches is not None:
+            self._derived["branches"] = branches
+        elif self.shared and (source_port == ERROR_PORT or (len(self.incoming[target]) > 1 and self.outgoing[target])):
+            self._refuse_if_it_joins(edge)
+        if in_its_place:
+            self.shared.add((target, target_port))
         return edge
 
     connect = add_dataflow
@@ -114,12 +125,14 @@ class GraphStructure:
             self._derived.clear()
             for edge, in_its_place in meeting:
                 self._refuse_unless_apart(edge, in_its_place)
+            self.check_branches()
         except BaseException:
             for edge in reversed(added):
                 self.outgoing[edge.source].pop()
                 self.incoming[edge.target].pop()
             self._derived.clear()
             raise
+        self.shared.update((edge.target, edge.target_port) for edge, _ in meeting)
         self._derived.clear()
 
     def remove_task(self, task_id: str) -> None:
@@ -180,7 +193,7 @@ class GraphStructure:
         twin = other.copy()
         self.tasks, self.incoming, self.outgoing = twin.tasks, twin.incoming, twin.outgoing
         self.inputs, self.outputs, self.merge = twin.inputs, twin.outputs, twin.merge
-        self._order, self._numbers = twin._order, {}
+        self._order, self._numbers, self.shared = twin._order, {}, twin.shared
         self._derived.clear()
 
     def copy(self) -> Self:
@@ -192,6 +205,7 @@ class GraphStructure:
         twin.inputs = {name: list(ends) for name, ends in self.inputs.items()}
         twin.outputs = dict(self.outputs)
         twin._order = self._order.copy()
+        twin.shared = set(self.shared)
         return twin
 
     # ------------------------------------------------------------------ looking
@@ -295,6 +309,29 @@ class GraphStructure:
             if not branches.are_apart(edge, rival):
                 refuse_second(edge, rival)
 
+    def check_branches(self) -> None:
+        """Raise DuplicateDataflowError for two edges into one port that came from different branches and no longer do.
+
+        An edge that was removed, or a task that was replaced, can have brought them together.
+        """
+        pair = self.derive("met", _met) if self.shared else None
+        if pair is not None:
+            refuse_meeting(*pair)
+
+    def _unmoved(self, edge: Dataflow) -> Branches | None:
+        """Return the known branches if the edge, which is not in the graph yet, leaves them as they are."""
+        known = cast("Branches | None", self._derived.get("branches"))
+        return known if known is not None and known.stay_with(edge) else None
+
+    def _refuse_if_it_joins(self, edge: Dataflow) -> None:
+        """Take an edge back through which two others could deliver to one port in the same run."""
+        pair = _met(self)
+        if pair is not None:
+            self.outgoing[edge.source].pop()
+            self.incoming[edge.target].pop()
+            self._derived.clear()
+            refuse_meeting(*pair, because_of=edge)
+
     def _known(self, task_id: str) -> Task:
         task = self.tasks.get(task_id)
         if task is None:
@@ -311,3 +348,16 @@ def _leaves(graph: GraphStructure) -> list[str]:
         for task_id, edges in graph.outgoing.items()
         if not edges or all(edge.source_port == ERROR_PORT for edge in edges)
     ]
+
+
+def _met(graph: GraphStructure) -> tuple[Dataflow, Dataflow] | None:
+    """Return two edges into one port that are not apart any more."""
+    from workglow.graph.branches import Branches
+
+    branches = graph.derive("branches", Branches)
+    for task_id, port in graph.shared:
+        edges = [edge for edge in graph.incoming.get(task_id, ()) if edge.target_port == port]
+        for one, other in combinations(edges, 2):
+            if not branches.are_apart(one, other):
+                return one, other
+    return None

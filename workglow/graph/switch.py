@@ -47,8 +47,8 @@ class SwitchTask(Task):
     inline: ClassVar[bool] = True
     Config: ClassVar[type[BaseModel] | None] = _SwitchConfig
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def check_definition(self) -> None:
+        super().check_definition()
         seen: dict[object, str] = {}
         for port, value in self._pairs():
             earlier = seen.setdefault(_key(value), port)

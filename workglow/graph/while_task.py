@@ -17,16 +17,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from workglow.errors import MaxIterationsError, TaskConfigurationError, TaskFailedError, TaskInputError
-from workglow.graph.compound import Controller, GraphAsTask, SequentialController
+from workglow.graph.compound import Controller, SequentialController
 from workglow.graph.conditions import Condition, Operator, holds
 from workglow.graph.delivery import delivery_plan
-from workglow.graph.iteration import ITERATION_PORTS, check_limit, turn
+from workglow.graph.iteration import ITERATION_PORTS, BoundedTask, turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workglow.graph.compound import Recall
-    from workglow.graph.graph import TaskGraph
 
 __all__ = ["WhileTask"]
 
@@ -44,7 +43,7 @@ class _WhileConfig(BaseModel):
     iterate: tuple[str, ...] = ()
 
 
-class WhileTask(GraphAsTask):
+class WhileTask(BoundedTask):
     """Repeat a graph while a condition on its outputs holds; the graph always runs at least once.
 
     The condition is data, `condition_field="quality", condition_operator="less_than", condition_value=0.9` (an empty
@@ -59,9 +58,8 @@ class WhileTask(GraphAsTask):
     Config: ClassVar[type[BaseModel] | None] = _WhileConfig
     is_sequential: ClassVar[bool] = True
 
-    def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
-        check_limit(self, options)
-        super().__init__(subgraph, **options)
+    def check_definition(self) -> None:
+        super().check_definition()
         function, operator = self.config["condition"], self.config["condition_operator"]
         if function is None and operator is None:
             raise TaskConfigurationError(

@@ -7,8 +7,10 @@ only inside one single step (a search through one very long text) does SQLite no
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, Final
@@ -19,6 +21,7 @@ from pydantic import BaseModel, Field
 from workglow.errors import FileError, ResourceLimitError, SourceError, TaskAbortedError, TaskInputError
 from workglow.file.guard import remember
 from workglow.file.header import read_header
+from workglow.file.place import sync_folder
 from workglow.file.pragmas import APPLICATION_ID, check_cells, defensive, distrust_schema, no_memory_map, strict_quotes
 from workglow.library.files import RootedConfig, RootedTask
 from workglow.library.rows import LARGEST, Rows, rows_of
@@ -99,7 +102,8 @@ class _Written(BaseModel):
 class SqliteWriteTask(RootedTask):
     """Change an SQLite file with one statement, or the same for many rows: all of it is done, or nothing.
 
-    After a crash the statement may run again, so let it say what to do then: `INSERT … ON CONFLICT …`.
+    After a crash the statement may run again, so let it say what to do then: `INSERT … ON CONFLICT …`.  With `create` a
+    new file is there once the statement has succeeded, whole, and not before.
     """
 
     title: ClassVar[str] = "SQLite Write"
@@ -113,27 +117,46 @@ class SqliteWriteTask(RootedTask):
     def execute(self, inputs: dict[str, Any], context: TaskContext) -> dict[str, Any]:
         """Run the statement in one transaction."""
         path = self.path(inputs)
-        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if self.config["create"] else 0)
         rows: list[Parameters] | None = inputs["rows"]
         if rows is not None and inputs["parameters"]:
             raise TaskInputError(f"{self._who}: give either `parameters` or `rows`, not both.")
         bound = [_bindable(row) for row in ([inputs["parameters"]] if rows is None else rows)]
-        with _opened(path, flags, self.config["time_limit"], context.signal) as db:
+        if self.config["create"] and not path.exists():
+            draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
+            try:
+                changes = self._write(draft, inputs["sql"], bound, context.signal, shown=path)
+                with suppress(OSError):  # somebody else made the file meanwhile, or this disk has no links
+                    os.link(draft, path)
+                    sync_folder(str(path))
+                    return {"changes": changes}
+            finally:
+                draft.unlink(missing_ok=True)
+        return {"changes": self._write(path, inputs["sql"], bound, context.signal, shown=path)}
+
+    def _write(self, path: Path, sql: str, bound: list[Any], signal: CancelSignal, *, shown: Path) -> int:
+        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if self.config["create"] else 0)
+        with _opened(path, flags, self.config["time_limit"], signal, shown=shown) as db:
             before = db.total_changes()
             cursor = db.cursor()
             cursor.exec_trace = _only_one([])
             with _transaction(db):
-                cursor.executemany(inputs["sql"], bound)
-            return {"changes": db.total_changes() - before}
+                cursor.executemany(sql, bound)
+            return db.total_changes() - before
 
 
 @contextmanager
-def _opened(path: Path, flags: int, seconds: float, signal: CancelSignal) -> Generator[apsw.Connection]:
-    """Open the file for one statement, with everything forbidden that is not needed; explain what goes wrong."""
-    _refuse_no_file(path, may_be_new=bool(flags & apsw.SQLITE_OPEN_CREATE))
-    _refuse_project(path)
+def _opened(
+    place: Path, flags: int, seconds: float, signal: CancelSignal, *, shown: Path | None = None
+) -> Generator[apsw.Connection]:
+    """Open the file for one statement, with everything forbidden that is not needed; explain what goes wrong.
+
+    Errors name `shown`, by default the file itself.
+    """
+    path = shown or place
+    _refuse_no_file(place, may_be_new=bool(flags & apsw.SQLITE_OPEN_CREATE))
+    _refuse_project(place)
     try:
-        db = remember(apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOFOLLOW))
+        db = remember(apsw.Connection(str(place), flags=flags | apsw.SQLITE_OPEN_NOFOLLOW))
         try:
             _set_up(db, seconds, signal, write=bool(flags & apsw.SQLITE_OPEN_READWRITE))
             yield db

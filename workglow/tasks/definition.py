@@ -75,6 +75,13 @@ class Definition:
             self._set(timeout=timeout, retry=retry)
         if defaults:
             self._set_defaults(defaults)
+        self.check_definition()
+
+    def check_definition(self) -> None:
+        """Refuse a configuration whose parts do not fit together, with a TaskConfigurationError.
+
+        It is called when a task is made and when its configuration is replaced.
+        """
 
     def replace(
         self,
@@ -103,6 +110,8 @@ class Definition:
             changed._set(timeout=timeout, retry=retry)
         if defaults is not None:
             changed._set_defaults(defaults)
+        if config or retry is not None:
+            changed.check_definition()
         return changed
 
     @property

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, cast
 from workglow.errors import CorruptValueError
 from workglow.storage.outputs import CacheEntry, FoundOutput, StoredOutput, TaskOutputRepository
 from workglow.storage.sqlite.tasktypes import TaskTypes
-from workglow.storage.sqlite.values import SqliteValues, insert_values, references, references_in, select_values
+from workglow.storage.sqlite.values import (
+    SqliteValues,
+    insert_values,
+    note_damage,
+    references,
+    references_in,
+    select_values,
+)
 from workglow.values import decode
 
 if TYPE_CHECKING:
@@ -57,6 +64,7 @@ class SqliteOutputs(TaskOutputRepository):
         try:
             found = FoundOutput(decode(text, self._load), text, source_id)
         except CorruptValueError as error:
+            note_damage(self._file.reader, references(text))
             self._tell_damage(key, error)
             return None
         if self._listeners:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from workglow.errors import CorruptValueError
 from workglow.values import Blob
-from workglow.values.blob import unpack
+from workglow.values.blob import unpack, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from workglow.file import File
 
-__all__ = ["SqliteValues", "insert_values", "references", "references_in", "select_values"]
+__all__ = ["SqliteValues", "insert_values", "note_damage", "references", "references_in", "select_values"]
+
+_DAMAGED: set[bytes] = set()
+"""Hashes of values that were found damaged, in whichever file: what replaces them is the same in all."""
 
 _REFERENCE = re.compile(r'"\$value":"([0-9a-f]{64})"')
 
@@ -52,9 +55,30 @@ def select_values(db: apsw.Connection, hashes: Iterable[str]) -> Iterator[Blob]:
             waiting.extend(inner)
 
 
+def note_damage(db: apsw.Connection, hashes: Iterable[str]) -> None:
+    """Find out which of these values, and of those they refer to, are damaged; stored again, they are replaced."""
+    for hash in hashes:
+        row = db.execute(
+            "SELECT kind, encoding, size, data FROM value WHERE hash = ?", (bytes.fromhex(hash),)
+        ).fetchone()
+        if row is None:
+            continue
+        blob = Blob(bytes.fromhex(hash), *cast("tuple[str, str, int, bytes]", row))
+        if verify(blob):
+            note_damage(db, references_in(blob.kind, blob.encoding, blob.data))
+        else:
+            _DAMAGED.add(blob.hash)
+
+
 def insert_values(db: apsw.Connection, blobs: Iterable[Blob]) -> None:
-    """Store, inside the caller's transaction, the values that are not there yet."""
+    """Store, inside the caller's transaction, the values that are not there yet, or are known to be damaged."""
     for blob in blobs:
+        if blob.hash in _DAMAGED:
+            _DAMAGED.discard(blob.hash)  # should the transaction come to nothing, the damage is noticed again
+            db.execute(
+                "UPDATE value SET kind = ?, encoding = ?, size = ?, data = ? WHERE hash = ?",
+                (blob.kind, blob.encoding, blob.size, blob.data, blob.hash),
+            )
         db.execute(
             """
             INSERT INTO value (hash, kind, encoding, size, data)
