@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workglow.errors import WorkglowError
+    from workglow.graph.building.workflow import Workflow
     from workglow.graph.built_in_transforms import built_in_transforms
-    from workglow.graph.compound import GraphAsTask
-    from workglow.graph.conditional import ConditionalTask
-    from workglow.graph.conditions import Condition
+    from workglow.graph.control.compound import GraphAsTask
+    from workglow.graph.control.conditional import ConditionalTask
+    from workglow.graph.control.conditions import Condition
+    from workglow.graph.control.fallback import FallbackTask
+    from workglow.graph.control.map import ForEachTask, MapTask
+    from workglow.graph.control.reduce import ReduceTask
+    from workglow.graph.control.switch import SwitchTask
+    from workglow.graph.control.while_task import WhileTask
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.events import Event
-    from workglow.graph.fallback import FallbackTask
-    from workglow.graph.follow import StreamRecord
     from workglow.graph.graph import TaskGraph
-    from workglow.graph.map import ForEachTask, MapTask
     from workglow.graph.named import FolderTaskGraphRepository, MemoryTaskGraphRepository, TaskGraphRepository
     from workglow.graph.options import RunOptions
-    from workglow.graph.permission import EntitlementRequest
-    from workglow.graph.preview import Preview, TaskPreview
-    from workglow.graph.reduce import ReduceTask
+    from workglow.graph.previews.preview import Preview, TaskPreview
+    from workglow.graph.rights.permission import EntitlementRequest
     from workglow.graph.run import Run, TaskResult
-    from workglow.graph.streams import StreamChunk
-    from workglow.graph.switch import SwitchTask
+    from workglow.graph.streams.chunks import StreamChunk
+    from workglow.graph.streams.follow import StreamRecord
     from workglow.graph.transforms import TransformDefinition, TransformRegistry
-    from workglow.graph.wait import Answer, Question
-    from workglow.graph.while_task import WhileTask
-    from workglow.graph.workflow import Workflow
+    from workglow.graph.waiting.wait import Answer, Question
     from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
     from workglow.project import Project, open
     from workglow.retry import Retry
@@ -124,30 +124,30 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Answer": "graph.wait",
+    "Answer": "graph.waiting.wait",
     "AnyOf": "storage.policies",
     "CacheEntry": "storage.outputs",
     "CachePolicy": "storage.policies",
     "Collect": "tasks",
-    "Condition": "graph.conditions",
-    "ConditionalTask": "graph.conditional",
+    "Condition": "graph.control.conditions",
+    "ConditionalTask": "graph.control.conditional",
     "Dataflow": "graph.dataflow",
     "DelayTask": "library",
     "Entitlement": "tasks",
-    "EntitlementRequest": "graph.permission",
+    "EntitlementRequest": "graph.rights.permission",
     "Event": "graph.events",
-    "FallbackTask": "graph.fallback",
+    "FallbackTask": "graph.control.fallback",
     "FolderTaskGraphRepository": "graph.named",
     "FolderTaskOutputRepository": "storage.folder",
-    "ForEachTask": "graph.map",
-    "GraphAsTask": "graph.compound",
+    "ForEachTask": "graph.control.map",
+    "GraphAsTask": "graph.control.compound",
     "GraphStore": "storage.protocols",
     "GraphVersion": "storage.records",
     "HumanApprovalTask": "library",
     "HumanInputTask": "library",
     "KeepLast": "storage.policies",
     "MISSING": "tasks",
-    "MapTask": "graph.map",
+    "MapTask": "graph.control.map",
     "MaxAge": "storage.policies",
     "MaxSize": "storage.policies",
     "MemoryTaskGraphRepository": "graph.named",
@@ -155,33 +155,33 @@ _HOMES = {
     "OnlyModels": "storage.policies",
     "OnlyTasks": "storage.policies",
     "OutputEvent": "storage.outputs",
-    "Preview": "graph.preview",
+    "Preview": "graph.previews.preview",
     "Project": "project",
-    "Question": "graph.wait",
-    "ReduceTask": "graph.reduce",
+    "Question": "graph.waiting.wait",
+    "ReduceTask": "graph.control.reduce",
     "Retry": "retry",
     "Run": "graph.run",
     "RunOptions": "graph.options",
     "Secret": "values",
     "StoredOutput": "storage.outputs",
     "Stream": "tasks",
-    "StreamChunk": "graph.streams",
-    "StreamRecord": "graph.follow",
-    "SwitchTask": "graph.switch",
+    "StreamChunk": "graph.streams.chunks",
+    "StreamRecord": "graph.streams.follow",
+    "SwitchTask": "graph.control.switch",
     "Task": "tasks",
     "TaskContext": "tasks",
     "TaskGraph": "graph.graph",
     "TaskGraphRepository": "graph.named",
     "TaskOutputRepository": "storage.outputs",
-    "TaskPreview": "graph.preview",
+    "TaskPreview": "graph.previews.preview",
     "TaskRegistry": "tasks",
     "TaskResult": "graph.run",
     "TransformDefinition": "graph.transforms",
     "TransformRegistry": "graph.transforms",
     "WaitForEventTask": "library",
     "WaitUntilTask": "library",
-    "WhileTask": "graph.while_task",
-    "Workflow": "graph.workflow",
+    "WhileTask": "graph.control.while_task",
+    "Workflow": "graph.building.workflow",
     "WorkglowError": "errors",
     "built_in_transforms": "graph.built_in_transforms",
     "open": "project",

@@ -9,9 +9,9 @@ from workglow.file import File
 from workglow.file.seal import Seal
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.engine import Engine
-from workglow.graph.grants import Grants
-from workglow.graph.licence import Licences
 from workglow.graph.named import TaskGraphRepository
+from workglow.graph.rights.grants import Grants
+from workglow.graph.rights.licence import Licences
 from workglow.graph.runs import Runs
 from workglow.storage.sqlite import sqlite_repositories
 from workglow.tasks import task_registry

@@ -13,7 +13,7 @@ from measure import Row, compare, seconds
 from shapes import Edges, add_one, chain, fan_out, grid, to_graph
 
 import workglow as wg
-from workglow.graph.compound import GraphAsTask
+from workglow.graph.control.compound import GraphAsTask
 from workglow.graph.graph import TaskGraph
 from workglow.tasks import Collect, task
 

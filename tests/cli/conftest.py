@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from workglow.cli.commands import app
+from workglow.graph.control.map import MapTask
 from workglow.graph.graph import TaskGraph
-from workglow.graph.map import MapTask
 
 TASKS = Path(__file__).with_name("command_line_tasks.py")
 ROOT = Path(__file__).parents[2]

@@ -18,11 +18,11 @@ from workglow.errors import (
     TaskFailedError,
     TaskOutputError,
 )
-from workglow.graph.compound import GraphAsTask
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.map import ForEachTask, MapTask
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory, run_in_memory_sync
-from workglow.graph.map import ForEachTask, MapTask
 from workglow.project import Project
 from workglow.storage.outputs import TaskOutputRepository
 from workglow.tasks import COLLECT, TaskRegistry

@@ -14,17 +14,17 @@ from pydantic import BaseModel
 
 from workglow.errors import TaskEntitlementError, TaskFailedError
 from workglow.file import File
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.conditions import Condition
+from workglow.graph.building.workflow import Workflow
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.conditions import Condition
+from workglow.graph.control.fallback import FallbackTask
+from workglow.graph.control.map import MapTask
+from workglow.graph.control.reduce import ReduceTask
+from workglow.graph.control.while_task import WhileTask
 from workglow.graph.events import Event
-from workglow.graph.fallback import FallbackTask
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.map import MapTask
 from workglow.graph.options import RunOptions
-from workglow.graph.reduce import ReduceTask
-from workglow.graph.while_task import WhileTask
-from workglow.graph.workflow import Workflow
 from workglow.project import Project
 from workglow.storage.sqlite.outputs import SqliteOutputs
 from workglow.tasks import TaskContext, TaskRegistry, task

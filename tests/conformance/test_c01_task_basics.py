@@ -12,7 +12,7 @@ from fixture_tasks import IO, SimpleProcessing
 from workglow.errors import TaskConfigurationError
 from workglow.graph.events import Event
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.preview import Preview
+from workglow.graph.previews.preview import Preview
 from workglow.tasks import Task
 from workglow.tasks.clone import clone
 

@@ -9,7 +9,7 @@ from fixture_runs import graph_of, kinds, outcome, run_until
 from fixture_tasks import IO, Dbl, EventTest
 
 from workglow.errors import TaskAbortedError, TaskFailedError
-from workglow.graph.conditional import ConditionalTask
+from workglow.graph.control.conditional import ConditionalTask
 from workglow.graph.events import Event, Events
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from workglow.errors import TaskConfigurationError
 from workglow.file import File
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.preview import Preview
+from workglow.graph.previews.preview import Preview
 from workglow.storage.sqlite.outputs import SqliteOutputs
 from workglow.tasks import Task
 

@@ -9,7 +9,7 @@ from fixture_runs import graph_of, kinds
 from fixture_tasks import IO, Add, Double, ProcessItem, Refine, Square
 
 from workglow.errors import CycleError, DuplicateDataflowError, UnknownTaskError
-from workglow.graph.conditional import ConditionalTask
+from workglow.graph.control.conditional import ConditionalTask
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync

@@ -12,7 +12,7 @@ from workglow.errors import GraphTimeoutError, TaskAbortedError, TaskConfigurati
 from workglow.graph.events import Event
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.options import RunOptions
-from workglow.graph.preview import Preview
+from workglow.graph.previews.preview import Preview
 from workglow.testing import FakeClock
 
 
@@ -109,7 +109,7 @@ def test_c07_6_an_inline_task_that_took_too_long_is_timed_out(clock: FakeClock) 
 
 
 def test_c07_a_group_that_takes_too_long_takes_what_is_inside_with_it(clock: FakeClock) -> None:
-    from workglow.graph.compound import GraphAsTask
+    from workglow.graph.control.compound import GraphAsTask
 
     inner = graph_of(Slow(id="slow", sleep=0.5))
     graph = graph_of(GraphAsTask(inner, id="group", timeout=0.05), Add(id="sum", defaults={"a": 1, "b": 2}))

@@ -9,9 +9,9 @@ from fixture_runs import graph_of, let_pass
 from fixture_tasks import AlwaysFail, BadRecovery, Dbl, Inspect, Recovery, Slow
 
 from workglow.errors import GraphError, TaskFailedError, TaskTimeoutError
+from workglow.graph.building.workflow import Workflow
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.workflow import Workflow
 from workglow.testing import FakeClock
 
 

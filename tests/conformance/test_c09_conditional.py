@@ -12,8 +12,8 @@ from fixture_tasks import DoubleToDoubled, Halve, Tracking
 
 from workglow.errors import TaskConfigurationError
 from workglow.file import File
-from workglow.graph.conditional import ConditionalTask
-from workglow.graph.conditions import evaluate_condition
+from workglow.graph.control.conditional import ConditionalTask
+from workglow.graph.control.conditions import evaluate_condition
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync

@@ -12,12 +12,12 @@ from pydantic import BaseModel, Field
 
 from workglow import Retry
 from workglow.errors import MaxIterationsError, TaskConfigurationError, TaskFailedError, TaskInputError
-from workglow.graph.conditional import ConditionalTask
+from workglow.graph.building.workflow import Workflow
+from workglow.graph.control.conditional import ConditionalTask
+from workglow.graph.control.map import ForEachTask, MapTask
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.map import ForEachTask, MapTask
-from workglow.graph.workflow import Workflow
 from workglow.tasks import TaskContext, TaskRegistry
 
 

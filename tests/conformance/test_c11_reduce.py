@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 from workglow import TaskContext, TaskGraph
 from workglow.errors import MaxIterationsError, TaskConfigurationError
-from workglow.graph.conditional import ConditionalTask
-from workglow.graph.map import MapTask
-from workglow.graph.reduce import ReduceTask
+from workglow.graph.control.conditional import ConditionalTask
+from workglow.graph.control.map import MapTask
+from workglow.graph.control.reduce import ReduceTask
 from workglow.tasks import task
 
 

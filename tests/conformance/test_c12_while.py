@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from workglow import TaskContext, TaskGraph
 from workglow.errors import MaxIterationsError, TaskConfigurationError, TaskFailedError, TaskInputError
+from workglow.graph.control.map import MapTask
+from workglow.graph.control.while_task import WhileTask
 from workglow.graph.events import Event
-from workglow.graph.map import MapTask
-from workglow.graph.while_task import WhileTask
 from workglow.tasks import task
 
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from workglow import TaskContext, TaskGraph
 from workglow.errors import TaskConfigurationError, TaskFailedError, TaskInputError
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.fallback import FallbackTask
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.fallback import FallbackTask
 from workglow.testing import FakeClock
 
 

@@ -13,12 +13,12 @@ from pydantic import BaseModel
 
 from workglow.errors import TaskFailedError
 from workglow.file import File
-from workglow.graph.compound import GraphAsTask
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.map import MapTask
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.map import MapTask
-from workglow.graph.streams import StreamChunk
+from workglow.graph.streams.chunks import StreamChunk
 from workglow.storage.sqlite.outputs import SqliteOutputs
 from workglow.tasks import TaskContext, TaskRegistry
 

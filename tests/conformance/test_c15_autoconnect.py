@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from workglow.errors import AutoConnectError, IncompatiblePortsError
-from workglow.graph.autoconnect import types_fit
-from workglow.graph.workflow import Workflow
+from workglow.graph.building.autoconnect import types_fit
+from workglow.graph.building.workflow import Workflow
 from workglow.tasks import Ports, Task
 
 TEXT = {"type": "string"}

@@ -11,14 +11,14 @@ from fixture_tasks import Dbl, DoubleToResult, GraphUpper, ProcessItem, SimplePr
 
 from workglow.errors import GraphFormatError, TaskSerializationError, UnknownGraphError, UnknownTaskTypeError
 from workglow.graph.boundary import InputTask, OutputTask
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.conditional import ConditionalTask
-from workglow.graph.dependency_codec import graph_from_dependency_json, graph_to_dependency_json
+from workglow.graph.building.workflow import Workflow
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.conditional import ConditionalTask
+from workglow.graph.control.map import ForEachTask, MapTask
 from workglow.graph.graph import TaskGraph
+from workglow.graph.json.dependency_codec import graph_from_dependency_json, graph_to_dependency_json
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.named import TaskGraphRepository
-from workglow.graph.workflow import Workflow
 from workglow.library import LambdaTask
 from workglow.storage.memory import MemoryGraphs
 from workglow.tasks import TaskRegistry

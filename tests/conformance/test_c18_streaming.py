@@ -17,8 +17,8 @@ from workglow.graph.dataflow import Dataflow
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.streaming import carries_stream
-from workglow.graph.streams import StreamChunk
+from workglow.graph.streams.chunks import StreamChunk
+from workglow.graph.streams.readers import carries_stream
 from workglow.tasks import Stream
 from workglow.tasks.stream import stream_mode
 

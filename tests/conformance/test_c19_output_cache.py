@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from workglow.file import File
 from workglow.graph.events import Event
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.streams import StreamChunk
+from workglow.graph.streams.chunks import StreamChunk
 from workglow.storage.outputs import OutputEvent
 from workglow.storage.sqlite.outputs import SqliteOutputs
 from workglow.tasks import Task, task

@@ -8,7 +8,7 @@ import pytest
 
 import workglow as wg
 from workglow.errors import TaskFailedError
-from workglow.graph.conditional import ConditionalTask
+from workglow.graph.control.conditional import ConditionalTask
 from workglow.graph.events import Event
 from workglow.graph.graph import TaskGraph
 from workglow.tasks import task

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.diagram import mime_bundle
+from workglow.graph.building.workflow import Workflow
+from workglow.graph.control.compound import GraphAsTask
 from workglow.graph.graph import TaskGraph
-from workglow.graph.workflow import Workflow
+from workglow.graph.pictures.diagram import mime_bundle
 from workglow.tasks import Ports, Task
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import workglow as wg
 from workglow import Event, StreamChunk, TaskGraph
-from workglow.graph.feed import EventFeed
+from workglow.graph.streams.feed import EventFeed
 from workglow.tasks import task
 
 

@@ -12,7 +12,7 @@ import pytest
 import workglow as wg
 from workglow import Entitlement, EntitlementRequest, MapTask, Retry, TaskContext, TaskGraph, Workflow, task
 from workglow.errors import TaskConfigurationError, TaskEntitlementError, WorkglowError
-from workglow.graph.dependency_codec import graph_from_dependency_json, graph_to_dependency_json
+from workglow.graph.json.dependency_codec import graph_from_dependency_json, graph_to_dependency_json
 from workglow.tasks import Task
 
 ran: list[str] = []

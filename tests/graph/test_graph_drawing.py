@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workglow import Condition, TaskGraph, Workflow
-from workglow.graph.layout import FALL, GAP, Box, Layout, lay_out
+from workglow.graph.pictures.layout import FALL, GAP, Box, Layout, lay_out
 from workglow.tasks import Ports, Task
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from workglow.errors import TaskSerializationError
 from workglow.graph.boundary import with_boundary_nodes
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.dependency_codec import graph_from_dependency_json, graph_to_dependency_json
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.map import MapTask
 from workglow.graph.graph import TaskGraph
+from workglow.graph.json.dependency_codec import graph_from_dependency_json, graph_to_dependency_json
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.map import MapTask
 from workglow.tasks import Collect, Ports, Task, TaskRegistry
 from workglow.tasks.function import task_function
 
@@ -347,7 +347,7 @@ def test_the_published_schema_refuses_what_the_loader_refuses(wrong: Any):
 
 
 def test_the_published_schema_knows_every_key_that_the_loader_knows():
-    import workglow.graph.loading as loading
+    import workglow.graph.json.loading as loading
 
     assert set(SCHEMA["properties"]) == loading._GRAPH_KEYS
     assert set(SCHEMA["$defs"]["task"]["properties"]) == loading._TASK_KEYS

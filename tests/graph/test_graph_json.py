@@ -19,14 +19,14 @@ from workglow.errors import (
     TaskSerializationError,
     UnknownTaskTypeError,
 )
-from workglow.graph.codec import task_to_json
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.conditional import ConditionalTask
+from workglow.graph.building.workflow import Workflow
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.conditional import ConditionalTask
+from workglow.graph.control.map import MapTask
 from workglow.graph.graph import TaskGraph
+from workglow.graph.json.codec import task_to_json
+from workglow.graph.json.loading import task_from_json
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.loading import task_from_json
-from workglow.graph.map import MapTask
-from workglow.graph.workflow import Workflow
 from workglow.retry import Retry
 from workglow.tasks import Collect, Ports, Task, TaskRegistry
 from workglow.tasks.function import task_function

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workglow.errors import DuplicateDataflowError, GraphError, TaskInputError, UnknownPortError
-from workglow.graph.conditional import ConditionalTask
+from workglow.graph.control.conditional import ConditionalTask
+from workglow.graph.control.switch import SwitchTask
 from workglow.graph.delivery import deliver
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
 from workglow.graph.schemas import merge_results, result_plan
-from workglow.graph.switch import SwitchTask
 from workglow.tasks import Collect, Ports, Task
 from workglow.tasks.function import task_function
 

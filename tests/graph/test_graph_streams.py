@@ -14,13 +14,13 @@ from pydantic import BaseModel, Field
 import workglow as wg
 from workglow import Retry, Stream, StreamChunk, TaskGraph
 from workglow.errors import InterruptedTaskError, TaskConfigurationError, TaskOutputError, WorkglowError
-from workglow.graph.channels import CAPACITY
-from workglow.graph.compound import GraphAsTask
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.map import MapTask
 from workglow.graph.events import Event
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.map import MapTask
 from workglow.graph.options import RunOptions
 from workglow.graph.run import Run
+from workglow.graph.streams.channels import CAPACITY
 from workglow.tasks import Task, TaskRegistry
 from workglow.tasks.function import task_function
 

@@ -9,11 +9,11 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from workglow.errors import TaskConfigurationError, TaskFailedError, TaskInputError, TaskOutputError
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.conditional import ConditionalTask
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.conditional import ConditionalTask
+from workglow.graph.control.map import MapTask
 from workglow.graph.graph import TaskGraph
-from workglow.graph.map import MapTask
-from workglow.graph.preview import Preview
+from workglow.graph.previews.preview import Preview
 from workglow.tasks import Task, TaskContext, task
 
 

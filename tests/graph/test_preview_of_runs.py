@@ -15,11 +15,11 @@ from pydantic import BaseModel
 
 import workglow as wg
 from workglow.errors import GraphError, TaskFailedError, TaskInputError
-from workglow.graph.compound import GraphAsTask
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.map import MapTask
 from workglow.graph.dataflow import Dataflow
 from workglow.graph.graph import TaskGraph
-from workglow.graph.map import MapTask
-from workglow.graph.preview import Preview
+from workglow.graph.previews.preview import Preview
 from workglow.graph.run import Run
 from workglow.project import Project
 from workglow.tasks import MISSING, Task, TaskRegistry

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from workglow.errors import GraphError, TaskConfigurationError, TaskFailedError, TaskInputError, UnknownTaskError
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.conditional import ConditionalTask
+from workglow.graph.building.workflow import Workflow
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.conditional import ConditionalTask
 from workglow.graph.graph import TaskGraph
-from workglow.graph.preview import Preview
-from workglow.graph.preview_scope import PreviewScope
-from workglow.graph.workflow import Workflow
+from workglow.graph.previews.preview import Preview
+from workglow.graph.previews.scope import PreviewScope
 from workglow.tasks import MISSING, Task, task
 
 

@@ -11,12 +11,12 @@ from typing_extensions import TypedDict
 
 import workglow as wg
 from workglow.errors import GraphError, IncompatiblePortsError, TaskInputError, UnknownPortError
+from workglow.graph.building.workflow import Workflow
 from workglow.graph.built_in_transforms import built_in_transforms
+from workglow.graph.control.map import MapTask
 from workglow.graph.dataflow import Transform
 from workglow.graph.graph import TaskGraph
-from workglow.graph.map import MapTask
 from workglow.graph.transforms import Suggestion, TransformDefinition, TransformRegistry
-from workglow.graph.workflow import Workflow
 from workglow.tasks import Task, TaskRegistry
 
 REVERSE = TransformDefinition("reverse", "Reverse", lambda value, _: value[::-1], lambda schema, _: schema, "String")

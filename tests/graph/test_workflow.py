@@ -17,8 +17,8 @@ from workglow.errors import (
     UnknownPortError,
     UnknownTaskError,
 )
+from workglow.graph.building.workflow import Workflow
 from workglow.graph.graph import TaskGraph
-from workglow.graph.workflow import Workflow
 from workglow.storage.memory import MemoryTaskOutputRepository
 from workglow.tasks import Ports, Task, TaskRegistry
 from workglow.tasks.function import task_function

@@ -17,7 +17,7 @@ from workglow import Workflow
 from workglow.graph.naming import method_name
 
 ROOT = Path(__file__).parents[2]
-STUB = ROOT / "workglow" / "graph" / "shipped.pyi"
+STUB = ROOT / "workglow" / "graph" / "building" / "shipped.pyi"
 
 PROGRAM = """\
 from workglow import Condition, Workflow
@@ -45,7 +45,7 @@ def writer() -> Any:
 def test_the_stub_is_what_the_registry_says() -> None:
     made = writer()
     assert STUB.read_text("utf-8") == made.stub().rstrip("\n") + "\n", (
-        "run: python tests/house/task_methods.py > workglow/graph/shipped.pyi"
+        "run: python tests/house/task_methods.py > workglow/graph/building/shipped.pyi"
     )
     for name, kind in made.shipped():
         assert inspect.isfunction(getattr(Workflow(), name))

@@ -1,4 +1,4 @@
-"""Writes the stub of the typed task methods: `python tests/house/task_methods.py > workglow/graph/shipped.pyi`."""
+"""Writes the typed task methods: `python tests/house/task_methods.py > workglow/graph/building/shipped.pyi`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from workglow.errors import TaskConfigurationError
-from workglow.graph.branching import BranchingBuilder
+from workglow.graph.building.branching import BranchingBuilder
 from workglow.graph.naming import method_name
 from workglow.tasks import Ports
 from workglow.tasks.registry import _SHIPPED, TaskRegistry

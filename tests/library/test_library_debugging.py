@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from workglow.errors import TaskConfigurationError, TaskOutputError, TaskSerializationError
+from workglow.graph.building.workflow import Workflow
 from workglow.graph.graph import TaskGraph
 from workglow.graph.launch import run_in_memory_sync
-from workglow.graph.preview import Preview
-from workglow.graph.workflow import Workflow
+from workglow.graph.previews.preview import Preview
 from workglow.library import DebugLogTask, LambdaTask
 from workglow.tasks import TaskContext, task
 from workglow.values import Secret

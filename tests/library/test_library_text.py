@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workglow.errors import ResourceLimitError, TaskInputError
+from workglow.graph.building.workflow import Workflow
 from workglow.graph.graph import TaskGraph
-from workglow.graph.workflow import Workflow
 from workglow.library.text import TemplateTask, fill, natural_order
 
 

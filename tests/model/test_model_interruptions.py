@@ -21,14 +21,14 @@ from random_tasks import add, picky, slow_picky
 
 from workglow.errors import WorkglowError
 from workglow.file import File, doctor
-from workglow.graph.answering import Answering
 from workglow.graph.caller import Caller
-from workglow.graph.compound import GraphAsTask
+from workglow.graph.control.compound import GraphAsTask
 from workglow.graph.engine import Engine
 from workglow.graph.graph import TaskGraph
 from workglow.graph.options import RunOptions
-from workglow.graph.permission import Permission
+from workglow.graph.rights.permission import Permission
 from workglow.graph.run import Run
+from workglow.graph.waiting.answering import Answering
 from workglow.storage.records import RunRecord, WaitingRow
 from workglow.storage.sqlite import sqlite_repositories
 from workglow.tasks import TaskFunction

@@ -11,9 +11,9 @@ import pytest
 from random_graphs import random_graph, registry
 
 from workglow.errors import TaskFailedError
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.dependency_codec import graph_from_dependency_json, graph_to_dependency_json
+from workglow.graph.control.compound import GraphAsTask
 from workglow.graph.graph import TaskGraph
+from workglow.graph.json.dependency_codec import graph_from_dependency_json, graph_to_dependency_json
 from workglow.graph.launch import run_in_memory_sync
 from workglow.library.subgraph import JsonTask
 from workglow.tasks import Ports, Task

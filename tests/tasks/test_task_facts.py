@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from workglow.graph.boundary import InputTask
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.conditional import ConditionalTask
-from workglow.graph.map import MapTask
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.conditional import ConditionalTask
+from workglow.graph.control.map import MapTask
 from workglow.tasks import Collect, Task, TaskRegistry, task, task_registry
 from workglow.tasks.facts import task_facts
 

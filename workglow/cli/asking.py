@@ -15,7 +15,7 @@ from workglow.cli.projects import look_into, pick, work_on
 from workglow.cli.screen import Screen
 
 if TYPE_CHECKING:
-    from workglow.graph.wait import Action, Question
+    from workglow.graph.waiting.wait import Action, Question
     from workglow.project import Project
 
 __all__ = ["app", "question_as_json", "show_questions"]

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
-    from workglow.graph.permission import Answer, EntitlementRequest
+    from workglow.graph.rights.permission import Answer, EntitlementRequest
     from workglow.graph.run import Run
-    from workglow.graph.wait import Question
+    from workglow.graph.waiting.wait import Question
     from workglow.project import Project
 
 __all__ = ["Follower"]

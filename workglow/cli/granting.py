@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workglow.cli.screen import Screen
-    from workglow.graph.permission import Answer, EntitlementRequest
+    from workglow.graph.rights.permission import Answer, EntitlementRequest
     from workglow.tasks import Entitlement
 
 __all__ = ["ask", "can_ask", "read_entitlements", "rights"]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from workglow.cli.asking import show_question
 from workglow.cli.screen import visible
 from workglow.errors import AnswerError, RunStateError
-from workglow.graph.wait import as_answer
+from workglow.graph.waiting.wait import as_answer
 
 if TYPE_CHECKING:
     from workglow.cli.screen import Screen
-    from workglow.graph.wait import Question
+    from workglow.graph.waiting.wait import Question
     from workglow.project import Project
 
 __all__ = ["ask_now", "can_ask", "interview"]

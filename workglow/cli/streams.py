@@ -16,7 +16,7 @@ from workglow.cli.screen import Screen, visible
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workglow.graph.follow import StreamRecord
+    from workglow.graph.streams.follow import StreamRecord
     from workglow.project import Project
 
 __all__ = ["app"]

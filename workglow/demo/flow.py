@@ -9,8 +9,8 @@ import numpy as np
 
 from workglow.ai import embed_sync
 from workglow.errors import DocumentError
+from workglow.graph.control.map import MapTask
 from workglow.graph.graph import TaskGraph
-from workglow.graph.map import MapTask
 from workglow.knowledge import Document, find_documents, load_document
 from workglow.knowledge.chunking import Chunk
 from workglow.tasks import TaskContext, task

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from workglow.graph.dataflow import ERROR_PORT, Dataflow
 
 if TYPE_CHECKING:
-    from workglow.graph.conditional import ConditionalTask
+    from workglow.graph.control.conditional import ConditionalTask
     from workglow.graph.structure import GraphStructure
 
 __all__ = ["Branches"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workglow.graph.permission import Permission
+from workglow.graph.rights.permission import Permission
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workglow.graph.events import Event
-    from workglow.graph.wait import Question
+    from workglow.graph.waiting.wait import Question
 
 __all__ = ["Caller"]
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from workglow.errors import GraphFormatError, WorkglowError
-from workglow.graph.codec import DEEPEST_GRAPH
 from workglow.graph.delivery import deliver
+from workglow.graph.json.codec import DEEPEST_GRAPH
 from workglow.graph.results import scope_results
 from workglow.graph.schedule import Scope, TaskRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workglow.graph.compound import Controller, GraphAsTask, Recall
+    from workglow.graph.control.compound import Controller, GraphAsTask, Recall
     from workglow.graph.runner import TaskGraphRunner
     from workglow.storage.records import TaskRow
 

@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from workglow.clock import SystemClock
 from workglow.errors import CodeChangedError, RunStateError, TaskAbortedError, WorkglowError
-from workglow.graph.answering import Answering
 from workglow.graph.blocking import run_blocking
 from workglow.graph.boundary import InputTask, OutputTask
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.caller import Caller
-from workglow.graph.compound import GraphAsTask
-from workglow.graph.conditional import ConditionalTask
+from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.conditional import ConditionalTask
+from workglow.graph.control.fallback import FallbackTask
+from workglow.graph.control.map import ForEachTask, MapTask
+from workglow.graph.control.reduce import ReduceTask
+from workglow.graph.control.switch import SwitchTask
+from workglow.graph.control.while_task import WhileTask
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
 from workglow.graph.failure import error_record
-from workglow.graph.fallback import FallbackTask
-from workglow.graph.licence import Licence, Licences
-from workglow.graph.map import ForEachTask, MapTask
 from workglow.graph.options import RunOptions
-from workglow.graph.permission import Permission
 from workglow.graph.recovery import Recovery
-from workglow.graph.reduce import ReduceTask
 from workglow.graph.resolution import has_names, named_inputs
 from workglow.graph.restart import plan_restart
+from workglow.graph.rights.licence import Licence, Licences
+from workglow.graph.rights.permission import Permission
 from workglow.graph.run import Run
 from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope
 from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
-from workglow.graph.switch import SwitchTask
-from workglow.graph.while_task import WhileTask
+from workglow.graph.waiting.answering import Answering
 from workglow.storage.records import FINAL_RUN_STATUSES, FINAL_TASK_STATUSES, EventRecord, TaskRow
 from workglow.tasks import task_registry
 from workglow.values import decode, encode
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from workglow.clock import Clock
     from workglow.graph.graph import TaskGraph
-    from workglow.graph.preview import Preview
+    from workglow.graph.previews.preview import Preview
     from workglow.graph.transforms import TransformRegistry
     from workglow.storage.protocols import Journal
     from workglow.storage.records import RunRecord
@@ -320,8 +320,8 @@ class Engine:
 
     def preview(self, uid: str) -> Preview:
         """Preview the graph of a stored run; what completed in the run shows its outputs."""
-        from workglow.graph.preview import Preview
-        from workglow.graph.preview_surroundings import Surroundings
+        from workglow.graph.previews.preview import Preview
+        from workglow.graph.previews.surroundings import Surroundings
 
         record, runs, load = self.repositories.runs.get(uid), self.repositories.runs, self.repositories.values.load
         around = Surroundings(

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from workglow.clock import Clock
     from workglow.graph.events import Event
-    from workglow.graph.gate import Gate
-    from workglow.graph.wait import Question
+    from workglow.graph.rights.gate import Gate
+    from workglow.graph.waiting.wait import Question
     from workglow.storage.outputs import TaskOutputRepository
     from workglow.storage.protocols import Journal, WaitingRepository
     from workglow.tasks import TaskRegistry

@@ -9,8 +9,8 @@ from threading import get_ident
 from typing import TYPE_CHECKING, cast
 
 from workglow.errors import TaskConfigurationError, TaskTimeoutError
-from workglow.graph.gate import gate_of
 from workglow.graph.leaving import contained, failure_of
+from workglow.graph.rights.gate import gate_of
 from workglow.graph.threads import Threads
 from workglow.tasks import TaskContext
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from workglow.graph.events import EventKind
     from workglow.graph.resolution import Resolution
     from workglow.graph.schedule import TaskRun
-    from workglow.graph.streaming import Streams
-    from workglow.graph.streams import StreamChunk
+    from workglow.graph.streams.chunks import StreamChunk
+    from workglow.graph.streams.readers import Streams
     from workglow.tasks import Task
 
 __all__ = ["Execution", "Reports", "milliseconds", "suspended"]

@@ -10,8 +10,8 @@ from workglow.graph.schemas import graph_input_schema, graph_output_schema
 from workglow.graph.structure import GraphStructure
 
 if TYPE_CHECKING:
-    from workglow.graph.gate import Requirement
-    from workglow.graph.preview import Preview
+    from workglow.graph.previews.preview import Preview
+    from workglow.graph.rights.gate import Requirement
     from workglow.graph.run import Run
     from workglow.graph.settings import MemoryRunSettings
     from workglow.graph.transforms import TransformRegistry
@@ -50,7 +50,7 @@ class TaskGraph(GraphStructure):
 
     def entitlements(self) -> list[Requirement]:
         """Return what the tasks, also those inside compound tasks, need to be allowed to do, and which of them."""
-        from workglow.graph.gate import requirements
+        from workglow.graph.rights.gate import requirements
 
         return requirements(self)
 
@@ -59,7 +59,7 @@ class TaskGraph(GraphStructure):
 
         Raises TaskInputError for an input that no task takes; what goes wrong in a task is in the preview's `errors`.
         """
-        from workglow.graph.preview import Preview
+        from workglow.graph.previews.preview import Preview
 
         return Preview(self, inputs, max_tasks=max_tasks)
 
@@ -73,7 +73,7 @@ class TaskGraph(GraphStructure):
 
     def content_hash(self) -> str:
         """Return what the graph is known by: 64 hex characters, SHA-256 of its canonical JSON."""
-        from workglow.graph.codec import content_hash
+        from workglow.graph.json.codec import content_hash
 
         return self.derive("content hash", content_hash)
 
@@ -82,7 +82,7 @@ class TaskGraph(GraphStructure):
 
         Raises TaskSerializationError for a task that holds code or objects.
         """
-        from workglow.graph.codec import graph_to_json
+        from workglow.graph.json.codec import graph_to_json
 
         return graph_to_json(self, with_boundary_nodes=with_boundary_nodes)
 
@@ -99,7 +99,7 @@ class TaskGraph(GraphStructure):
 
         Raises GraphFormatError, which names the place in the JSON, and UnknownTaskTypeError.
         """
-        from workglow.graph.loading import graph_from_json
+        from workglow.graph.json.loading import graph_from_json
 
         return graph_from_json(data, registry, allowed_types=allowed_types, transforms=transforms)
 
@@ -109,23 +109,23 @@ class TaskGraph(GraphStructure):
         Raises TaskSerializationError, which names the task, for lambdas, for functions that are not registered, and for
         what no import leads to.
         """
-        from workglow.graph.codegen import to_python
+        from workglow.graph.code.codegen import to_python
 
         return to_python(self, variable=variable)
 
     def to_mermaid(self) -> str:
         """Return the graph as a Mermaid flowchart."""
-        from workglow.graph.diagram import to_mermaid
+        from workglow.graph.pictures.diagram import to_mermaid
 
         return to_mermaid(self)
 
     def to_svg(self) -> str:
         """Return the graph as an SVG picture."""
-        from workglow.graph.drawing import to_svg
+        from workglow.graph.pictures.drawing import to_svg
 
         return to_svg(self)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        from workglow.graph.diagram import mime_bundle
+        from workglow.graph.pictures.diagram import mime_bundle
 
         return mime_bundle(self)

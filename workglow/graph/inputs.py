@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from workglow.errors import TaskInputError
-from workglow.graph.channels import Intake
 from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT
 from workglow.graph.schedule import delivers
+from workglow.graph.streams.channels import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Callable

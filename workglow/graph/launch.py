@@ -10,11 +10,11 @@ from workglow.errors import WorkglowError
 from workglow.graph.blocking import run_blocking
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
-from workglow.graph.gate import guarded_tasks
-from workglow.graph.licence import Licences
 from workglow.graph.options import RunOptions
-from workglow.graph.permission import Permission
 from workglow.graph.resolution import named_inputs
+from workglow.graph.rights.gate import guarded_tasks
+from workglow.graph.rights.licence import Licences
+from workglow.graph.rights.permission import Permission
 from workglow.graph.run import Run
 from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope

@@ -15,7 +15,7 @@ from workglow.graph.schedule import Scope, TaskRun
 from workglow.storage.records import FINAL_TASK_STATUSES, EventRecord
 
 if TYPE_CHECKING:
-    from workglow.graph.compound import Controller
+    from workglow.graph.control.compound import Controller
     from workglow.graph.runner import TaskGraphRunner
     from workglow.storage.protocols import Journal
     from workglow.storage.records import TaskRow

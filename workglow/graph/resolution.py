@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workglow.graph.gate import gate_of, guarded_tasks
+from workglow.graph.rights.gate import gate_of, guarded_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,7 +22,7 @@ from workglow.storage.records import TaskRow
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from workglow.graph.compound import GraphAsTask
+    from workglow.graph.control.compound import GraphAsTask
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.graph import TaskGraph
 

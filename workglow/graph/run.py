@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from workglow.graph.wait import describe_wait
+from workglow.graph.waiting.wait import describe_wait
 from workglow.values import decode
 
 if TYPE_CHECKING:

@@ -23,19 +23,19 @@ from workglow.graph.events import Event
 from workglow.graph.execution import Execution, Reports, milliseconds, suspended
 from workglow.graph.failure import error_record, failure_outputs
 from workglow.graph.failures import Failures
-from workglow.graph.gate import gate_of
 from workglow.graph.inputs import gather
 from workglow.graph.resolution import Named, Resolution
 from workglow.graph.results import scope_results
+from workglow.graph.rights.gate import gate_of
 from workglow.graph.schedule import Schedule, Scope, TaskRun
-from workglow.graph.streaming import Streams
-from workglow.graph.waits import Waits
+from workglow.graph.streams.readers import Streams
+from workglow.graph.waiting.waits import Waits
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from workglow.graph.conditional import ConditionalTask
+    from workglow.graph.control.conditional import ConditionalTask
     from workglow.graph.environment import Environment
     from workglow.graph.events import EventKind
     from workglow.graph.recovery import Recovery

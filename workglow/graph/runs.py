@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 from workglow.errors import RunStateError
-from workglow.graph.answering import Answering
 from workglow.graph.blocking import run_blocking
 from workglow.graph.caller import Caller
 from workglow.graph.conversion import as_graph
-from workglow.graph.feed import EventFeed
-from workglow.graph.follow import follow
 from workglow.graph.options import RunOptions
-from workglow.graph.permission import Permission
 from workglow.graph.resuming import resume_each
+from workglow.graph.rights.permission import Permission
+from workglow.graph.streams.feed import EventFeed
+from workglow.graph.streams.follow import follow
+from workglow.graph.waiting.answering import Answering
 from workglow.graph.why import explain
 from workglow.tasks.policy import as_rules
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from workglow.file import File
     from workglow.graph.engine import Engine, OnChange
     from workglow.graph.events import Event
-    from workglow.graph.follow import StreamRecord
-    from workglow.graph.grants import Grants
     from workglow.graph.graph import TaskGraph
-    from workglow.graph.preview import Preview
+    from workglow.graph.previews.preview import Preview
+    from workglow.graph.rights.grants import Grants
     from workglow.graph.run import Run
     from workglow.graph.settings import KeptRunSettings, ResumeSettings, RunSettings
-    from workglow.graph.wait import Action, Question
+    from workglow.graph.streams.follow import StreamRecord
+    from workglow.graph.waiting.wait import Action, Question
     from workglow.tasks import Entitlement
 
 __all__ = ["Runs"]

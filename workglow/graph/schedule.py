@@ -31,7 +31,7 @@ from workglow.storage.records import FINAL_TASK_STATUSES, TaskRow
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from workglow.graph.conditional import ConditionalTask
+    from workglow.graph.control.conditional import ConditionalTask
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import Task

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from workglow.graph.permission import RunRights
+from workglow.graph.rights.permission import RunRights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workglow.graph.events import Event
-    from workglow.graph.wait import Question
+    from workglow.graph.waiting.wait import Question
     from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks.resolver import ResolverRegistry
 

@@ -15,7 +15,7 @@ from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.dataflow import Dataflow, as_transforms
 from workglow.graph.delivery import free_ports
 from workglow.graph.graph import TaskGraph
-from workglow.graph.loading import task_from_json
+from workglow.graph.json.loading import task_from_json
 from workglow.storage.graph_json import record_from_json, record_to_json
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ def make_task(source: TaskLike, id: str | None, values: Mapping[str, Any]) -> Ta
         if isinstance(function, TaskFunction) and not values:  # the usual case, and the shortest way
             return function.task_type(id=id)
         return as_task(source, id=id, **values)
-    from workglow.graph.compound import GraphAsTask
+    from workglow.graph.control.compound import GraphAsTask
     from workglow.graph.graph import TaskGraph
 
     if isinstance(source, TaskGraph):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from workglow.errors import UnknownTaskError
-from workglow.graph.wait import describe_wait
+from workglow.graph.waiting.wait import describe_wait
 
 if TYPE_CHECKING:
     from workglow.graph.engine import Engine

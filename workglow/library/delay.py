@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from workglow.errors import TaskInputError
-from workglow.graph.wait import Wait, WaitTask, milliseconds_of
+from workglow.graph.waiting.wait import Wait, WaitTask, milliseconds_of
 from workglow.tasks import Port, Ports
 
 __all__ = ["DelayTask", "WaitUntilTask"]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from workglow.errors import AnswerError, TaskConfigurationError, TaskTimeoutError
-from workglow.graph.wait import Question, Wait, WaitTask, as_answer, moment
+from workglow.graph.waiting.wait import Question, Wait, WaitTask, as_answer, moment
 from workglow.library.delay import time_of
 from workglow.tasks import Port, Ports
 

@@ -9,14 +9,14 @@ from pydantic import BaseModel, Field
 
 from workglow.errors import WorkglowError
 from workglow.graph.built_in_transforms import built_in_transforms
-from workglow.graph.compound import GraphAsTask, GroupController
-from workglow.graph.dependency_codec import graph_from_dependency_json
-from workglow.graph.loading import graph_from_json
+from workglow.graph.control.compound import GraphAsTask, GroupController
+from workglow.graph.json.dependency_codec import graph_from_dependency_json
+from workglow.graph.json.loading import graph_from_json
 from workglow.graph.stored import tasks_within
 from workglow.tasks import Entitlement, Ports, Task
 
 if TYPE_CHECKING:
-    from workglow.graph.compound import Recall
+    from workglow.graph.control.compound import Recall
     from workglow.graph.graph import TaskGraph
     from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import TaskRegistry

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from workglow.errors import TaskInputError, TaskTimeoutError
-from workglow.graph.wait import Wait, WaitTask, moment
+from workglow.graph.waiting.wait import Wait, WaitTask, moment
 from workglow.tasks import Port, Ports
 
 __all__ = ["WaitForEventTask"]

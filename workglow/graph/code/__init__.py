@@ -1,0 +1,1 @@
+"""A graph as the Python program that builds it."""

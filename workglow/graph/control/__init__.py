@@ -1,0 +1,1 @@
+"""Tasks that hold or steer other tasks: groups, loops, conditions, alternatives."""

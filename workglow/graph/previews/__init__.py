@@ -1,0 +1,1 @@
+"""What a graph would give, said at once while someone edits it."""

@@ -1,0 +1,1 @@
+"""What a graph may do: entitlements, granted, kept and checked."""

@@ -1,0 +1,1 @@
+"""Tasks that read along while another one still streams, and those who follow from outside."""

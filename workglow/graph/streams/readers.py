@@ -1,0 +1,180 @@
+"""Tasks that read along while another one still streams: when they start, when they start again, and when they end.
+
+The policy.  An edge carries a stream when its source streams from that port, its target takes a `Stream` of the same
+mode there, and nothing transforms the value on the way.  The target starts with the first piece.  What else it reads is
+committed by then.
+
+Nothing that was read along counts before its source has completed.  A target that is done earlier is held: it stays
+running, and completes in the transaction in which its source does.  When the source's attempt fails, its targets stop,
+and wait for another attempt to stream; so it is after a crash, too.  A target that fails has failed.
+
+When every task behind a source has read what it wanted, and the source's value is no output of the graph, the source is
+stopped: what it has said is its value.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT
+from workglow.graph.graph import TaskGraph
+from workglow.graph.schemas import result_plan
+from workglow.graph.streams.channels import Channel
+from workglow.graph.streams.recording import ChunkRecorder
+from workglow.storage.records import EventRecord
+from workglow.tasks.stream import stream_mode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workglow.graph.dataflow import Dataflow
+    from workglow.graph.runner import TaskGraphRunner
+    from workglow.graph.schedule import TaskRun
+    from workglow.graph.stored import StoredGraph
+    from workglow.graph.streams.chunks import StreamChunk
+    from workglow.tasks import Task
+
+__all__ = ["Streams", "carries_stream"]
+
+
+def carries_stream(source: Task, edge: Dataflow, target: Task) -> bool:
+    """Whether the target of an edge reads along while its source streams."""
+    if edge.transforms or source.mode != "stream" or edge.source_port in (ALL_PORTS, ERROR_PORT):
+        return False
+    written, read = source.outputs.get(edge.source_port), target.inputs.get(edge.target_port)
+    if written is None or read is None or not read.streams:
+        return False
+    return stream_mode(written.schema) == stream_mode(read.schema)
+
+
+class Streams:
+    """The streams of one run."""
+
+    def __init__(self, runner: TaskGraphRunner) -> None:
+        self._runner = runner
+        self.held: dict[TaskRun, dict[str, object]] = {}  # done before those they read; their outputs
+        self._released: deque[TaskRun] = deque()
+        self._releasing = False
+        environment = runner.environment
+        journal = environment.journal
+        self._recorder = None if journal is None else ChunkRecorder(journal, environment.clock, self._recorded)
+
+    def _recorded(self, run: TaskRun) -> None:
+        self._runner.touch(run)
+        self._runner.wake()
+
+    # ------------------------------------------------------------------ the task that writes
+
+    def open(self, run: TaskRun) -> Channel:
+        """Make the channel of an attempt that begins."""
+        graph = run.scope.graph
+        edges = [edge for edge in graph.outgoing[run.id] if carries_stream(run.task, edge, graph.tasks[edge.target])]
+        recorder, reports = self._recorder, self._runner.reports
+
+        def observe(chunk: StreamChunk) -> None:
+            if recorder is not None:
+                recorder.add(run, chunk)
+            reports.chunk(run, chunk)
+
+        observed = recorder is not None or self._runner.environment.listeners
+        run.has_chunks = recorder is not None
+        run.streams = True
+        run.channel = Channel(run.task, observe if observed else None, lambda: self._begin(run, edges))
+        return run.channel
+
+    def _begin(self, run: TaskRun, edges: Sequence[Dataflow]) -> None:
+        if edges and run.status == "running":
+            self._runner.schedule.stream(run, edges)
+            self._runner.wake()
+
+    def completed(self, run: TaskRun) -> None:
+        """A streaming task has its outputs: who only waited for that is complete as well."""
+        runs = run.scope.runs
+        for edge in run.streamed or ():
+            target = runs[edge.target]
+            if target in self.held and target not in self._released and not _waits_for_source(target):
+                self._released.append(target)
+        if self._releasing:
+            return
+        self._releasing = True
+        try:
+            while self._released:
+                target = self._released.popleft()
+                target.outputs = self.held.pop(target)
+                self._runner.release(target)
+        finally:
+            self._releasing = False
+
+    def ended(self, run: TaskRun) -> None:
+        """A streaming task is about to complete: from now on its value says what it streamed."""
+        run.channel = None
+        if self._recorder is not None:
+            self._recorder.forget(run)
+            self._recorder.ended(run)
+
+    def withdraw(self, run: TaskRun, error: BaseException | None = None) -> None:
+        """An attempt came to nothing: those who read along stop, and wait for what comes of the task instead.
+
+        `error` is the reason for another attempt; without it there will be none.
+        """
+        runner = self._runner
+        self.forget(run)
+        for target in runner.schedule.unstream(run):
+            self.withdraw(target, error)
+            started = target.status == "running"
+            runner.cancel(target, f"Task '{run.path}', whose stream it reads, has failed.")
+            target.status, target.key, target.wake_at = "pending", None, None
+            target.output, target.blobs = None, ()
+            if runner.environment.journal is not None:
+                runner.touch(target)
+            if started and error is not None:
+                runner.emit("task_retried", target.path, error)
+
+    # ------------------------------------------------------------------ the task that reads
+
+    def hold(self, run: TaskRun) -> bool:
+        """Keep a task that is done from completing before those it read; False when they have completed."""
+        if not _waits_for_source(run):
+            return False
+        self.held[run] = cast("dict[str, object]", run.outputs)
+        run.outputs = None
+        for source in run.reads or ():
+            if source.channel is not None and source not in self.held and self._is_unwanted(source):
+                self._cut(source)
+        return True
+
+    def _is_unwanted(self, source: TaskRun) -> bool:
+        graph, runs = source.scope.graph, source.scope.runs
+        streamed = source.streamed or ()
+        if any(edge not in streamed and edge.source_port != ERROR_PORT for edge in graph.outgoing[source.id]):
+            return False
+        if any(runs[edge.target] not in self.held for edge in streamed) or not source.channel.can_be_cut():
+            return False
+        whole = graph if isinstance(graph, TaskGraph) else cast("StoredGraph", graph).whole()
+        return source.id not in result_plan(whole).tasks
+
+    def _cut(self, source: TaskRun) -> None:
+        environment = self._runner.environment
+        source.key = None  # a part is no result to reuse
+        source.channel.is_cut = True
+        if source.handle is not None:
+            source.handle.cancel()
+        if environment.journal is not None:
+            environment.journal.note(EventRecord(environment.clock.now(), source.path, "cut_short"))
+
+    def forget(self, run: TaskRun) -> None:
+        """A task run is over, or begins again: nothing that it writes counts, and nobody waits until it reads."""
+        self.held.pop(run, None)
+        if run.intake is not None:
+            run.intake.close()
+            run.intake = None
+        if run.channel is not None:
+            run.channel.close()
+            run.channel = None
+            if self._recorder is not None:
+                self._recorder.forget(run)
+
+
+def _waits_for_source(run: TaskRun) -> bool:
+    return any(source.status != "completed" for source in run.reads or ())
