@@ -38,11 +38,15 @@ def always(outputs: object) -> bool:
     return False
 
 
+def over(options: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    return {**defaults, **options}
+
+
 LOOPS: list[Callable[..., Any]] = [
-    lambda **options: MapTask(graph(), **{"max_iterations": 3, **options}),
-    lambda **options: ForEachTask(graph(), **{"max_iterations": 3, **options}),
-    lambda **options: ReduceTask(graph(), **{"max_iterations": 3, **options}),
-    lambda **options: WhileTask(graph(), **{"max_iterations": 3, "condition": always, **options}),
+    lambda **options: MapTask(graph(), **over(options, max_iterations=3)),
+    lambda **options: ForEachTask(graph(), **over(options, max_iterations=3)),
+    lambda **options: ReduceTask(graph(), **over(options, max_iterations=3)),
+    lambda **options: WhileTask(graph(), **over(options, max_iterations=3, condition=always)),
 ]
 
 
@@ -74,10 +78,10 @@ def test_a_limit_that_is_one_replaces_the_other(make: Callable[..., Any]) -> Non
         (LOOPS[3], {"condition_operator": "is_true"}),
         (LOOPS[2], {"initial_value": 3}),
         (lambda **options: FallbackTask(graph(), **options), {"alternatives": [{"text": "a"}]}),
-        (lambda **options: SwitchTask(**{"field": "value", "cases": {"a": 1}, **options}), {"cases": {"a": 1, "b": 1}}),
-        (lambda **options: SwitchTask(**{"field": "value", "cases": {"a": 1}, **options}), {"cases": {}}),
+        (lambda **options: SwitchTask(**over(options, field="value", cases={"a": 1})), {"cases": {"a": 1, "b": 1}}),
+        (lambda **options: SwitchTask(**over(options, field="value", cases={"a": 1})), {"cases": {}}),
         (
-            lambda **options: ConditionalTask(**{"branches": [], **options}),
+            lambda **options: ConditionalTask(**over(options, branches=[])),
             {"branches": [{"id": "a", "condition": always}, {"id": "a", "condition": always}]},
         ),
     ],
