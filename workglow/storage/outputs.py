@@ -52,7 +52,7 @@ class StoredOutput(msgspec.Struct, frozen=True):
     blobs: tuple[Blob, ...] = ()
 
 
-class FoundOutput(msgspec.Struct, frozen=True):
+class FoundOutput(msgspec.Struct, frozen=True, gc=False):
     """A cached output: its values, the text they are stored as, and the task run it came from (0: none)."""
 
     outputs: dict[str, object]
