@@ -70,8 +70,13 @@ def state(pid: int) -> str:
 
 
 def gone(pid: int) -> bool:
-    """Has the process ended?"""
-    return state(pid) in ("", "Z")
+    """Has the process ended?  Its first thread may be a zombie while others still hold its files and their locks."""
+    if state(pid) not in ("", "Z"):
+        return False
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) <= 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def wait(pid: int) -> None:

@@ -202,6 +202,7 @@ def test_open_ports_take_any_name():
     graph.add_task(double, id="c")
     graph.add_dataflow("a", "whatever", "b", "else")
     graph.add_dataflow("b", "more", "c", "value")
+    assert [edge.id for edge in graph.dataflows()] == ["a[whatever] ==> b[else]", "b[more] ==> c[value]"]
 
 
 def test_ports_that_can_never_fit_are_refused_with_their_types():
