@@ -221,7 +221,9 @@ CREATE TABLE sent_event (                         -- an event that was sent to a
 
 CREATE INDEX sent_event_run ON sent_event (run_id, name, id);
 
-CREATE INDEX task_run_waiting ON task_run (run_id) WHERE status = 'waiting';
+CREATE TABLE waiting (
+  task_run_id    INTEGER PRIMARY KEY REFERENCES task_run (id) ON DELETE CASCADE
+) STRICT;
 
 CREATE TABLE graph_version (
   name           TEXT    NOT NULL REFERENCES graph_name (name) ON UPDATE CASCADE ON DELETE CASCADE,

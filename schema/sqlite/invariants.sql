@@ -48,6 +48,9 @@ WHERE status = 'waiting'
        OR coalesce(json_extract(state, '$.waits_for'), '') NOT IN ('time', 'event', 'person')
        OR (json_extract(state, '$.waits_for') = 'time' AND wake_at IS NULL));
 
+-- waiting_list: every task that waits is in table waiting, where those who bring something look for it
+SELECT id, path FROM task_run WHERE status = 'waiting' AND id NOT IN (SELECT task_run_id FROM waiting);
+
 -- answers: an answer belongs to an attempt that was made
 SELECT answer.task_run_id, answer.attempt, task_run.attempt FROM answer JOIN task_run ON task_run.id = answer.task_run_id
 WHERE answer.attempt > task_run.attempt;

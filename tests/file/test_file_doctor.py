@@ -72,6 +72,7 @@ def said(attempt: int) -> str:
     return f"INSERT INTO stream_chunk VALUES (1, {attempt}, 1, 'text', 'append', '{{}}', 0)"
 
 
+LISTED = "INSERT INTO waiting SELECT id FROM task_run WHERE status = 'waiting'"
 REFERENCE = task("status, output, finished_at", """'completed', '{"a": {"$value": "%s"}}', 0""" % ("a" * 64))
 
 BROKEN = {
@@ -88,8 +89,9 @@ BROKEN = {
     ],
     "owners_of_finished_runs": [GRAPH, RUN, "UPDATE run SET status = 'failed', finished_at = 0, session_id = 1"],
     "waiting_runs": [GRAPH, RUN, "UPDATE run SET status = 'waiting'"],
-    "waiting_tasks": [GRAPH, RUN, task("status, started_at, state", "'waiting', 0, '{}'")],
-    "answers": [GRAPH, RUN, WAITING, answered(2)],
+    "waiting_tasks": [GRAPH, RUN, task("status, started_at, state", "'waiting', 0, '{}'"), LISTED],
+    "waiting_list": [GRAPH, RUN, WAITING],
+    "answers": [GRAPH, RUN, WAITING, LISTED, answered(2)],
     "epochs": [GRAPH, RUN, resumed(1)],
     "reused_outputs": [
         GRAPH, RUN, task("status", "'pending'"),
@@ -112,7 +114,7 @@ BROKEN = {
 SOUND = [
     GRAPH, RUN, "UPDATE run SET epoch = 2", resumed(1), resumed(2),
     task("status, output, finished_at", "'completed', '{\"a\": 1}', 0"),
-    "UPDATE run SET status = 'waiting'", WAITING, answered(1),
+    "UPDATE run SET status = 'waiting'", WAITING, LISTED, answered(1),
     BASE, DOCUMENT, chunk(8), word(),
     "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)",
     "INSERT INTO graph_version (name, number, graph_id, note, saved_at) VALUES ('ingest', 1, 1, '', 0)",

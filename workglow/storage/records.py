@@ -52,6 +52,7 @@ class TaskRow:
     cache_key: bytes | None = None
     source_id: int | None = None
     model: str | None = None  # of a cached output
+    is_listed: bool = False  # among the rows that wait
     holds_others: bool = False  # a compound task: open for as long as something inside it is
 
     def __init__(self, path: str) -> None:

@@ -15,7 +15,14 @@ from workglow.errors import FileLockedError, LeaseLostError
 from workglow.storage.records import FINAL_RUN_STATUSES, Arrival, ChunkRecord, EventRecord, RunRecord, TaskRow
 from workglow.storage.sqlite.chunks import drop_chunks, drop_chunks_of_open, insert_chunks
 from workglow.storage.sqlite.values import insert_values
-from workglow.storage.sqlite.waiting import has_arrivals, has_kept_events, select_arrivals, take_arrivals
+from workglow.storage.sqlite.waiting import (
+    has_arrivals,
+    has_kept_events,
+    list_waiting,
+    select_arrivals,
+    take_arrivals,
+    unlist_finished,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -76,6 +83,8 @@ def insert_row(db: apsw.Connection, run_id: int, row: TaskRow) -> None:
     """Add a task row inside the caller's transaction; the row learns its key."""
     db.execute(_INSERT, (run_id, row.path, *_changing(row)))
     row.row_id = db.last_insert_rowid()
+    if row.status == "waiting":
+        list_waiting(db, row)
 
 
 def insert_events(db: apsw.Connection, run_id: int, events: Iterable[EventRecord]) -> None:
@@ -91,12 +100,16 @@ def insert_events(db: apsw.Connection, run_id: int, events: Iterable[EventRecord
 def update_row(db: apsw.Connection, row: TaskRow) -> None:
     """Write a task row again, inside the caller's transaction."""
     db.execute(_UPDATE, (*_changing(row), row.row_id))
+    if row.is_listed or row.status == "waiting":
+        list_waiting(db, row)
 
 
 def read_row(values: Sequence[apsw.SQLiteValue]) -> TaskRow:
     """Make a task row of what `select_rows` selects."""
     row = TaskRow("")
     row.__dict__.update(zip(_FIELDS, values, strict=True))
+    if row.status == "waiting":
+        row.is_listed = True
     return row
 
 
@@ -212,6 +225,8 @@ class SqliteJournal:
             raise
         for row, stored in zip(rows, written, strict=True):
             row.row_id = stored.row_id
+            if row.is_listed is not stored.is_listed:
+                row.is_listed = stored.is_listed
         self._committed(rows)
 
     def _committed(self, rows: Sequence[TaskRow]) -> None:
@@ -318,6 +333,7 @@ class SqliteJournal:
                 """,
                 (now, self.run.row_id),
             )
+            unlist_finished(db, self.run.row_id)
         db.execute(
             """
             UPDATE run SET status = ?, output = ?, error = ?, finished_at = ?,

@@ -220,6 +220,8 @@ class _Recovering:
              WHERE source_id IN (SELECT id FROM task_run WHERE status <> 'completed')
             """
         )
+        db.execute("DELETE FROM waiting")
+        db.execute("INSERT INTO waiting SELECT id FROM task_run WHERE status = 'waiting'")
         return tuple(closed)
 
     def _mend_knowledge(self, db: apsw.Connection) -> None:

@@ -19,19 +19,21 @@ if TYPE_CHECKING:
     import apsw
 
     from workglow.file import File
-    from workglow.storage.records import RunRecord
+    from workglow.storage.records import RunRecord, TaskRow
     from workglow.values import Encoded
 
-__all__ = ["SqliteWaiting", "has_arrivals", "select_arrivals", "take_arrivals"]
+__all__ = ["SqliteWaiting", "has_arrivals", "list_waiting", "select_arrivals", "take_arrivals", "unlist_finished"]
 
 _ARRIVALS = """
 SELECT task_run.id, answer.action, answer.content
-  FROM task_run JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
+  FROM waiting CROSS JOIN task_run ON task_run.id = waiting.task_run_id
+       JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
  WHERE task_run.run_id = ? AND task_run.status = 'waiting'
 """
 _KEPT = """
-SELECT 1 FROM sent_event JOIN task_run ON task_run.run_id = sent_event.run_id
- WHERE sent_event.run_id = ? AND task_run.status = 'waiting'
+SELECT 1 FROM waiting CROSS JOIN task_run ON task_run.id = waiting.task_run_id
+       JOIN sent_event ON sent_event.run_id = task_run.run_id
+ WHERE task_run.run_id = ? AND task_run.status = 'waiting'
    AND json_extract(task_run.state, '$.event') = sent_event.name
  LIMIT 1
 """
@@ -39,16 +41,40 @@ _ADD = "INSERT OR IGNORE INTO answer (task_run_id, attempt, action, content, ans
 _WAITING = """
 SELECT run.uid, task_run.path, task_run.attempt, task_run.started_at, task_run.wake_at, task_run.state,
        answer.action IS NOT NULL
-  FROM task_run JOIN run ON run.id = task_run.run_id
+  FROM waiting CROSS JOIN task_run ON task_run.id = waiting.task_run_id
+       JOIN run ON run.id = task_run.run_id
        LEFT JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
  WHERE task_run.status = 'waiting' AND run.finished_at IS NULL
 """
 _UNANSWERED = """
 SELECT task_run.id, task_run.attempt
-  FROM task_run LEFT JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
+  FROM waiting CROSS JOIN task_run ON task_run.id = waiting.task_run_id
+       LEFT JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
  WHERE task_run.run_id = ? AND task_run.status = 'waiting' AND answer.action IS NULL
    AND json_extract(task_run.state, '$.event') = ? AND (task_run.wake_at IS NULL OR task_run.wake_at > ?)
 """
+
+
+def list_waiting(db: apsw.Connection, row: TaskRow) -> None:
+    """Keep the list of what waits in step with a row that was written in the caller's transaction."""
+    if row.status == "waiting":
+        db.execute("INSERT OR IGNORE INTO waiting (task_run_id) VALUES (?)", (row.row_id,))
+        row.is_listed = True
+    elif row.is_listed:
+        db.execute("DELETE FROM waiting WHERE task_run_id = ?", (row.row_id,))
+        row.is_listed = False
+
+
+def unlist_finished(db: apsw.Connection, run_id: int) -> None:
+    """Take out of the list what was aborted with its run."""
+    db.execute(
+        """
+        DELETE FROM waiting WHERE task_run_id IN (
+          SELECT task_run_id FROM waiting CROSS JOIN task_run ON task_run.id = task_run_id
+           WHERE run_id = ? AND finished_at IS NOT NULL)
+        """,
+        (run_id,),
+    )
 
 
 def select_arrivals(db: apsw.Connection, run_id: int) -> list[Arrival]:
