@@ -17,6 +17,7 @@ WorkglowError
 │   ├── PortError                  one port refused a value; a task turns it into the next two
 │   ├── TaskInputError
 │   ├── TaskOutputError
+│   ├── JobInputError              the input of a job does not fit its handler
 │   ├── AnswerError                an answer does not fit the question's schema
 │   ├── UnstorableValueError
 │   └── CorruptValueError          what the file holds is not what was stored
@@ -34,6 +35,14 @@ WorkglowError
 │   ├── ResumeError                of several runs, some failed or could not go on
 │   ├── InterruptedTaskError       a side effect whose outcome nobody knows
 │   └── LeaseLostError             another process took the run over
+├── JobError
+│   ├── UnknownJobError
+│   ├── UnknownHandlerError        no worker here knows a handler of that name
+│   ├── JobStateError              that cannot be done to a job in this state
+│   ├── JobFailedError             what waiting for the result of a failed job raises
+│   │   └── JobAbortedError
+│   ├── RetryableJobError          a handler says that, and perhaps when, another try is worth it
+│   └── PermanentJobError          a handler says that no other try can help
 ├── FileError
 │   ├── NotAProjectError
 │   ├── NewerFileError
@@ -80,6 +89,11 @@ __all__ = [
     "IncompatiblePortsError",
     "InterruptedTaskError",
     "InvalidValueError",
+    "JobAbortedError",
+    "JobError",
+    "JobFailedError",
+    "JobInputError",
+    "JobStateError",
     "KnowledgeError",
     "LeaseLostError",
     "MaxIterationsError",
@@ -87,9 +101,11 @@ __all__ = [
     "NewerFileError",
     "NotAProjectError",
     "OutsideRootsError",
+    "PermanentJobError",
     "PortError",
     "ResourceLimitError",
     "ResumeError",
+    "RetryableJobError",
     "RunError",
     "RunStateError",
     "ScriptError",
@@ -103,6 +119,8 @@ __all__ = [
     "TaskSerializationError",
     "TaskTimeoutError",
     "UnknownGraphError",
+    "UnknownHandlerError",
+    "UnknownJobError",
     "UnknownModelError",
     "UnknownPortError",
     "UnknownRunError",
@@ -191,6 +209,10 @@ class TaskOutputError(InvalidValueError):
     """A task returned something that its own output ports do not allow."""
 
 
+class JobInputError(InvalidValueError):
+    """The input of a job does not fit its handler."""
+
+
 class AnswerError(InvalidValueError):
     """An answer that does not fit the question's schema; it was not kept."""
 
@@ -275,6 +297,51 @@ class InterruptedTaskError(RunError):
 
 class LeaseLostError(RunError):
     """Another process took the run over; nothing more is written by this one."""
+
+
+class JobError(WorkglowError):
+    """Something about a job or its queue."""
+
+
+class UnknownJobError(JobError):
+    """No job of the file has that number."""
+
+
+class UnknownHandlerError(JobError):
+    """No handler of that name is registered."""
+
+
+class JobStateError(JobError):
+    """That cannot be done to a job in this state."""
+
+
+class JobFailedError(JobError):
+    """A job ended without a result; `job` is its number, `type` and `trace` are those of what its handler raised."""
+
+    def __init__(self, message: str, *, job: int = 0, type: str = "", trace: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.job = job
+        self.type = type
+        self.trace = tuple(trace)
+
+
+class JobAbortedError(JobFailedError):
+    """A job was aborted before it had a result."""
+
+
+class RetryableJobError(JobError):
+    """Raise it in a handler when another try is worth it; `after` is how many seconds to wait before.
+
+    Without `after` the job's retry policy decides.  When the attempts are used up, the job fails with this.
+    """
+
+    def __init__(self, message: str = "", *, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class PermanentJobError(JobError):
+    """Raise it in a handler when no other try can help: the job fails at once."""
 
 
 class FileError(WorkglowError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from workglow.clock import SystemClock
 from workglow.file import File
@@ -19,12 +19,15 @@ from workglow.tasks.standard_resolvers import standard_resolvers
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
     from types import TracebackType
 
     from workglow.ai import EmbeddingModel
     from workglow.clock import Clock
     from workglow.graph.transforms import TransformRegistry
     from workglow.knowledge import KnowledgeBase, SearchResult
+    from workglow.queue import HandlerRegistry, Job, JobQueue, Queues, Worker
+    from workglow.queue.settings import QueueTerms
     from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks import TaskRegistry
 
@@ -45,6 +48,7 @@ class Project(Runs):
         *,
         registry: TaskRegistry = task_registry,
         transforms: TransformRegistry = built_in_transforms,
+        handlers: HandlerRegistry | None = None,
     ) -> None:
         repositories = sqlite_repositories(file)
         self.registry = registry
@@ -58,6 +62,8 @@ class Project(Runs):
         super().__init__(file, engine, grants)
         self._graphs = TaskGraphRepository(repositories.named, registry=registry, transforms=transforms)
         self._bases: dict[str, KnowledgeBase] = {}
+        self._handlers = handlers
+        self._queues: Queues | None = None
 
     @property
     def path(self) -> str:
@@ -91,6 +97,42 @@ class Project(Runs):
         """The output cache: its policies, its events, and what is in it."""
         return self._repositories.outputs
 
+    # ------------------------------------------------------------------ jobs
+
+    @property
+    def queues(self) -> Queues:
+        """The job queues of this file, their jobs, and what the workers of this process tell of them."""
+        if self._queues is None:  # a program that only runs graphs need not load them
+            from workglow.queue import Queues, handler_registry
+            from workglow.storage.sqlite.jobs import SqliteJobs
+
+            self._queues = Queues(
+                self.file,
+                SqliteJobs(self.file),
+                self._repositories.values,
+                handlers=handler_registry if self._handlers is None else self._handlers,
+                project=self,
+            )
+        return self._queues
+
+    def queue(
+        self, name: str, *, scope: Mapping[str, object] | None = None, **settings: Unpack[QueueTerms]
+    ) -> JobQueue:
+        """Open a job queue of this file, or make it: `project.queue("embed", retry=Retry(5, delay=1), timeout=30)`.
+
+        Settings that are given are kept in the file.  Queues of different `scope`, {"user": "u1"} say, share nothing
+        but the name.
+        """
+        return self.queues.queue(name, scope=scope, **settings)
+
+    def job(self, job_id: int) -> Job:
+        """Find a job by its number; UnknownJobError when there is none."""
+        return self.queues.job(job_id)
+
+    def worker(self, *queues: JobQueue | str, concurrency: int = 1) -> Worker:
+        """A worker of this process for these queues, or for all: `async with project.worker(concurrency=4): …`."""
+        return self.queues.worker(*queues, concurrency=concurrency)
+
     # ------------------------------------------------------------------ knowledge
 
     def knowledge(self, name: str = "default", *, model: str | None = None) -> KnowledgeBase:
@@ -123,6 +165,7 @@ def open(  # workglow.open is to projects what open is to files
     create: bool = True,
     registry: TaskRegistry = task_registry,
     transforms: TransformRegistry = built_in_transforms,
+    handlers: HandlerRegistry | None = None,
     clock: Clock | None = None,
 ) -> Project:
     """Open a project file, or make it; ':memory:' is kept nowhere.
@@ -130,12 +173,13 @@ def open(  # workglow.open is to projects what open is to files
     durability: 'auto' keeps every commit over a kill, and syncs to disk around side effects, at the end of a run, and
     every 200 ms; 'power' syncs every commit; 'process' never waits for the disk.
 
-    `registry` and `transforms` say which names the graphs in the file may use.
+    `registry` and `transforms` say which names the graphs in the file may use, `handlers` which ones its jobs may:
+    what `@job` registered, unless another registry is given.
 
     Raises a FileError that says what is wrong with the file and what to do about it.
     """
     file = File.open(path, clock=clock or SystemClock(), read_only=read_only, create=create, durability=durability)
-    return Project(file, registry=registry, transforms=transforms)
+    return Project(file, registry=registry, transforms=transforms, handlers=handlers)
 
 
 def _embedding_model(name: str, _: str) -> EmbeddingModel:

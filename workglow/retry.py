@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 from workglow.errors import TaskConfigurationError
@@ -13,7 +14,9 @@ __all__ = ["Retry"]
 class Retry:
     """Try a task up to `attempts` times in all, waiting `delay · factor^(n-1)` seconds after the n-th failure.
 
-    `on` names the exceptions worth another try; an abort or an invalid input never is.
+    `on` names the exceptions worth another try; an abort or an invalid input never is.  With `jitter` each wait is
+    drawn between nothing and that many seconds, so that what failed together does not come back together
+    ("full jitter": aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter).
     """
 
     attempts: int = 3
@@ -21,6 +24,7 @@ class Retry:
     factor: float = 2.0
     maximum: float = 600.0
     on: tuple[type[BaseException], ...] = (Exception,)
+    jitter: bool = False
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -30,4 +34,5 @@ class Retry:
 
     def wait(self, failures: int) -> float:
         """Seconds to wait after the given number of failures."""
-        return min(self.delay * self.factor ** (failures - 1), self.maximum)
+        longest = min(self.delay * self.factor ** (failures - 1), self.maximum)
+        return random.uniform(0, longest) if self.jitter else longest

@@ -94,7 +94,7 @@ def embed_sync(model: EmbeddingModel, texts: Sequence[str], *, purpose: Purpose 
         def work():
             return embed(model, texts, purpose=purpose)
 
-    from workglow.graph.blocking import run_blocking
+    from workglow.blocking import run_blocking
 
     return run_blocking(work)
 

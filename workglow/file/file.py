@@ -169,6 +169,12 @@ class File:
         """
         return self._writer.submit(work, sync=sync)
 
+    def sync(self) -> None:
+        """Wait until a power cut can undo nothing that is committed, by whichever process; free with "process"."""
+        if self._upkeep is not None and self.durability == "auto":
+            self._upkeep.sync()
+            self._gate.refuse_failed_disk()
+
     def vacuum(self) -> None:
         """Give the pages that nothing uses any more back to the system; the file shrinks at the next checkpoint."""
         with self.transaction() as db:

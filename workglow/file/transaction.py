@@ -109,12 +109,16 @@ class Gate:
 
     def raise_level(self) -> None:
         """Let the next commit wait for the disk; SQLite allows the change only before the transaction."""
+        self.refuse_failed_disk()
+        synchronous(self.db, FULL)
+
+    def refuse_failed_disk(self) -> None:
+        """Raise when the disk has failed to keep what was committed."""
         if self.upkeep is not None and self.upkeep.failure is not None:
             raise FileError(
                 f"The disk reported an error when {self.path} was synced ({self.upkeep.failure}): what was committed "
                 "may not survive a power cut.  Close the file, check the disk, then run `workglow doctor`."
             )
-        synchronous(self.db, FULL)
 
     def abandon(self, error: BaseException, sync: bool) -> None:
         """Roll back, let the next one in, and raise `error` in our words when SQLite has words for it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, cast
 
+from workglow.blocking import run_blocking
 from workglow.clock import SystemClock
 from workglow.errors import CodeChangedError, RunStateError, TaskAbortedError, WorkglowError
-from workglow.graph.blocking import run_blocking
 from workglow.graph.boundary import InputTask, OutputTask
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.caller import Caller
@@ -20,7 +20,6 @@ from workglow.graph.control.switch import SwitchTask
 from workglow.graph.control.while_task import WhileTask
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
-from workglow.graph.failure import error_record
 from workglow.graph.options import RunOptions
 from workglow.graph.recovery import Recovery
 from workglow.graph.resolution import has_names, named_inputs
@@ -32,6 +31,7 @@ from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope
 from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
 from workglow.graph.waiting.answering import Answering
+from workglow.storage.error_record import error_record
 from workglow.storage.records import FINAL_RUN_STATUSES, FINAL_TASK_STATUSES, EventRecord, TaskRow
 from workglow.tasks import task_registry
 from workglow.values import decode, encode

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
-if TYPE_CHECKING:
-    from asyncio import Future
-    from collections.abc import Callable
+from workglow.listeners import Listeners
 
 __all__ = ["Event", "EventKind", "Events"]
 
@@ -44,56 +42,5 @@ class Event(msgspec.Struct, frozen=True):
     data: Any = None
 
 
-class Events:
+class Events(Listeners[Event, EventKind]):
     """Listeners for the events of one graph, over all its runs.  A kind of '*' means every kind."""
-
-    def __init__(self) -> None:
-        self._listeners: list[tuple[str, Callable[[Event], object]]] = []
-
-    def __len__(self) -> int:
-        return len(self._listeners)
-
-    def on(self, kind: EventKind | Literal["*"], listener: Callable[[Event], object]) -> None:
-        """Call `listener` at each event of this kind."""
-        self._listeners.append((kind, listener))
-
-    def off(self, kind: EventKind | Literal["*"], listener: Callable[[Event], object]) -> None:
-        """Stop calling this listener for this kind; one that is not there is no error."""
-        if (kind, listener) in self._listeners:
-            self._listeners.remove((kind, listener))
-
-    def once(self, kind: EventKind | Literal["*"], listener: Callable[[Event], object]) -> None:
-        """Call `listener` at the next event of this kind, and then no more."""
-
-        def first(event: Event) -> object:
-            self.off(kind, first)
-            return listener(event)
-
-        self.on(kind, first)
-
-    def subscribe(self, listener: Callable[[Event], object]) -> Callable[[], None]:
-        """Call `listener` at each event; the function that comes back ends it."""
-        self.on("*", listener)
-        return lambda: self.off("*", listener)
-
-    async def wait_on(self, kind: EventKind | Literal["*"]) -> Event:
-        """Wait for the next event of this kind."""
-        import asyncio
-
-        happened: Future[Event] = asyncio.get_running_loop().create_future()
-        self.once(kind, lambda event: None if happened.done() else happened.set_result(event))
-        return await happened
-
-    def emit(self, event: Event) -> None:
-        """Tell every listener, even when some of them raise; then raise what they raised."""
-        errors: list[Exception] = []
-        for kind, listener in tuple(self._listeners):
-            if kind in ("*", event.kind):
-                try:
-                    listener(event)
-                except Exception as error:
-                    errors.append(error)
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise ExceptionGroup(f"{len(errors)} listeners raised on {event.kind}", errors)

@@ -9,10 +9,10 @@ from threading import get_ident
 from typing import TYPE_CHECKING, cast
 
 from workglow.errors import TaskConfigurationError, TaskTimeoutError
-from workglow.graph.leaving import contained, failure_of
 from workglow.graph.rights.gate import gate_of
-from workglow.graph.threads import Threads
+from workglow.leaving import contained, failure_of
 from workglow.tasks import TaskContext
+from workglow.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine

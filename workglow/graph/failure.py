@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
     from workglow.graph.schedule import TaskRun
     from workglow.retry import Retry
 
-__all__ = ["as_failure", "error_record", "failure_outputs", "is_worth_a_retry"]
-
-_TRACE_LINES = 40
+__all__ = ["as_failure", "failure_outputs", "is_worth_a_retry"]
 
 
 def as_failure(run: TaskRun, error: BaseException) -> WorkglowError:
@@ -41,15 +38,6 @@ def failure_outputs(run: TaskRun) -> dict[str, object]:
     """What the `[error]` port carries: the message and the exception's class name."""
     record = msgspec.json.decode(run.error or "{}")
     return {"error": record.get("message", ""), "errorType": record.get("type", "")}
-
-
-def error_record(error: BaseException, *, unhandled: BaseException | None = None) -> str:
-    """The JSON that is stored for an error; `unhandled` is what it is for a run that goes on without handling it."""
-    lines = "".join(traceback.format_exception(error)).splitlines()[-_TRACE_LINES:]
-    record: dict[str, object] = {"type": type(error).__name__, "message": str(error), "trace": lines}
-    if unhandled is not None:
-        record["unhandled"] = {"type": type(unhandled).__name__, "message": str(unhandled), "trace": lines}
-    return msgspec.json.encode(record).decode()
 
 
 def is_worth_a_retry(error: BaseException, retry: Retry, attempt: int) -> bool:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from workglow.errors import TaskAbortedError, TaskTimeoutError
 from workglow.graph.dataflow import ERROR_PORT
-from workglow.graph.failure import as_failure, error_record, failure_outputs, is_worth_a_retry
+from workglow.graph.failure import as_failure, failure_outputs, is_worth_a_retry
+from workglow.storage.error_record import error_record
 from workglow.storage.records import EventRecord
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
+from workglow.blocking import run_blocking
 from workglow.clock import SystemClock
 from workglow.errors import WorkglowError
-from workglow.graph.blocking import run_blocking
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
 from workglow.graph.options import RunOptions

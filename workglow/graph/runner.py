@@ -21,7 +21,7 @@ from workglow.graph.caching import OutputCache
 from workglow.graph.compounds import Compounds
 from workglow.graph.events import Event
 from workglow.graph.execution import Execution, Reports, milliseconds, suspended
-from workglow.graph.failure import error_record, failure_outputs
+from workglow.graph.failure import failure_outputs
 from workglow.graph.failures import Failures
 from workglow.graph.inputs import gather
 from workglow.graph.resolution import Named, Resolution
@@ -30,6 +30,7 @@ from workglow.graph.rights.gate import gate_of
 from workglow.graph.schedule import Schedule, Scope, TaskRun
 from workglow.graph.streams.readers import Streams
 from workglow.graph.waiting.waits import Waits
+from workglow.storage.error_record import error_record
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:

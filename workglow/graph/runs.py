@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
+from workglow.blocking import run_blocking
 from workglow.errors import RunStateError
-from workglow.graph.blocking import run_blocking
 from workglow.graph.caller import Caller
 from workglow.graph.conversion import as_graph
 from workglow.graph.options import RunOptions

@@ -91,7 +91,7 @@ class Workflow(BranchingBuilder, ShippedTasks):
 
     def run_sync(self, inputs: Mapping[str, object] | None = None, **settings: Unpack[MemoryRunSettings]) -> Run:
         """`run`, blocking; works inside a running event loop too."""
-        from workglow.graph.blocking import run_blocking
+        from workglow.blocking import run_blocking
 
         return run_blocking(lambda: self.run(inputs, **settings))
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from workglow.blocking import run_blocking
 from workglow.clock import SystemClock
 from workglow.errors import UnknownTaskError
-from workglow.graph.blocking import run_blocking
 from workglow.graph.naming import did_you_mean
 from workglow.graph.options import RunOptions
 from workglow.graph.previews.run import PreviewRun

@@ -7,8 +7,8 @@ import inspect
 from functools import partial
 from typing import TYPE_CHECKING
 
-from workglow.graph.leaving import contained, failure_of
-from workglow.graph.threads import Threads
+from workglow.leaving import contained, failure_of
+from workglow.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,143 @@
+"""Running the body of one job: in place, as an asyncio task, in a thread, or in a process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from workglow.errors import TaskAbortedError, TaskConfigurationError, TaskTimeoutError
+from workglow.leaving import contained, failure_of
+from workglow.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workglow.clock import Clock, Timer
+    from workglow.queue.context import JobContext
+    from workglow.queue.handler import Handler
+    from workglow.storage.jobs import ClaimedJob
+
+__all__ = ["Execution", "Running"]
+
+
+class Running:
+    """One claimed job whose handler runs."""
+
+    __slots__ = ("context", "handle", "handler", "job", "progress", "timer")
+
+    def __init__(self, job: ClaimedJob, handler: Handler) -> None:
+        self.job = job
+        self.handler = handler
+        self.context: JobContext | None = None
+        self.handle: object = None
+        self.timer: Timer | None = None
+        self.progress: str | None = None
+
+
+class Execution:
+    """Runs handlers and reports each result once, to `done(running, result, error)`, on the event loop's thread."""
+
+    def __init__(
+        self, done: Callable[[Running, object, BaseException | None], None], clock: Clock, threads: int
+    ) -> None:
+        self._done = done
+        self._clock = clock
+        self._limit = threads
+        self._threads: Threads | None = None
+        self._coroutines: set[asyncio.Task[object]] = set()
+
+    def in_place(self, running: Running, inputs: dict[str, object]) -> object:
+        """Call an inline function, or step a coroutine that cannot suspend."""
+        result = running.handler.function(**inputs)
+        if running.handler.mode == "step":
+            try:
+                result.send(None)
+            except StopIteration as stop:
+                return stop.value
+            result.close()
+            raise TaskConfigurationError(f"Handler {running.handler.name} suspended although it contains no await.")
+        return result
+
+    def launch(self, running: Running, inputs: dict[str, object], timeout: float | None) -> None:
+        """Begin a handler that takes its time; `timeout` in seconds."""
+        if running.handler.mode == "async":
+            task = asyncio.get_running_loop().create_task(
+                contained(lambda: self._coroutine(running, inputs)), name=f"job {running.job.id}"
+            )
+            running.handle = task
+            self._coroutines.add(task)
+            task.add_done_callback(lambda finished: self._ended(running, finished))
+        else:
+            self._in_thread(running, inputs)
+        if timeout is not None and running.handle is not None:
+            running.timer = self._clock.call_later(timeout, lambda: self.expire(running, timeout))
+
+    async def _coroutine(self, running: Running, inputs: dict[str, object]) -> object:
+        try:
+            return await running.handler.function(**inputs)
+        finally:
+            context = running.context
+            if context is not None and context.owns:
+                await context.adispose()
+
+    def _ended(self, running: Running, finished: asyncio.Task[object]) -> None:
+        self._coroutines.discard(finished)
+        error = failure_of(finished)
+        if running.handle is finished:
+            if isinstance(error, asyncio.CancelledError):
+                error = TaskAbortedError(f"Job {running.job.id} was cancelled.")
+            self._report(running, None if error is not None else finished.result(), error)
+
+    def _in_thread(self, running: Running, inputs: dict[str, object]) -> None:
+        if self._threads is None:
+            self._threads = Threads(asyncio.get_running_loop(), self._limit)
+        handle = running.handle = object()
+
+        def call() -> Any:
+            try:
+                return running.handler.function(**inputs)
+            finally:
+                context = running.context
+                if context is not None and context.owns:
+                    context.dispose()
+
+        def done(result: object, error: BaseException | None) -> None:
+            if running.handle is handle:
+                self._report(running, result, error)
+
+        self._threads.run(call, done)
+
+    def _report(self, running: Running, result: object, error: BaseException | None) -> None:
+        self.forget(running)
+        self._done(running, result, error)
+
+    def expire(self, running: Running, seconds: float) -> None:
+        """End a job that takes too long: its late result does not count."""
+        error = TaskTimeoutError(f"Job {running.job.id} took longer than {seconds:g} s.")
+        self.stop(running, str(error))
+        self._done(running, None, error)
+
+    def forget(self, running: Running) -> None:
+        """From now on nothing that this execution does counts."""
+        running.handle = None
+        if running.timer is not None:
+            running.timer.cancel()
+            running.timer = None
+
+    def stop(self, running: Running, reason: str) -> None:
+        """Tell a handler to stop, and wait for it no longer."""
+        handle = running.handle
+        self.forget(running)
+        if running.context is not None:
+            running.context.signal.cancel(reason)
+        if isinstance(handle, asyncio.Task):
+            handle.cancel()
+
+    async def close(self, grace: float = 0.2) -> None:
+        """Give cancelled coroutines a moment to clean up, then go on without them."""
+        if self._coroutines:
+            for task in self._coroutines:
+                task.cancel()
+            await asyncio.wait(tuple(self._coroutines), timeout=grace)
+        if self._threads is not None:
+            self._threads.close()

@@ -1,0 +1,123 @@
+"""One queue of a project file: where jobs are put."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Unpack
+
+from workglow.errors import TaskConfigurationError
+from workglow.queue.job_handle import Job
+from workglow.queue.settings import QueueSettings
+from workglow.queue.terms import JobTerms, new_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from workglow.queue.handler import Handler
+    from workglow.queue.queues import Queues
+    from workglow.queue.worker import Worker
+    from workglow.storage.jobs import JobStatus, QueueRecord
+
+__all__ = ["JobQueue"]
+
+_PAGE: Final = 1000
+
+
+class JobQueue:
+    """A queue.  Any process that has the file open may put jobs in, and any number of workers may take them out."""
+
+    def __init__(self, queues: Queues, record: QueueRecord) -> None:
+        """Use `project.queue`."""
+        self._queues = queues
+        self._record = record
+        self.settings = QueueSettings.from_json(record.settings)
+
+    @property
+    def name(self) -> str:
+        return self._record.name
+
+    @property
+    def row_id(self) -> int:
+        """The database's own key."""
+        return self._record.row_id
+
+    # ------------------------------------------------------------------ putting jobs in
+
+    def enqueue(
+        self, handler: Handler | str, inputs: Mapping[str, object] | None = None, **terms: Unpack[JobTerms]
+    ) -> Job:
+        """Keep a job for a worker; when this returns it is on the disk.
+
+        `inputs` are the arguments of the handler, by name; a handler that is given by its name may be unknown here.
+        Raises JobInputError for inputs that the handler does not take, UnstorableValueError for what the file cannot
+        keep.
+        """
+        return self._add(handler, [inputs or {}], terms)[0]
+
+    def enqueue_many(
+        self, handler: Handler | str, inputs: Iterable[Mapping[str, object]], **terms: Unpack[JobTerms]
+    ) -> list[Job]:
+        """Keep a job for each of the inputs, all or none, in one transaction."""
+        if "key" in terms:
+            raise TaskConfigurationError("A key is for one job; give enqueue_many none.")
+        return self._add(handler, inputs, terms)
+
+    def _add(self, handler: Handler | str, inputs: Iterable[Mapping[str, object]], terms: JobTerms) -> list[Job]:
+        queues, settings = self._queues, self.settings
+        known = queues.known(handler)
+        now = queues.clock.now()
+        new = [new_job(known or handler, each, terms, settings, now=now) for each in inputs]
+        return [Job(queues, job_id) for job_id in queues.repository.add(self.row_id, new)]
+
+    # ------------------------------------------------------------------ looking
+
+    def jobs(self, *status: JobStatus, group: str | None = None, limit: int = 100) -> list[Job]:
+        """Its newest jobs, those with one of these statuses when any is given."""
+        records = self._queues.repository.find(queue_id=self.row_id, statuses=status, group=group, limit=limit)
+        return [Job(self._queues, record.id, record) for record in records]
+
+    def counts(self) -> dict[JobStatus, int]:
+        """How many jobs it has, by status."""
+        return self._queues.repository.count(self.row_id)
+
+    @property
+    def paused(self) -> bool:
+        """Whether its jobs are left where they are; what runs goes on."""
+        record = self._queues.repository.queue(self.name, self._record.scope)
+        return record.paused_at is not None
+
+    # ------------------------------------------------------------------ steering
+
+    def pause(self) -> None:
+        """Start none of its jobs, in any process, until `resume`."""
+        self._queues.repository.pause(self.row_id, paused=True)
+
+    def resume(self) -> None:
+        """Start its jobs again."""
+        self._queues.repository.pause(self.row_id, paused=False)
+
+    def abort_group(self, group: str, reason: str = "Its group was aborted.") -> list[Job]:
+        """Abort every unfinished job of a group."""
+        repository, reached, before = self._queues.repository, list[Job](), None
+        while found := repository.find(
+            queue_id=self.row_id, statuses=("pending", "running"), group=group, limit=_PAGE, before=before
+        ):
+            reached += [Job(self._queues, job_id) for job_id in repository.abort([job.id for job in found], reason)]
+            before = found[-1].id
+        return reached
+
+    def worker(self, *, concurrency: int = 1) -> Worker:
+        """A worker of this process for this queue: `async with queue.worker(concurrency=4): …`."""
+        return self._queues.worker(self, concurrency=concurrency)
+
+    async def work(self, *, concurrency: int = 1) -> int:
+        """Run its jobs here until none is left that could be started; how many were."""
+        return await self.worker(concurrency=concurrency).run(until_idle=True)
+
+    def work_sync(self, *, concurrency: int = 1) -> int:
+        """`work`, blocking."""
+        from workglow.blocking import run_blocking
+
+        return run_blocking(lambda: self.work(concurrency=concurrency))
+
+    def __repr__(self) -> str:
+        return f"<queue {self.name}>"

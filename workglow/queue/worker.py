@@ -1,0 +1,364 @@
+"""A worker: takes jobs from queues, runs their handlers, and settles them.
+
+Policy.  One loop.  Each turn is one transaction: everything that has ended since the last turn is settled, and as many
+jobs as there are free places are claimed.  A worker with nothing to do sleeps until something is committed, a deferred
+job is due, or it is time to look whether another worker has died.  What cannot be settled because the claim is lost is
+dropped: whoever has the job now will settle it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+
+from workglow.errors import TaskAbortedError, UnknownHandlerError
+from workglow.queue.context import JobContext, Progress
+from workglow.queue.events import JobEvent
+from workglow.queue.execution import Execution, Running
+from workglow.queue.settings import JobOptions
+from workglow.queue.settling import settle_failure, settle_result
+from workglow.storage.jobs import Settlement, Turn
+from workglow.values import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from workglow.queue.events import JobEventKind
+    from workglow.queue.job_queue import JobQueue
+    from workglow.queue.queues import Queues
+    from workglow.storage.jobs import ClaimedJob
+
+__all__ = ["Worker"]
+
+_LOOK_AGAIN: Final = 1.0  # seconds between two looks for dead workers
+_SLICE: Final = 0.005  # seconds a worker keeps the event loop for itself
+_REPORT_EVERY: Final = 0.1  # seconds between two rows of one job's progress
+
+
+class Worker:
+    """Runs jobs in this process, `concurrency` at a time.
+
+    `await worker.run()` works until `stop`; `async with worker:` works meanwhile, and finishes what it runs at the end.
+    """
+
+    def __init__(
+        self, queues: Queues, chosen: Sequence[JobQueue], *, concurrency: int = 1, alone: bool = False
+    ) -> None:
+        """Without chosen queues it takes jobs of every queue of the file.
+
+        `alone` says that nothing else uses this event loop, so that the worker may wait for the disk on it.
+        """
+        if concurrency < 1:
+            raise ValueError(f"concurrency={concurrency}: a worker runs at least 1 job at a time.")
+        self.concurrency = concurrency
+        """How many jobs run at once; it may be changed at any time."""
+        self.done = 0
+        """How many jobs it has settled."""
+        self._queues = queues
+        self._chosen = tuple(chosen)
+        self._by_id: dict[int, JobQueue] = {}
+        self._alone = alone
+        self._id = 0
+        self._running: dict[int, Running] = {}
+        self._settled: list[Settlement] = []
+        self._reports: dict[int, Progress] = {}
+        self._reporting = False
+        self._stopping = False
+        self._untold = False  # something was settled that waiters of this process have not been woken for
+        self._only_known = False
+        self._wake: asyncio.Event | None = None
+        self._task: asyncio.Task[int] | None = None
+        self._execution: Execution | None = None
+
+    # ------------------------------------------------------------------ life
+
+    async def run(self, *, until_idle: bool = False) -> int:
+        """Work until `stop`, or with `until_idle` until no job is left that could be started; how many were settled.
+
+        When this is cancelled, running handlers are cancelled too, and their jobs are handed back: the attempt does
+        not count.
+        """
+        queues, before = self._queues, self.done
+        self._wake = asyncio.Event()
+        self._execution = Execution(self._ended, queues.clock, threads=32)
+        self._choose()
+        names = [queue.name for queue in self._by_id.values()]
+        self._id = queues.repository.begin_worker(
+            msgspec.json.encode(names).decode(), msgspec.json.encode(sorted(queues.handlers)).decode(), self.concurrency
+        )
+        watching = asyncio.create_task(self._watch())
+        try:
+            await self._loop(watching, until_idle)
+        finally:
+            watching.cancel()
+            await asyncio.wait((watching,))
+            await self._leave()
+        return self.done - before
+
+    async def _loop(self, watching: asyncio.Task[None], until_idle: bool) -> None:
+        clock = self._queues.clock
+        begun = clock.monotonic()
+        assert self._wake is not None
+        while True:
+            self._wake.clear()
+            if watching.done():
+                watching.result()
+            free = 0 if self._stopping else self.concurrency - len(self._running)
+            turn = await self._turn(free)
+            for job in turn.claimed:
+                self._start(job)
+            if self._settled:
+                if clock.monotonic() - begun > _SLICE:
+                    self._queues.file.notify()
+                    await asyncio.sleep(0)
+                    begun = clock.monotonic()
+                continue
+            if self._untold:
+                self._untold = False
+                self._queues.file.notify()
+            if not self._running and (self._stopping or (until_idle and not turn.claimed)):
+                return
+            await self._sleep(turn.next_at)
+            begun = clock.monotonic()
+
+    async def _turn(self, free: int) -> Turn:
+        settled, self._settled = self._settled, []
+        if not free and not settled:
+            return Turn([], [], [], None)
+        known = self._queues.handlers if self._only_known else None
+        try:
+            turn = self._queues.repository.turn(
+                self._id, tuple(self._by_id), settled, free, handlers=known and tuple(known), block=self._alone
+            )
+            if not isinstance(turn, Turn):
+                turn = await turn
+        except BaseException:
+            self._settled[:0] = settled
+            raise
+        if settled:
+            self.done += len(settled)
+            self._untold = True
+        if settled and len(self._queues.events):
+            for done in settled:
+                self._tell_end(done, turn)
+        return turn
+
+    async def _sleep(self, next_at: int | None) -> None:
+        clock = self._queues.clock
+        pause = _LOOK_AGAIN if next_at is None else min(_LOOK_AGAIN, max(0.0, (next_at - clock.now()) / 1000))
+        assert self._wake is not None
+        timer = clock.call_later(pause, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+
+    async def _watch(self) -> None:
+        """Wake the loop when anything was committed, and stop what is not wanted any more."""
+        file = self._queues.file
+        assert self._wake is not None
+        while True:
+            version = file.version()
+            if self._running:
+                self._stop_unwanted()
+            if not self._chosen:
+                self._choose()
+            await file.wait_for_change(since=version)
+            self._wake.set()
+
+    def _choose(self) -> None:
+        chosen = self._chosen or self._queues.all()
+        if len(chosen) != len(self._by_id):
+            self._by_id = {queue.row_id: queue for queue in chosen}
+
+    def stop(self) -> None:
+        """Start nothing more; `run` returns when everything that runs has ended."""
+        self._stopping = True
+        if self._wake is not None:
+            self._wake.set()
+
+    async def _leave(self) -> None:
+        """Hand back what still runs, and settle what has ended."""
+        assert self._execution is not None
+        for running in list(self._running.values()):
+            self._execution.stop(running, "The worker stops.")
+        self._running.clear()
+        await self._execution.close()
+        try:
+            if self._settled:
+                await self._turn(0)
+        finally:
+            self._queues.repository.end_worker(self._id)
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self.run())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._task is not None
+        if error is None:
+            self.stop()
+        else:
+            self._task.cancel()
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            if error is None:
+                raise
+
+    # ------------------------------------------------------------------ one job
+
+    def _start(self, job: ClaimedJob) -> None:
+        queues = self._queues
+        queue = self._by_id[job.queue_id]
+        if len(queues.events):
+            self._tell("job_started", queue, job)
+        handler = queues.known(job.handler)
+        if handler is None:
+            self._only_known = True  # from now on such jobs are left for a worker that knows their handler
+            error = UnknownHandlerError(f"This worker knows no handler {job.handler!r}.")
+            self._settled.append(Settlement(job, "returned", retry_at=queues.clock.now(), counts=False))
+            if len(queues.events):
+                self._tell("job_returned", queue, job, error)
+            return
+        running = Running(job, handler)
+        try:
+            inputs = handler.check(decode(job.input, queues.load))
+            if handler.context is not None:
+                context = running.context = self._context(running, queue)
+                inputs = {**inputs, handler.context: context}
+            assert self._execution is not None
+            if handler.mode in ("step", "inline"):
+                result = self._execution.in_place(running, inputs)
+            else:
+                self._running[job.id] = running
+                self._execution.launch(running, inputs, self._seconds_for(job, handler.timeout, queue))
+                return
+        except Exception as error:
+            self._running.pop(job.id, None)
+            self._fail(running, error)
+            return
+        self._complete(running, result)
+
+    def _seconds_for(self, job: ClaimedJob, timeout: float | None, queue: JobQueue) -> float | None:
+        own = JobOptions.from_json(job.options)
+        limits = [
+            own.timeout if own.timeout is not None else timeout if timeout is not None else queue.settings.timeout
+        ]
+        if own.deadline_at is not None:
+            limits.append(max(0.0, (own.deadline_at - self._queues.clock.now()) / 1000))
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def _context(self, running: Running, queue: JobQueue) -> JobContext:
+        loop, job = asyncio.get_running_loop(), running.job
+
+        def report(progress: Progress) -> None:
+            loop.call_soon_threadsafe(self._report, running, progress)
+
+        return JobContext(
+            job_id=job.id,
+            queue=queue.name,
+            attempt=job.attempt,
+            clock=self._queues.clock,
+            project=self._queues.project,
+            project_uid=self._queues.file.uid,
+            on_report=report,
+        )
+
+    def _ended(self, running: Running, result: object, error: BaseException | None) -> None:
+        if self._running.pop(running.job.id, None) is None:
+            return
+        if error is None:
+            self._complete(running, result)
+        else:
+            self._fail(running, error)
+        assert self._wake is not None
+        self._wake.set()
+
+    def _complete(self, running: Running, result: object) -> None:
+        job = running.job
+        settings = self._by_id[job.queue_id].settings
+        try:
+            settlement = settle_result(job, result, settings, self._queues.clock.now())
+        except Exception as error:  # what it returned cannot be kept
+            self._fail(running, error)
+        else:
+            self._settled.append(settlement)
+
+    def _fail(self, running: Running, error: BaseException) -> None:
+        job = running.job
+        settings = self._by_id[job.queue_id].settings
+        retry = JobOptions.from_json(job.options).retry or settings.retry
+        self._settled.append(
+            settle_failure(
+                job,
+                error,
+                settings,
+                running.handler,
+                retry=retry,
+                now=self._queues.clock.now(),
+                progress=running.progress,
+            )
+        )
+
+    def _stop_unwanted(self) -> None:
+        """Stop jobs that somebody aborted, and drop those that another worker has by now."""
+        assert self._execution is not None
+        assert self._wake is not None
+        found = self._queues.repository.unwanted([running.job for running in self._running.values()])
+        for job_id, reason in found.items():
+            running = self._running.pop(job_id)
+            self._execution.stop(running, reason or "Another worker has the job.")
+            if reason:
+                self._fail(running, TaskAbortedError(reason))
+            elif len(self._queues.events):
+                self._tell("job_lost", self._by_id[running.job.queue_id], running.job)
+        if found:
+            self._wake.set()
+
+    # ------------------------------------------------------------------ telling
+
+    def _report(self, running: Running, progress: Progress) -> None:
+        job = running.job
+        if self._running.get(job.id) is not running:
+            return
+        running.progress = msgspec.json.encode(progress._asdict()).decode()
+        self._reports[job.id] = progress
+        if len(self._queues.events):
+            self._tell("job_progress", self._by_id[job.queue_id], job, progress)
+        if not self._reporting:
+            self._reporting = True
+            self._queues.clock.call_later(_REPORT_EVERY, self._keep_reports)
+
+    def _keep_reports(self) -> None:
+        self._reporting = False
+        told, self._reports = self._reports, {}
+        rows = [
+            (running.job, running.progress)
+            for job_id in told
+            if (running := self._running.get(job_id)) is not None and running.progress is not None
+        ]
+        if rows:
+            self._queues.repository.report(rows)
+            self._queues.file.notify()
+
+    def _tell(self, kind: JobEventKind, queue: JobQueue, job: ClaimedJob, data: Any = None) -> None:
+        self._queues.events.emit(JobEvent(kind, queue.name, job.id, self._queues.clock.now(), data))
+
+    def _tell_end(self, done: Settlement, turn: Turn) -> None:
+        kind: JobEventKind
+        if done.job.id in turn.lost:
+            kind = "job_lost"
+        elif done.outcome == "completed":
+            kind = "job_completed"
+        elif done.outcome in ("returned", "aborted"):
+            kind = "job_returned" if done.outcome == "returned" else "job_aborted"
+        else:
+            kind = "job_retried" if done.job.id in turn.retried else "job_failed"
+        data = done.error if done.output is None else decode(done.output.text, self._queues.load)["output"]
+        self._tell(kind, self._by_id[done.job.queue_id], done.job, data)

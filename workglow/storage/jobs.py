@@ -1,0 +1,271 @@
+"""Jobs and their queues as they are stored, and what a place that keeps them must be able to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+
+    from workglow.values import Encoded
+
+__all__ = [
+    "FINAL_JOB_STATUSES",
+    "MOVES",
+    "AttemptRecord",
+    "ClaimedJob",
+    "JobRecord",
+    "JobRepository",
+    "JobStatus",
+    "NewJob",
+    "Outcome",
+    "QueueRecord",
+    "Settlement",
+    "Turn",
+    "WorkerRecord",
+]
+
+JobStatus = Literal["pending", "running", "completed", "failed", "aborted"]
+Outcome = Literal["completed", "failed", "timed out", "crashed", "aborted", "returned", "limited"]
+
+MOVES: Final[Mapping[JobStatus, frozenset[JobStatus]]] = {
+    "pending": frozenset({"running", "failed", "aborted"}),
+    "running": frozenset({"completed", "failed", "aborted", "pending"}),
+    "completed": frozenset(),
+    "failed": frozenset({"pending"}),
+    "aborted": frozenset({"pending"}),
+}
+"""Every legal change of a job's status.  A failed or aborted job is pending again only when somebody retries it."""
+
+FINAL_JOB_STATUSES: Final = frozenset({"completed", "failed", "aborted"})
+
+
+@dataclass(slots=True)
+class NewJob:
+    """A job that is to be stored; `options` is JSON for the worker that will run it."""
+
+    handler: str
+    input: Encoded
+    max_attempts: int
+    priority: int = 0
+    run_after: int | None = None
+    deadline_at: int | None = None
+    key: str | None = None
+    group: str | None = None
+    cost: int = 1
+    options: str | None = None
+    needs: Sequence[int] = ()
+
+    def is_plain(self) -> bool:
+        """Whether it has nothing but a handler, an input and a priority."""
+        return (
+            self.run_after is None
+            and self.key is None
+            and self.options is None
+            and not self.needs
+            and self.deadline_at is None
+            and self.group is None
+            and self.cost == 1
+        )
+
+
+class ClaimedJob(NamedTuple):
+    """What the worker that claimed a job is told of it; `input` and `options` are JSON."""
+
+    id: int
+    claim: int
+    attempt: int
+    handler: str
+    input: str
+    options: str | None
+    queue_id: int
+
+
+class Settlement(NamedTuple):
+    """How one claim of a job ended.
+
+    `completed` has an output, every other outcome may have an `error` (JSON).  With `retry_at` (milliseconds) the job
+    is pending again, and is not started before then, unless that was its last attempt; `counts` says whether the
+    attempt counts.  At `delete_at` nothing of the job need be kept any more.
+    """
+
+    job: ClaimedJob
+    outcome: Outcome
+    output: Encoded | None = None
+    error: str | None = None
+    retry_at: int | None = None
+    counts: bool = True
+    progress: str | None = None
+    delete_at: int | None = None
+    cost: int | None = None  # what it really cost, when that differs from what was reserved
+
+
+class Turn(NamedTuple):
+    """What one transaction of a worker came to.
+
+    `lost` are ids of jobs that were settled too late: another claim has them, or they are over.  `retried` are those
+    that will be tried again.  `next_at` is when, in milliseconds, something may become claimable by itself; None when
+    nothing will.
+    """
+
+    claimed: list[ClaimedJob]
+    lost: list[int]
+    retried: list[int]
+    next_at: int | None
+
+
+@dataclass(slots=True)
+class JobRecord:
+    """A job as stored; `queue_id` is the database's key of its queue, JSON texts are as they were written."""
+
+    id: int
+    queue: str
+    scope: str
+    handler: str
+    status: JobStatus
+    priority: int
+    run_after: int | None
+    waits_for: int
+    attempt: int
+    claim: int
+    session_id: int | None
+    input: str
+    output: str | None
+    error: str | None
+    max_attempts: int
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    deadline_at: int | None
+    key: str | None
+    group: str | None
+    cost: int
+    options: str | None
+    progress: str | None
+    abort_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One attempt that did not complete its job; `error` is JSON."""
+
+    attempt: int
+    outcome: Outcome
+    error: str | None
+    started_at: int
+    ended_at: int
+
+
+@dataclass(slots=True)
+class QueueRecord:
+    """A queue as stored; `scope` and `settings` are JSON."""
+
+    row_id: int
+    name: str
+    scope: str
+    paused_at: int | None
+    settings: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """Who takes jobs: `queues` and `handlers` are JSON lists of names."""
+
+    row_id: int
+    session_id: int
+    pid: int
+    host: str
+    queues: str
+    handlers: str
+    concurrency: int
+    started_at: int
+    is_alive: bool
+
+
+class JobRepository(Protocol):
+    """Queues and their jobs.  Every method is one transaction; whatever a worker writes is fenced by its claim."""
+
+    def queue(self, name: str, scope: str, settings: str | None = None) -> QueueRecord:
+        """Return a queue, which is made when it is not there; `settings` (JSON) replace those it has."""
+        ...
+
+    def queues(self) -> list[QueueRecord]: ...
+
+    def pause(self, queue_id: int, *, paused: bool) -> None: ...
+
+    def add(self, queue_id: int, jobs: Sequence[NewJob]) -> list[int]:
+        """Keep jobs, all or none, and return their ids; on the disk when this returns.
+
+        A job whose key an unfinished one of the queue has is that one.
+        """
+        ...
+
+    def turn(
+        self,
+        worker_id: int,
+        queue_ids: Sequence[int],
+        settled: Sequence[Settlement],
+        limit: int,
+        *,
+        handlers: Collection[str] | None = None,
+        block: bool = False,
+    ) -> Turn | Awaitable[Turn]:
+        """Settle what a worker has done and claim at most `limit` further jobs, in one transaction.
+
+        `handlers` are the only ones whose jobs are claimed.  `block` allows waiting on the spot, for a caller that has
+        nothing else to do; otherwise an awaitable is returned when the disk or another process has to be waited for.
+        Jobs of dead workers are pending again first, or failed when their attempts are used up.
+        """
+        ...
+
+    def report(self, progress: Iterable[tuple[ClaimedJob, str]]) -> None:
+        """Keep what running jobs tell of their progress (JSON)."""
+        ...
+
+    def unwanted(self, claims: Iterable[ClaimedJob]) -> dict[int, str]:
+        """Of these claims, the jobs that are to stop, with the reason; '' for those that somebody else has now."""
+        ...
+
+    def abort(self, ids: Sequence[int], reason: str) -> list[int]:
+        """Abort what is pending, ask what is running to stop; the ids of those that were not over yet."""
+        ...
+
+    def retry(self, ids: Sequence[int]) -> list[int]:
+        """Make failed and aborted jobs pending again, with all their attempts; the ids of those that now are."""
+        ...
+
+    def get(self, job_id: int) -> JobRecord | None: ...
+
+    def find(
+        self,
+        *,
+        queue_id: int | None = None,
+        statuses: Collection[JobStatus] = (),
+        group: str | None = None,
+        limit: int = 100,
+        before: int | None = None,
+    ) -> list[JobRecord]:
+        """The newest jobs first; `before` is an id, to read on from."""
+        ...
+
+    def attempts(self, job_id: int) -> list[AttemptRecord]: ...
+
+    def needs(self, job_id: int) -> list[int]:
+        """The jobs that must be completed before this one starts, and are not."""
+        ...
+
+    def count(self, queue_id: int) -> dict[JobStatus, int]: ...
+
+    def begin_worker(self, queues: str, handlers: str, concurrency: int) -> int:
+        """Say that this process takes jobs; the worker's key."""
+        ...
+
+    def end_worker(self, worker_id: int) -> None: ...
+
+    def workers(self) -> list[WorkerRecord]: ...
+
+    def prune(self, limit: int = 1000) -> int:
+        """Delete jobs that have been kept long enough; how many."""
+        ...

@@ -1,0 +1,320 @@
+"""Queues and their jobs, in the tables `queue`, `job`, `job_attempt` and `job_dependency`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workglow.errors import FileLockedError, JobStateError, UnknownJobError
+from workglow.storage.jobs import FINAL_JOB_STATUSES, AttemptRecord, JobRecord, NewJob, QueueRecord, WorkerRecord
+from workglow.storage.sqlite.claims import Ask, Claims, aborted, end_job, next_job_id
+from workglow.storage.sqlite.values import insert_values
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Collection, Iterable, Sequence
+
+    import apsw
+
+    from workglow.file import File
+    from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
+
+__all__ = ["SqliteJobs"]
+
+_PLAIN = """
+INSERT INTO job (id, queue_id, handler, status, priority, input, max_attempts, created_at)
+VALUES (?, ?, ?, 'pending', ?, ?, ?, ?)
+"""
+_WHOLE = """
+INSERT INTO job (id, queue_id, handler, status, priority, input, max_attempts, created_at,
+                 run_after, waits_for, deadline_at, key, group_name, cost, options)
+VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_RECORD = """
+SELECT job.id, queue.name, queue.scope, handler, status, priority, run_after, waits_for, attempt, claim, session_id,
+       input, output, error, max_attempts, job.created_at, started_at, finished_at, deadline_at, key, group_name, cost,
+       options, progress, abort_reason
+  FROM job JOIN queue ON queue.id = queue_id
+"""
+
+
+class SqliteJobs:
+    """The queues of one file."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._claims = Claims(file)
+
+    # ------------------------------------------------------------------ queues
+
+    def queue(self, name: str, scope: str, settings: str | None = None) -> QueueRecord:
+        found = self._find_queue(name, scope)
+        if found is not None and settings in (None, found.settings):
+            return found
+        with self._file.transaction() as db:
+            db.execute(
+                """
+                INSERT INTO queue (name, scope, settings, created_at) VALUES (?1, ?2, coalesce(?3, '{}'), ?4)
+                ON CONFLICT (name, scope) DO UPDATE SET settings = coalesce(?3, settings)
+                """,
+                (name, scope, settings, self._file.clock.now()),
+            )
+        made = self._find_queue(name, scope)
+        assert made is not None
+        return made
+
+    def _find_queue(self, name: str, scope: str) -> QueueRecord | None:
+        row = self._file.look_up(
+            "SELECT id, name, scope, paused_at, settings, created_at FROM queue WHERE name = ? AND scope = ?",
+            (name, scope),
+        )
+        return None if row is None else QueueRecord(*row)
+
+    def queues(self) -> list[QueueRecord]:
+        rows = self._file.read(
+            "SELECT id, name, scope, paused_at, settings, created_at FROM queue ORDER BY name, scope"
+        )
+        return [QueueRecord(*row) for row in rows]
+
+    def pause(self, queue_id: int, *, paused: bool) -> None:
+        now = self._file.clock.now() if paused else None
+        with self._file.transaction() as db:
+            db.execute(
+                "UPDATE queue SET paused_at = ?1 WHERE id = ?2 AND (paused_at IS NULL) = (?1 IS NOT NULL)",
+                (now, queue_id),
+            )
+        self._file.notify()
+
+    # ------------------------------------------------------------------ enqueueing
+
+    def add(self, queue_id: int, jobs: Sequence[NewJob]) -> list[int]:
+        now = self._file.clock.now()
+        with self._file.transaction(sync=True) as db:
+            ids = self._add(db, queue_id, jobs, now)
+        self._file.notify()
+        return ids
+
+    def _add(self, db: apsw.Connection, queue_id: int, jobs: Sequence[NewJob], now: int) -> list[int]:
+        """Inside a transaction: insert the jobs, one after the other, those without anything special all at once."""
+        job_id = next_job_id(db.execute)
+        plain: list[tuple[Any, ...]] = []
+        ids: list[int] = []
+        for job in jobs:
+            if job.input.blobs:
+                insert_values(db, job.input.blobs)
+            row = (job_id, queue_id, job.handler, job.priority, job.input.text, job.max_attempts, now)
+            if job.is_plain():
+                plain.append(row)
+            else:
+                self._insert_plain(db, plain)
+                known = self._with_key(db, queue_id, job.key)
+                if known is not None:
+                    ids.append(known)
+                    continue
+                open_needs = self._open_needs(db, job.needs)
+                run_after = job.run_after if job.run_after is not None and job.run_after > now else None
+                more = (run_after, len(open_needs), job.deadline_at, job.key, job.group, job.cost, job.options)
+                db.execute(_WHOLE, row + more)
+                for needed in open_needs:
+                    db.execute("INSERT INTO job_dependency (needs_id, job_id) VALUES (?, ?)", (needed, job_id))
+            ids.append(job_id)
+            job_id += 1
+        self._insert_plain(db, plain)
+        return ids
+
+    @staticmethod
+    def _insert_plain(db: apsw.Connection, rows: list[tuple[Any, ...]]) -> None:
+        if len(rows) == 1:
+            db.execute(_PLAIN, rows[0])
+        elif rows:
+            db.executemany(_PLAIN, rows)
+        rows.clear()
+
+    @staticmethod
+    def _with_key(db: apsw.Connection, queue_id: int, key: str | None) -> int | None:
+        if key is None:
+            return None
+        query = "SELECT id FROM job WHERE queue_id = ? AND key = ? AND finished_at IS NULL"
+        return db.execute(query, (queue_id, key)).get
+
+    @staticmethod
+    def _open_needs(db: apsw.Connection, needs: Sequence[int]) -> list[int]:
+        """Those of the needed jobs that are not completed."""
+        still: list[int] = []
+        for needed in dict.fromkeys(needs):
+            status = db.execute("SELECT status FROM job WHERE id = ?", (needed,)).get
+            if status is None:
+                raise UnknownJobError(f"There is no job {needed} that another could wait for.")
+            if status in ("failed", "aborted"):
+                raise JobStateError(
+                    f"Job {needed} has {status}, so a job that needs it could never start.  Retry job {needed} first."
+                )
+            if status != "completed":
+                still.append(needed)
+        return still
+
+    # ------------------------------------------------------------------ workers
+
+    def begin_worker(self, queues: str, handlers: str, concurrency: int) -> int:
+        return self._claims.begin_worker(queues, handlers, concurrency)
+
+    def end_worker(self, worker_id: int) -> None:
+        self._claims.end_worker(worker_id)
+        self._file.notify()
+
+    def turn(
+        self,
+        worker_id: int,
+        queue_ids: Sequence[int],
+        settled: Sequence[Settlement],
+        limit: int,
+        *,
+        handlers: Collection[str] | None = None,
+        block: bool = False,
+    ) -> Turn | Awaitable[Turn]:
+        ask = Ask(worker_id, queue_ids, settled, limit, handlers)
+        file = self._file
+        if block or file.memory or file.durability != "power":
+            try:
+                with file.transaction(wait=block) as db:
+                    turn = self._claims.turn(db, ask)
+            except FileLockedError:
+                if block:
+                    raise
+            else:
+                self._claims.committed(ask, turn)
+                return turn
+        return self._turn_elsewhere(ask)
+
+    async def _turn_elsewhere(self, ask: Ask) -> Turn:
+        import asyncio
+
+        turn = await asyncio.wrap_future(self._file.submit(lambda db: self._claims.turn(db, ask)))
+        self._claims.committed(ask, turn)
+        return turn
+
+    def workers(self) -> list[WorkerRecord]:
+        reader = self._file.reader
+        dead = set(self._file.dead_sessions(reader))
+        rows = reader.execute(
+            """
+            SELECT worker.id, session_id, pid, host, queues, handlers, concurrency, worker.started_at, ended_at
+              FROM worker JOIN session ON session.id = session_id ORDER BY worker.id
+            """
+        )
+        return [
+            WorkerRecord(*row[:-1], is_alive=row[-1] is None and row[1] not in dead)  # pyright: ignore
+            for row in rows
+        ]
+
+    def report(self, progress: Iterable[tuple[ClaimedJob, str]]) -> None:
+        with self._file.transaction() as db:
+            for job, text in progress:
+                db.execute(
+                    "UPDATE job SET progress = ? WHERE id = ? AND claim = ? AND status = 'running'",
+                    (text, job.id, job.claim),
+                )
+
+    def unwanted(self, claims: Iterable[ClaimedJob]) -> dict[int, str]:
+        found: dict[int, str] = {}
+        for job in claims:
+            row = self._file.look_up(
+                "SELECT abort_reason FROM job WHERE id = ? AND claim = ? AND status = 'running'", (job.id, job.claim)
+            )
+            if row is None:
+                found[job.id] = ""
+            elif row[0] is not None:
+                found[job.id] = row[0]
+        return found
+
+    # ------------------------------------------------------------------ what people do with jobs
+
+    def abort(self, ids: Sequence[int], reason: str) -> list[int]:
+        now = self._file.clock.now()
+        reached: list[int] = []
+        with self._file.transaction(sync=True) as db:
+            for job_id in ids:
+                status = db.execute("SELECT status FROM job WHERE id = ?", (job_id,)).get
+                if status == "pending":
+                    end_job(db.execute, job_id, "aborted", now, error=aborted(reason))
+                elif status == "running":
+                    db.execute("UPDATE job SET abort_reason = coalesce(abort_reason, ?) WHERE id = ?", (reason, job_id))
+                else:
+                    continue
+                reached.append(job_id)
+        self._file.notify()
+        return reached
+
+    def retry(self, ids: Sequence[int]) -> list[int]:
+        with self._file.transaction(sync=True) as db:
+            done = [job_id for job_id in ids if self._retry(db, job_id)]
+        self._file.notify()
+        return done
+
+    @staticmethod
+    def _retry(db: apsw.Connection, job_id: int) -> bool:
+        """Make one job pending again; it waits again for what it needs."""
+        db.execute(
+            """
+            UPDATE job SET status = 'pending', attempt = 0, finished_at = NULL, delete_at = NULL, progress = NULL,
+                           abort_reason = NULL, deadline_at = NULL,
+                           waits_for = (SELECT count(*) FROM job_dependency WHERE job_id = job.id)
+             WHERE id = ? AND status IN ('failed', 'aborted')
+               AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.queue_id = job.queue_id
+                               AND other.key = job.key AND other.finished_at IS NULL)
+            """,
+            (job_id,),
+        )
+        return db.changes() > 0
+
+    def prune(self, limit: int = 1000) -> int:
+        with self._file.transaction() as db:
+            return self._claims.prune(db.execute, self._file.clock.now(), limit)
+
+    # ------------------------------------------------------------------ looking
+
+    def get(self, job_id: int) -> JobRecord | None:
+        row = self._file.look_up(_RECORD + " WHERE job.id = ?", (job_id,))
+        return None if row is None else JobRecord(*row)
+
+    def find(
+        self,
+        *,
+        queue_id: int | None = None,
+        statuses: Collection[JobStatus] = (),
+        group: str | None = None,
+        limit: int = 100,
+        before: int | None = None,
+    ) -> list[JobRecord]:
+        conditions: list[str] = []
+        values: list[Any] = []
+        if queue_id is not None:
+            conditions.append("queue_id = ?")
+            values.append(queue_id)
+        if statuses:
+            conditions.append(f"status IN ({', '.join('?' * len(statuses))})")
+            values.extend(statuses)
+        if statuses and FINAL_JOB_STATUSES.isdisjoint(statuses):
+            conditions.append("finished_at IS NULL")
+        if group is not None:
+            conditions.append("group_name = ?")
+            values.append(group)
+        if before is not None:
+            conditions.append("job.id < ?")
+            values.append(before)
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        rows = self._file.reader.execute(f"{_RECORD}{where} ORDER BY job.id DESC LIMIT ?", (*values, limit))
+        return [JobRecord(*row) for row in rows]  # pyright: ignore[reportArgumentType]
+
+    def attempts(self, job_id: int) -> list[AttemptRecord]:
+        rows = self._file.reader.execute(
+            "SELECT attempt, outcome, error, started_at, ended_at FROM job_attempt WHERE job_id = ? ORDER BY claim",
+            (job_id,),
+        )
+        return [AttemptRecord(*row) for row in rows]  # pyright: ignore[reportArgumentType]
+
+    def needs(self, job_id: int) -> list[int]:
+        query = "SELECT needs_id FROM job_dependency WHERE job_id = ? ORDER BY needs_id"
+        return [row[0] for row in self._file.read(query, (job_id,))]
+
+    def count(self, queue_id: int) -> dict[JobStatus, int]:
+        query = "SELECT status, count(*) FROM job WHERE queue_id = ? GROUP BY status"
+        return dict(self._file.reader.execute(query, (queue_id,)).fetchall())  # pyright: ignore
