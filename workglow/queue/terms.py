@@ -90,7 +90,5 @@ def _time(time: datetime | None, name: str) -> int | None:
     if time is None:
         return None
     if time.tzinfo is None:
-        raise JobInputError(
-            f"{name}={time!r} has no time zone; give one, as in datetime.now(UTC) + timedelta(hours=1)."
-        )
+        raise JobInputError(f"{name}={time!r} has no time zone; give it one, tzinfo=UTC say.")
     return round(time.timestamp() * 1000)

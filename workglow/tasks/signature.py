@@ -67,7 +67,7 @@ def signature_of(function: Callable[..., object], known: Mapping[str, Any] | Non
 
 def _is_context(parameter: inspect.Parameter, annotation: Any) -> bool:
     inner, _ = bare(annotation)
-    if inner is TaskContext or TaskContext in get_args(inner):
+    if any(isinstance(kind, type) and issubclass(kind, TaskContext) for kind in (inner, *get_args(inner))):
         return True
     return parameter.annotation is parameter.empty and parameter.name in _CONTEXT_NAMES
 
