@@ -52,26 +52,34 @@ def completed(file: File, keys: list[bytes], letters: random.Random) -> list[str
     return texts
 
 
+def fill(folder: Path, keys: list[bytes], large: list[bytes], letters: random.Random) -> None:
+    """Write the same outputs with us and with bare SQLite, and close both: no log is moved while hits are measured."""
+    bare = apsw.Connection(str(folder / "bare.db"))
+    bare.execute("PRAGMA journal_mode = WAL").fetchall()
+    bare.execute("CREATE TABLE output (id INTEGER PRIMARY KEY, key BLOB UNIQUE, value BLOB)")
+    with File.open(folder / "cache.wg", durability="process") as file, bare:
+        outputs = sqlite_repositories(file).outputs
+        for key, text in zip(keys, completed(file, keys, letters), strict=True):
+            bare.execute("INSERT INTO output (key, value) VALUES (?, ?)", (key, text.encode()))
+        for key in large:
+            data = os.urandom(1 << 20)
+            outputs.save(key, "bench_bytes", {"data": data})
+            bare.execute("INSERT INTO output (key, value) VALUES (?, ?)", (key, data))
+    bare.close()
+
+
 def rows(peers: bool) -> Iterator[Row]:
     del peers
     letters = random.Random(1)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         folder = Path(name)
-        file = File.open(folder / "cache.wg", durability="process")
-        outputs = sqlite_repositories(file).outputs
         kind = answer.task()
         keys = [output_key(kind, {"question": "what is it?", "number": number}) for number in range(SMALL)]
+        large = [os.urandom(32) for _ in range(LARGE)]
+        fill(folder, keys, large, letters)
+        file = File.open(folder / "cache.wg", durability="process")
+        outputs = sqlite_repositories(file).outputs
         bare = apsw.Connection(str(folder / "bare.db"))
-        bare.execute("PRAGMA journal_mode = WAL").fetchall()
-        bare.execute("CREATE TABLE output (id INTEGER PRIMARY KEY, key BLOB UNIQUE, value BLOB)")
-        with bare:
-            for key, text in zip(keys, completed(file, keys, letters), strict=True):
-                bare.execute("INSERT INTO output (key, value) VALUES (?, ?)", (key, text.encode()))
-            large = [os.urandom(32) for _ in range(LARGE)]
-            for key in large:
-                data = os.urandom(1 << 20)
-                outputs.save(key, "bench_bytes", {"data": data})
-                bare.execute("INSERT INTO output (key, value) VALUES (?, ?)", (key, data))
 
         def read(wanted: list[bytes]) -> Callable[[], None]:
             execute = bare.cursor().execute

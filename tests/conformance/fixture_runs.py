@@ -61,7 +61,7 @@ def run_until(graph: TaskGraph, kind: str, path: str) -> tuple[TaskGraphRunner, 
         def listener(event: Event) -> None:
             events.append(event)
             if (event.kind, event.path) == (kind, path):
-                runner.abort()
+                runner.ending.abort()
 
         runner = TaskGraphRunner(graph, Environment(listeners=(listener,)))
         try:

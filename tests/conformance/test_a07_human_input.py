@@ -97,7 +97,7 @@ def test_a7_an_abort_reaches_who_is_asked() -> None:
     async def run() -> None:
         def listener(event: Event) -> None:
             if event.kind == "task_waiting":
-                asyncio.get_running_loop().call_soon(runner.abort)
+                asyncio.get_running_loop().call_soon(runner.ending.abort)
 
         graph = graph_of(HumanInputTask(id="ask", content_schema=NAME))
         runner = TaskGraphRunner(graph, Environment(listeners=(listener,), on_question=never))

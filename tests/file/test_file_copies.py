@@ -14,7 +14,7 @@ import apsw
 import pytest
 
 from workglow.errors import FileError, FileLockedError, HalfCopyError
-from workglow.file import File, copy, doctor
+from workglow.file import File, copy, doctor, opening
 from workglow.file.marker import Marker, _fits, read_marker
 from workglow.file.upkeep import Upkeep
 
@@ -69,6 +69,18 @@ def crashed(path: Path, other: Callable[..., Any], rows: int) -> None:
     process = other(CRASH, path, rows)
     assert process.line() == "written"
     process.kill()
+
+
+def between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen once a file was found to have no log, and before SQLite opens it."""
+    connect = opening.connect
+
+    def connected(path: str, **settings: Any) -> apsw.Connection:
+        monkeypatch.undo()
+        happens()
+        return connect(path, **settings)
+
+    monkeypatch.setattr(opening, "connect", connected)
 
 
 def test_a_file_of_a_killed_process_opens_with_all_that_was_committed(
@@ -169,6 +181,29 @@ def test_a_young_main_file_beside_an_old_log_is_refused(path: Path, tmp_path: Pa
     copy_files(path, mixed, wal=False)
     with pytest.raises(HalfCopyError, match="do not belong together"):
         File.open(mixed, read_only=True)
+
+
+def test_a_log_that_another_process_begins_while_the_file_is_opened_is_read(
+    path: Path, other: Callable[..., Any], count: Count, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    File.open(path).close()
+    assert not log(path).exists()
+    processes: list[Any] = []
+    between(monkeypatch, lambda: processes.append(other(CRASH, path, 50)) or processes[0].line())
+    with File.open(path) as file:
+        assert count(file) == 50
+        assert len(file.db.execute("SELECT id FROM session WHERE ended_at IS NULL").fetchall()) == 2
+    processes[0].kill()
+
+
+def test_a_log_that_appears_while_the_file_is_opened_has_to_fit(
+    path: Path, tmp_path: Path, other: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed(tmp_path / "stranger.wg", other, 50)
+    File.open(path).close()
+    between(monkeypatch, lambda: shutil.copyfile(log(tmp_path / "stranger.wg"), log(path)))
+    with pytest.raises(HalfCopyError, match="do not belong together"):
+        File.open(path)
 
 
 def test_the_log_of_another_project_is_refused(path: Path, tmp_path: Path, add: Add) -> None:

@@ -158,9 +158,14 @@ class File:
             lock.release()
 
     def look_up(self, query: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> tuple[Any, ...] | None:
-        """Return the first row of a query, or None: see `read`."""
-        rows = self.read(query, values)
-        return rows[0] if rows else None
+        """Return the row of a query that has two columns or more and finds at most one row, or None: see `read`."""
+        lock = self._gate.lock
+        if self._closed or not lock.acquire(False):
+            return self.reader.execute(query, values).get
+        try:
+            return self._gate.execute(query, values).get
+        finally:
+            lock.release()
 
     def submit(self, work: Callable[[apsw.Connection], T], *, sync: bool = False) -> Future[T]:
         """Write on the writer thread; the future is done when `work(db)` is committed.

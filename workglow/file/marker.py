@@ -31,6 +31,7 @@ __all__ = [
     "Marker",
     "check_log",
     "check_main",
+    "check_without_log",
     "mark_closed",
     "mark_open",
     "misfit",
@@ -83,8 +84,14 @@ def check_main(path: str, vfs: str = "") -> Marker | None:
             return alone
         if _read_alone(path, vfs) == alone:
             break
-    if alone.place == place_of(path) and alone.sealed == alone.cycle:
-        return alone
+    check_without_log(path, alone)
+    return alone
+
+
+def check_without_log(path: str, alone: Marker) -> None:
+    """Refuse a main file that says it is in use and has no log, unless another program folded the log into it."""
+    if alone.state != "open" or (alone.place == place_of(path) and alone.sealed == alone.cycle):
+        return
     raise HalfCopyError(
         f"{path} was copied while it was in use, without {os.path.basename(path)}-wal, and that file holds what was "
         "written last.  Copy both files again, or make one complete file of the original with `workglow copy`."

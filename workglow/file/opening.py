@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Final
 
 import apsw
 
-from workglow.errors import FileCorruptError, FileError, FileLockedError, NewerFileError, NotAProjectError
+from workglow.errors import (
+    FileCorruptError,
+    FileError,
+    FileLockedError,
+    HalfCopyError,
+    NewerFileError,
+    NotAProjectError,
+)
 from workglow.file.connection import STATEMENTS, close_reader, connect, connect_to_read
 from workglow.file.copy import write_copy
 from workglow.file.failures import explain
 from workglow.file.header import check_header, read_header
-from workglow.file.marker import Marker, check_log, check_main, misfit
+from workglow.file.marker import Marker, check_log, check_main, check_without_log, misfit
 from workglow.file.migrations import apply, expected_schema, migrations, schema_of
 from workglow.file.place import check_place, check_writable, log_size
 from workglow.file.pragmas import NORMAL, configure, make_wal, shape_new_file, synchronous
@@ -46,12 +53,16 @@ def open_for_writing(
     """Return a connection to the file, in our newest format, and whether its marker must still reach the main file."""
     alone: Marker | None = None
     exists = check_place(path, create=create)
+    logged = log_size(path)
     if exists:
-        alone = _check_before_sqlite(path, vfs)
+        _check_header(path, vfs)
+        alone = check_main(path, vfs) if logged else None
     check_writable(path, exists=exists)
     db = connect(path, busy_timeout=busy_timeout, vfs=vfs)
     try:
         view = _check_content(db, path, alone, vfs)
+        if exists and not logged:
+            alone = view = _check_unlogged(path, db, view, vfs)
         unmarked = alone is None or view is None or alone.state != "open" or view.state != "open" or not log_size(path)
         _ensure_wal(db, path, busy_timeout)
         synchronous(db, NORMAL)
@@ -61,6 +72,9 @@ def open_for_writing(
     except apsw.Error as error:
         db.close()
         raise explain(error, path) or error from error
+    except HalfCopyError:
+        close_reader(db, path)
+        raise
     except BaseException:
         db.close()
         raise
@@ -70,7 +84,7 @@ def open_for_writing(
 def open_for_reading(path: str, *, busy_timeout: float = 30.0, vfs: str = "") -> apsw.Connection:
     """Return a connection that leaves no trace in the file; an older format is refused, for reading cannot migrate."""
     check_place(path, create=False)
-    alone = _check_before_sqlite(path, vfs)
+    alone = check_main(path, vfs) if _check_header(path, vfs) else None
     db = connect_to_read(path, busy_timeout=busy_timeout, vfs=vfs)
     try:
         _check_content(db, path, alone, vfs)
@@ -99,12 +113,25 @@ def open_memory(clock: Clock) -> apsw.Connection:
     return db
 
 
-def _check_before_sqlite(path: str, vfs: str) -> Marker | None:
+def _check_header(path: str, vfs: str) -> bool:
+    """Refuse what is none of our files before SQLite sees it; False when it is empty."""
     header = read_header(path, vfs)
-    if header is None:
-        return None
-    check_header(path, header, len(migrations()))
-    return check_main(path, vfs)
+    if header is not None:
+        check_header(path, header, len(migrations()))
+    return header is not None
+
+
+def _check_unlogged(path: str, db: apsw.Connection, view: Marker | None, vfs: str) -> Marker | None:
+    """Check a file that had no log before it was looked at through `db`, which spares a look at the main file alone.
+
+    Nobody removes a log while a connection is open.  So if there still is none, `db` saw the main file and nothing
+    else; if there is one, another process has just begun to write it.
+    """
+    if log_size(path):
+        return check_log(path, db, check_main(path, vfs), vfs)
+    if view is not None:
+        check_without_log(path, view)
+    return view
 
 
 def _check_content(db: apsw.Connection, path: str, alone: Marker | None, vfs: str) -> Marker | None:

@@ -74,7 +74,7 @@ class Failures:
             runner.after_resolve()
         elif run.scope.parent is None:
             self.unhandled.append(run)
-            runner.stop(failure)
+            runner.ending.stop(failure)
         elif run.scope.parent.status == "running" and not (
             run.status == "failed" and runner.compounds.go_on(run.scope, failure)
         ):

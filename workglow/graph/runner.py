@@ -16,21 +16,20 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from workglow.errors import GraphTimeoutError, TaskAbortedError, TaskTimeoutError, WorkglowError
+from workglow.errors import TaskAbortedError, WorkglowError
 from workglow.graph.caching import OutputCache
 from workglow.graph.compounds import Compounds
+from workglow.graph.ending import RunEnding
 from workglow.graph.events import Event
-from workglow.graph.execution import Execution, Reports, milliseconds, suspended
+from workglow.graph.execution import Execution, Reports, suspended
 from workglow.graph.failure import failure_outputs
 from workglow.graph.failures import Failures
 from workglow.graph.inputs import gather
 from workglow.graph.resolution import Named, Resolution
-from workglow.graph.results import scope_results
 from workglow.graph.rights.gate import gate_of
 from workglow.graph.schedule import Schedule, Scope, TaskRun
 from workglow.graph.streams.readers import Streams
 from workglow.graph.waiting.waits import Waits
-from workglow.storage.error_record import error_record
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ class TaskGraphRunner:
         self.task_runs: list[TaskRun] = []  # of a run in memory, for whoever looks at it afterwards
         self.outputs: dict[str, object] = {}
         self.status = "running"
+        self.changed: list[TaskRun] = []  # whose rows the next commit writes
         self._journal = environment.journal
         self._clock = environment.clock
         self._run_id = environment.run_id
@@ -76,14 +76,13 @@ class TaskGraphRunner:
         self._caches = self._cache.enabled
         self.compounds = Compounds(self)
         self.failures = Failures(self)
+        self.ending = RunEnding(self)
         self._recovery: Recovery | None = None
         self._in_flight: dict[TaskRun, None] = {}
         self._sleeping: dict[TaskRun, None] = {}  # failed, and waiting for another try
-        self._changed: list[TaskRun] = []
         self._sync = False
         self._batch = 1  # doubles with each tick, so that the first task does not wait for the preparation of many
         self._begun: list[TaskRun] = []  # committed as running, and about to be executed
-        self._stop: WorkglowError | None = None
         self._root_closed = False
         self._wake = asyncio.Event()
         self.wake = self._wake.set
@@ -99,9 +98,7 @@ class TaskGraphRunner:
 
     async def run(self, root: Scope, recovery: Recovery | None = None) -> None:
         """Run a scope to its end, from its sources or from what `recovery` reads back; raises what it failed with."""
-        timer = None
-        if self.options.timeout:
-            timer = self._clock.call_later(self.options.timeout, self._graph_timed_out)
+        self.ending.arm()
         try:
             self.emit("run_started", "")
             if recovery is None:
@@ -112,10 +109,9 @@ class TaskGraphRunner:
             await self._drive()
             if self.reports.error is not None:
                 raise self.reports.error
-            await self._finish_run(root)
+            await self.ending.record(root)
         finally:
-            if timer is not None:
-                timer.cancel()
+            self.ending.disarm()
             for run in (*self._in_flight, *self._sleeping):
                 self._execution.cancel(run, "The run has ended.")
             await self.waits.close()
@@ -123,18 +119,18 @@ class TaskGraphRunner:
 
     async def _drive(self) -> None:
         durable = self._journal is not None
-        ready = self.schedule.ready
+        ready, ending = self.schedule.ready, self.ending
         turn_ends = self._monotonic() + _SLICE
-        while self._stop is None and self.reports.error is None:
+        while ending.failure is None and self.reports.error is None:
             while self._recovery is not None and len(ready) < self._batch:
                 if self._recovery.load_more(self._batch - len(ready)):
                     self._recovery = None
             if durable:
                 self._begun = self._begin_batch()
-                if self._changed and (waiting := self._commit()) is not None:
+                if self.changed and (waiting := self._commit()) is not None:
                     await waiting
                 for run in self._begun:
-                    if run.status == "running" and self._stop is None:
+                    if run.status == "running" and ending.failure is None:
                         self._execute(run)
                         if self._monotonic() > turn_ends:
                             if (waiting := self._commit()) is not None:
@@ -148,12 +144,12 @@ class TaskGraphRunner:
                 continue
             if self._recovery is not None and len(ready) < self._batch:
                 continue  # there is more to read back
-            if durable and self._changed:
+            if durable and self.changed:
                 if (waiting := self._commit()) is not None:
                     await waiting
             elif self._root_closed:
                 return
-            elif self._stop is None and self.reports.error is None:
+            elif ending.failure is None and self.reports.error is None:
                 self._wake.clear()
                 if self.waits.open and await self.waits.take_turn(idle=not (self._in_flight or self._sleeping)):
                     if self.waits.parked:
@@ -174,9 +170,9 @@ class TaskGraphRunner:
         return begun
 
     def _run_in_memory(self, turn_ends: float) -> None:
-        ready, in_flight, limit = self.schedule.ready, self._in_flight, self._limit
+        ready, in_flight, limit, ending = self.schedule.ready, self._in_flight, self._limit, self.ending
         begin, execute, monotonic = self._begin, self._execute, self._monotonic
-        while ready and len(in_flight) < limit and self._stop is None:
+        while ready and len(in_flight) < limit and ending.failure is None:
             run = ready.popleft()
             if run.status == "pending" and begin(run):
                 execute(run)
@@ -190,13 +186,13 @@ class TaskGraphRunner:
 
     def _commit(self) -> Awaitable[None] | None:
         """Write what changed; None when that is done, otherwise await what comes back."""
-        if self._stop is not None:  # the failure that ended the run is written with its end, or not at all
+        if self.ending.failure is not None:  # the failure that ended the run is written with its end, or not at all
             return None
         for run in self.schedule.fresh:  # without a row beside the end of what it waited for, it would be forgotten
             if run.status == "pending":
                 self.touch(run)
         self.schedule.fresh.clear()
-        changed, self._changed = self._changed, []
+        changed, self.changed = self.changed, []
         sync, self._sync = self._sync, False
         for run in changed:
             run.dirty = False
@@ -207,7 +203,7 @@ class TaskGraphRunner:
         """Write the task run's row with the next commit."""
         if not run.dirty:
             run.dirty = True
-            self._changed.append(run)
+            self.changed.append(run)
 
     # ------------------------------------------------------------------ one task, from ready to final
 
@@ -378,7 +374,7 @@ class TaskGraphRunner:
             self.touch(run)
             self._sync = self._sync or sync
 
-    # ------------------------------------------------------------------ waiting and stopping
+    # ------------------------------------------------------------------ what is unfinished
 
     def unfinished(self) -> tuple[TaskRun, ...]:
         """Return every task run that is ready, in flight or waiting."""
@@ -406,52 +402,6 @@ class TaskGraphRunner:
 
         self._sleeping[run] = None
         run.timer = self._clock.call_later(seconds, wake)
-
-    def stop(self, failure: WorkglowError) -> None:
-        """End the run as soon as possible with this failure; the first one stands."""
-        if self._stop is None:
-            self._stop = failure
-        self._wake.set()
-
-    def abort(self, reason: str = "The run was aborted.") -> None:
-        """Stop for good: what is in flight is cancelled, and the run ends as aborted."""
-        self.stop(TaskAbortedError(reason))
-
-    def _graph_timed_out(self) -> None:
-        timeout = self.options.timeout or 0
-        self.stop(GraphTimeoutError(f"Graph execution timed out after {milliseconds(timeout)}."))
-
-    # ------------------------------------------------------------------ the end
-
-    async def _finish_run(self, root: Scope) -> None:
-        if self.waits.parked:
-            self.status = "waiting"
-            self.emit("run_finished", "", self.status)
-            return
-        failure = self._stop
-        error = self.failures.ignored() if failure is None else error_record(failure)
-        if failure is None:
-            self.outputs = scope_results(root, self.outputs_of)
-            self.status = "failed" if error else "completed"
-        else:
-            for run in self.unfinished():
-                self.failures.abort(run)
-            aborted = isinstance(failure, TaskAbortedError) and not isinstance(failure, TaskTimeoutError)
-            self.status = "aborted" if aborted else "failed"
-        if self._journal is not None:
-            waiting = self._journal.commit(
-                self._changed,
-                sync=True,
-                block=self.environment.alone,
-                status=self.status,
-                output=encode(self.outputs, where="the graph's outputs") if failure is None else None,
-                error=error,
-            )
-            if waiting is not None:
-                await waiting
-        self.emit("run_finished", "", self.status)
-        if failure is not None:
-            raise failure
 
     # ------------------------------------------------------------------ what others ask
 

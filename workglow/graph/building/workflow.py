@@ -98,7 +98,7 @@ class Workflow(BranchingBuilder, ShippedTasks):
     def abort(self, reason: str = "The run was aborted.") -> None:
         """Stop every run of this workflow that is under way, from any thread; they end with TaskAbortedError."""
         for loop, runner in tuple(self._running):
-            loop.call_soon_threadsafe(runner.abort, reason)
+            loop.call_soon_threadsafe(runner.ending.abort, reason)
 
     def preview(self, inputs: Mapping[str, object] | None = None, *, max_tasks: int | None = None) -> Preview:
         """Say at once what the workflow would give, without running it; see `TaskGraph.preview`."""

@@ -99,5 +99,5 @@ class SqliteGraphs:
         return [DataflowRecord(*row) for row in rows]
 
     def extra(self, graph_id: int) -> str:
-        row = self._file.look_up("SELECT extra FROM graph WHERE id = ?", (graph_id,))
-        return "{}" if row is None else row[0]
+        rows = self._file.read("SELECT extra FROM graph WHERE id = ?", (graph_id,))
+        return rows[0][0] if rows else "{}"

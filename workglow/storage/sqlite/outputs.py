@@ -52,15 +52,15 @@ class SqliteOutputs(TaskOutputRepository):
     def __init__(self, file: File) -> None:
         super().__init__(clock=file.clock)
         self._file = file
-        self._read = file.read
+        self._look_up = file.look_up
         self._load = SqliteValues(file).load
         self._expected: dict[bytes, CacheEntry] = {}  # what a journal is about to commit, when somebody listens
 
     def find(self, key: bytes) -> FoundOutput | None:
-        rows = self._read(_FIND, (key,))
-        if not rows:
+        row = self._look_up(_FIND, (key,))
+        if row is None:
             return None
-        text, source_id = rows[0]
+        text, source_id = row
         try:
             found = FoundOutput(decode(text, self._load), text, source_id)
         except CorruptValueError as error:
@@ -72,11 +72,11 @@ class SqliteOutputs(TaskOutputRepository):
         return found
 
     def read(self, key: bytes) -> StoredOutput | None:
-        rows = self._read(_FIND, (key,))
-        if not rows:
+        row = self._look_up(_FIND, (key,))
+        if row is None:
             return None
         (entry,) = self._entries(key)
-        text = rows[0][0]
+        text = row[0]
         return StoredOutput(entry, text, tuple(select_values(self._file.reader, references(text))))
 
     def write(self, stored: StoredOutput) -> None:

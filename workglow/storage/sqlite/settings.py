@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteSettings"]
 
+_SETTINGS = "SELECT settings FROM project"
+
 
 class SqliteSettings:
     """The settings of one file, by name."""
@@ -20,17 +22,18 @@ class SqliteSettings:
 
     def get(self, name: str) -> object:
         """Return a setting; None when it was never set."""
-        return _read(self._file.reader).get(name)
+        ((text,),) = self._file.read(_SETTINGS)
+        return _settings(text).get(name)
 
     def set(self, name: str, value: object) -> None:
         """Keep a setting; None forgets it."""
         with self._file.transaction(sync=True) as db:
-            settings = _read(db)
+            settings = _settings(db.execute(_SETTINGS).get)
             settings[name] = value
             kept = {name: value for name, value in settings.items() if value is not None}
             db.execute("UPDATE project SET settings = ?", (msgspec.json.encode(kept).decode(),))
 
 
-def _read(db: Any) -> dict[str, Any]:
-    found: object = msgspec.json.decode(db.execute("SELECT settings FROM project").get)
+def _settings(text: str) -> dict[str, Any]:
+    found: object = msgspec.json.decode(text)
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
