@@ -55,7 +55,7 @@ class BranchingBuilder(LoopBuilder):
         inner._graph, inner._joined, inner._outline = self._graph, self._joined, self._boundary
         inner._state = _beginning(Arm(fork, _THEN))
         inner._opening = Opening(
-            "if_()", "end_if()", self, lambda: self._join_arms(inner, mark), lambda: self._roll_back(mark)
+            "if_()", "end_if()", self, lambda: self._join_arms(inner, mark), lambda: self._forget_arms(mark)
         )
         self._inner = inner
         return inner
@@ -91,6 +91,10 @@ class BranchingBuilder(LoopBuilder):
         self._boundary.look()
         self._state = State(Place(tips, members, before, number), (), mark.state.arm)
         self._remember(mark)
+
+    def _forget_arms(self, mark: Mark) -> None:
+        self._roll_back(mark)
+        self._tell("graph_changed")
 
     # ------------------------------------------------------------------ connecting arms
 

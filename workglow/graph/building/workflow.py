@@ -60,7 +60,10 @@ class Workflow(BranchingBuilder, ShippedTasks):
 
     @property
     def events(self) -> Events:
-        """Listeners for the events of every run of this workflow: `workflow.events.on("task_completed", print)`."""
+        """Listeners for what happens to this workflow: `workflow.events.on("task_completed", print)` for every run.
+
+        `graph_changed` and `graph_reset` tell of its building; one that raises does not undo the call.
+        """
         return self._graph.events
 
     # ------------------------------------------------------------------ running and other forms
