@@ -79,6 +79,20 @@ class Branches:
             way = way.above
         return self._along(edge) is way
 
+    def all_end_in(self, fork: str, task_ids: Iterable[str]) -> bool:
+        """Say whether each of the tasks is in an arm of the fork, or can never run together with it; some are."""
+        above = self._after[fork]
+        chain = [self._root, *_upward(above)]
+        some = False
+        for task_id in task_ids:
+            way = self._after[task_id]
+            ways = [*_upward(way), self._root]
+            inside = any(one.above is above and one.fork == f"{fork}[]" for one in ways)
+            some = some or inside
+            if not inside and (way in chain or above in ways):
+                return False
+        return some
+
     def most_results(self, task_ids: Iterable[str]) -> int:
         """Count how many of the tasks can give their outputs in one run."""
         if not self._splits:

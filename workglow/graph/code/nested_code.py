@@ -184,5 +184,5 @@ def if_condition(task: Task) -> Any:
         return None
     fields = dict(cast("Mapping[str, Any]", condition))
     alike = [{"id": "then", "condition": fields}, {"id": "else"}]
-    made = ConditionalTask(id=task.id, branches=alike, default_branch="else")
+    made = ConditionalTask(id=task.id, branches=alike, default_branch="else", pass_unchanged=True)
     return fields if same_task(made, task) else None
