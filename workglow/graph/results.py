@@ -31,11 +31,6 @@ def scope_results(scope: Scope, outputs_of: Callable[[TaskRun], dict[str, object
         elif plan.passing and run.status != "disabled":
             for task_id in plan.passing:  # which come before all others
                 finished.pop(task_id, None)
-    if (
-        len(finished) == 1
-        and not (plan.gathered or plan.passing)
-        and graph.merge == PROPERTY_ARRAY
-        and not graph.outputs
-    ):
+    if len(finished) == 1 and not (plan.gathered or plan.passing or graph.outputs) and graph.merge == PROPERTY_ARRAY:
         return {**next(iter(finished.values()))}  # what nearly every turn of a loop gives
     return merge_results(graph, finished)

@@ -145,8 +145,10 @@ class ConditionalTask(Task):
     @staticmethod
     def passed(outputs: Mapping[str, object]) -> Mapping[str, object]:
         """Return what came in, out of what the task gave: nothing when no branch was taken."""
-        given = (value for port, value in outputs.items() if port != ACTIVE_BRANCHES)
-        return cast("Mapping[str, object]", next(given, {}))
+        for port, value in outputs.items():
+            if port != ACTIVE_BRANCHES:
+                return cast("Mapping[str, object]", value)
+        return {}
 
     def is_optional(self, port: str) -> bool:
         """Say whether the port is on or off, whatever the others are."""
