@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workglow.errors import WorkglowError
+    from workglow.graph.building.combining import parallel, pipe
     from workglow.graph.building.workflow import Workflow
     from workglow.graph.built_in_transforms import built_in_transforms
     from workglow.graph.control.compound import GraphAsTask
@@ -116,6 +117,8 @@ __all__ = [
     "__version__",
     "built_in_transforms",
     "open",
+    "parallel",
+    "pipe",
     "task",
     "task_registry",
     "value_types",
@@ -185,6 +188,8 @@ _HOMES = {
     "WorkglowError": "errors",
     "built_in_transforms": "graph.built_in_transforms",
     "open": "project",
+    "parallel": "graph.building.combining",
+    "pipe": "graph.building.combining",
     "task": "tasks",
     "task_registry": "tasks",
     "value_types": "values",

@@ -192,7 +192,7 @@ def test_a_program_gives_what_python_gives(program: Steps, text: str, marked: bo
     several = TaskGraph()
     several.add_task(MapTask(workflow.to_graph(), id="map", max_iterations="unbounded"))
     lists = {name: [value, value] for name, value in inputs.items()}
-    mapped: dict[str, Any] = several.run_sync(lists).outputs
+    mapped: Any = several.run_sync(lists).outputs
     assert {name: values for name, values in mapped.items() if values != [None, None]} == {
         name: [value, value] for name, value in expected.items()
     }
