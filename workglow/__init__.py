@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workglow.graph.building.combining import parallel, pipe
     from workglow.graph.building.workflow import Workflow
     from workglow.graph.built_in_transforms import built_in_transforms
+    from workglow.graph.control.array import ArrayTask
     from workglow.graph.control.compound import GraphAsTask
     from workglow.graph.control.conditional import ConditionalTask
     from workglow.graph.control.conditions import Condition
@@ -58,6 +59,7 @@ __all__ = [
     "MISSING",
     "Answer",
     "AnyOf",
+    "ArrayTask",
     "CacheEntry",
     "CachePolicy",
     "Collect",
@@ -129,6 +131,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Answer": "graph.waiting.wait",
     "AnyOf": "storage.policies",
+    "ArrayTask": "graph.control.array",
     "CacheEntry": "storage.outputs",
     "CachePolicy": "storage.policies",
     "Collect": "tasks",

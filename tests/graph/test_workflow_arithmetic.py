@@ -96,7 +96,8 @@ def test_a_registered_type_of_that_name_goes_first() -> None:
         return x + 1
 
     registry = TaskRegistry([own.task_type, *(task_registry.get(name) for pair in ADAPTIVE.values() for name in pair)])
-    assert Workflow(registry=registry).add(x=1).run_sync().outputs == {"total": 2}
+    known: Any = Workflow(registry=registry)
+    assert known.add(x=1).run_sync().outputs == {"total": 2}
     assert Workflow(registry=registry).sum(values=[1, 2]).run_sync().outputs == {"result": 3}
     with pytest.raises(AttributeError, match="no method 'sum'"):
         Workflow(registry=TaskRegistry([own.task_type])).sum(values=[1])
