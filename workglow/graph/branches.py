@@ -79,19 +79,19 @@ class Branches:
             way = way.above
         return self._along(edge) is way
 
-    def all_end_in(self, fork: str, task_ids: Iterable[str]) -> bool:
-        """Say whether each of the tasks is in an arm of the fork, or can never run together with it; some are."""
-        above = self._after[fork]
-        chain = [self._root, *_upward(above)]
-        some = False
-        for task_id in task_ids:
-            way = self._after[task_id]
-            ways = [*_upward(way), self._root]
-            inside = any(one.above is above and one.fork == f"{fork}[]" for one in ways)
-            some = some or inside
-            if not inside and (way in chain or above in ways):
-                return False
-        return some
+    def all_end_in(self, forks: Iterable[str], task_ids: Iterable[str]) -> list[str]:
+        """Return those forks of which the tasks are all in an arm, but for those that never run together with it."""
+        ends = [self._after[task_id] for task_id in task_ids] if self._splits else []
+        trails = [{*_upward(end), self._root} for end in ends]
+        names = [{way.fork for way in trail} for trail in trails]
+        found: list[str] = []
+        for fork in forks:
+            above, arms = self._after[fork], f"{fork}[]"
+            before = {*_upward(above), self._root}
+            outside = [n for n, passed in enumerate(names) if arms not in passed]
+            if len(outside) < len(ends) and not any(ends[n] in before or above in trails[n] for n in outside):
+                found.append(fork)
+        return found
 
     def most_results(self, task_ids: Iterable[str]) -> int:
         """Count how many of the tasks can give their outputs in one run."""

@@ -81,11 +81,8 @@ def _plan(graph: TaskGraph) -> ResultPlan:
         tasks = tuple(declared or leaves)
         gathered = branches.most_results(tasks) > 1
         if not gathered and graph.merge == PROPERTY_ARRAY:
-            passing = [
-                task_id
-                for task_id, task in graph.tasks.items()
-                if getattr(task, "pass_unchanged", False) and branches.all_end_in(task_id, tasks)
-            ]
+            conditions = [task_id for task_id, task in graph.tasks.items() if getattr(task, "pass_unchanged", False)]
+            passing = branches.all_end_in(conditions, tasks) if conditions else []
     ports = [graph.tasks[task_id].outputs for task_id in tasks]
     names = None if any(outputs.open for outputs in ports) else frozenset(name for each in ports for name in each)
     certain = frozenset(filter(branches.always_runs, tasks))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 from workglow.errors import DuplicateDataflowError, DuplicateTaskError, GraphError, UnknownTaskError
 from workglow.graph.admission import Admission, port_schema, refuse_meeting, refuse_second, rivals
 from workglow.graph.built_in_transforms import built_in_transforms
-from workglow.graph.dataflow import ALL_PORTS, Dataflow, ERROR_PORT, as_transforms
+from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT, Dataflow, as_transforms
 from workglow.graph.events import Events
 from workglow.graph.naming import did_you_mean, snake_name
 from workglow.graph.ordering import TopologicalOrder, definition_order, dependency_layers, reachable
