@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workglow.errors import WorkglowError
+    from workglow.graph.building.combining import parallel, pipe
     from workglow.graph.building.workflow import Workflow
     from workglow.graph.built_in_transforms import built_in_transforms
+    from workglow.graph.control.array import ArrayTask
     from workglow.graph.control.compound import GraphAsTask
     from workglow.graph.control.conditional import ConditionalTask
     from workglow.graph.control.conditions import Condition
@@ -58,6 +60,7 @@ __all__ = [
     "MISSING",
     "Answer",
     "AnyOf",
+    "ArrayTask",
     "CacheEntry",
     "CachePolicy",
     "Collect",
@@ -126,6 +129,8 @@ __all__ = [
     "built_in_transforms",
     "job",
     "open",
+    "parallel",
+    "pipe",
     "task",
     "task_registry",
     "value_types",
@@ -136,6 +141,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Answer": "graph.waiting.wait",
     "AnyOf": "storage.policies",
+    "ArrayTask": "graph.control.array",
     "CacheEntry": "storage.outputs",
     "CachePolicy": "storage.policies",
     "Collect": "tasks",
@@ -204,6 +210,8 @@ _HOMES = {
     "built_in_transforms": "graph.built_in_transforms",
     "job": "queue",
     "open": "project",
+    "parallel": "graph.building.combining",
+    "pipe": "graph.building.combining",
     "task": "tasks",
     "task_registry": "tasks",
     "value_types": "values",

@@ -12,7 +12,7 @@ from fixture_runs import graph_of, outcome
 from fixture_tasks import Open, Square, StreamAppend, Text, Uncached
 from pydantic import BaseModel
 
-from workglow.errors import TaskEntitlementError, TaskFailedError
+from workglow.errors import TaskEntitlementError, TaskFailedError, TaskInputError
 from workglow.file import File
 from workglow.graph.building.workflow import Workflow
 from workglow.graph.control.compound import GraphAsTask
@@ -60,6 +60,33 @@ def test_b9_without_the_cache_is_without_it() -> None:
         events: list[Event] = []
         run_in_memory_sync(graph, {"input": 3}, options=options, output_cache=cache, on_event=events.append)
         assert [event.kind for event in events].count("task_cached") == expected
+
+
+@task(name="b9_greet", output="text", cache=False, inline=True)
+def greet(name: str, mark: str = ".") -> str:
+    return name + mark
+
+
+@task(name="b9_shout", output="text", cache=False, inline=True)
+def shout(text: str, mark: str = "!", times: int = 1) -> str:
+    return text.upper() + mark * times
+
+
+def test_b9_empty_inputs_are_matched_if_that_is_asked_for(project: Project) -> None:
+    workflow = Workflow().then(greet, mark=",").then(shout, times=2)
+    plain = workflow.to_graph()
+    assert run_in_memory_sync(plain, {"name": "ada"}).outputs == {"text": "ADA,!!"}
+    with pytest.raises(TaskInputError, match="has no input 'times'"):
+        run_in_memory_sync(plain, {"name": "ada", "times": 3})
+    matched = workflow.to_graph().match_empty_inputs()
+    assert matched.inputs == {"mark": [("b9_shout", "mark")]}  # neither what has an edge nor what has a literal
+    assert everywhere(matched, {"name": "ada"}, project) == [{"text": "ADA,!!"}] * 2
+    assert everywhere(matched, {"name": "ada", "mark": "?"}, project) == [{"text": "ADA???"}] * 2
+    read = TaskGraph.from_json(matched.to_json())
+    assert everywhere(read, {"name": "ada", "mark": "?"}, project) == [{"text": "ADA???"}] * 2
+    named = workflow.to_graph()
+    named.name_input("sign", "b9_shout", "mark")
+    assert named.match_empty_inputs().inputs == {"sign": [("b9_shout", "mark")]}
 
 
 # ---------------------------------------------------------------------- B15

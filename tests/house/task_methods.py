@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from workglow.errors import TaskConfigurationError
+from workglow.graph.building.adaptive import ADAPTIVE
 from workglow.graph.building.branching import BranchingBuilder
 from workglow.graph.naming import method_name
 from workglow.tasks import Ports
@@ -45,6 +46,7 @@ def stub() -> str:
     """Return the whole stub."""
     writer = _Writer()
     methods = "".join(writer.method(name, kind) for name, kind in shipped())
+    methods += "".join(writer.adaptive(name, *kinds) for name, kinds in adaptive())
     imports = "".join(
         f"from {module} import {', '.join(sorted(names))}\n" for module, names in sorted(writer.imports.items())
     )
@@ -59,6 +61,13 @@ def shipped() -> Iterator[tuple[str, Any]]:
         name = method_name(type_name)
         if not hasattr(kind, "from_subgraph") and not hasattr(BranchingBuilder, name):
             yield name, kind
+
+
+def adaptive() -> Iterator[tuple[str, list[Any]]]:
+    """Yield the methods that stand for a task on numbers or on vectors, with both classes."""
+    registry = TaskRegistry(shipped=_SHIPPED)
+    for name, type_names in ADAPTIVE.items():
+        yield name, [registry.get(type_name) for type_name in type_names]
 
 
 class _Writer:
@@ -77,6 +86,15 @@ class _Writer:
         if not star:
             head = f"    def {name}(self, {lines[0].strip().rstrip(',')}) -> Self:\n"
         summary = inspect.cleandoc(kind.description or kind.title or kind.type).partition("\n")[0]
+        return f'{head}        """{summary}"""\n\n'
+
+    def adaptive(self, name: str, scalar: Any, vector: Any) -> str:
+        """Return a method that takes what either class takes."""
+        parameters = {**dict(self._parameters(scalar)), **dict(self._parameters(vector))}
+        lines = "".join(f"        {name}: {annotation} = ...,\n" for name, annotation in parameters.items())
+        summary = f"Add a {scalar.type}, or a {vector.type} when vectors come in."
+        lines += "        **options: Unpack[TaskOptions],\n"
+        head = f"    def {name}(\n        self,\n        *,\n{lines}    ) -> Self:\n"
         return f'{head}        """{summary}"""\n\n'
 
     def _ports(self, kind: Any) -> Any:

@@ -34,6 +34,7 @@ from random_tasks import (
 )
 
 from workglow import (
+    ArrayTask,
     ConditionalTask,
     DelayTask,
     FallbackTask,
@@ -176,7 +177,7 @@ class _Maker:
         if self.random.random() < 0.2:
             graph.add_task(ForEachTask(body, discard_results=False, **options))
         else:
-            graph.add_task(MapTask(body, **options))
+            graph.add_task(self.random.choice([MapTask, ArrayTask])(body, **options))
         graph.add_dataflow(id, "items", f"{id}_map", "value")
         if self.random.random() < 0.5:
             graph.add_task(total, id=f"{id}_total")

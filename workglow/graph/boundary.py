@@ -132,6 +132,8 @@ def boundary_schema(graph: TaskGraph, task_id: str) -> Schema:
             is_open = is_open or outputs.open
             for name, schema in outputs.schema["properties"].items():
                 properties.setdefault(name, []).append(schema)
+        else:  # an object, of which only a run knows what is in it
+            is_open = True
     return _closed({name: schemas[0] for name, schemas in properties.items()}, [], is_open)
 
 
@@ -263,7 +265,7 @@ def _connect_input(drawn: TaskGraph, graph: TaskGraph, inputs: Mapping[str, list
 def _output_node(graph: TaskGraph) -> OutputTask | None:
     plan = result_plan(graph)
     is_open = any(graph.tasks[task_id].outputs.open for task_id in plan.tasks)
-    if graph.merge == GRAPH_RESULT_ARRAY or (plan.gathered and is_open):
+    if graph.merge == GRAPH_RESULT_ARRAY or (plan.gathered and is_open) or plan.passing:
         return None
     schema = graph.output_schema()
     if plan.gathered:

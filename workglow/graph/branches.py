@@ -79,6 +79,20 @@ class Branches:
             way = way.above
         return self._along(edge) is way
 
+    def all_end_in(self, forks: Iterable[str], task_ids: Iterable[str]) -> list[str]:
+        """Return those forks of which the tasks are all in an arm, but for those that never run together with it."""
+        ends = [self._after[task_id] for task_id in task_ids] if self._splits else []
+        trails = [{*_upward(end), self._root} for end in ends]
+        names = [{way.fork for way in trail} for trail in trails]
+        found: list[str] = []
+        for fork in forks:
+            above, arms = self._after[fork], f"{fork}[]"
+            before = {*_upward(above), self._root}
+            outside = [n for n, passed in enumerate(names) if arms not in passed]
+            if len(outside) < len(ends) and not any(ends[n] in before or above in trails[n] for n in outside):
+                found.append(fork)
+        return found
+
     def most_results(self, task_ids: Iterable[str]) -> int:
         """Count how many of the tasks can give their outputs in one run."""
         if not self._splits:

@@ -11,6 +11,7 @@ from workglow.errors import CodeChangedError, RunStateError, TaskAbortedError, W
 from workglow.graph.boundary import InputTask, OutputTask
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.caller import Caller
+from workglow.graph.control.array import ArrayTask
 from workglow.graph.control.compound import GraphAsTask
 from workglow.graph.control.conditional import ConditionalTask
 from workglow.graph.control.fallback import FallbackTask
@@ -53,7 +54,7 @@ __all__ = ["GRAPH_TYPES", "Engine", "OnChange"]
 
 GRAPH_TYPES: tuple[type[Task], ...] = (
     *(InputTask, OutputTask, ConditionalTask, SwitchTask),
-    *(GraphAsTask, MapTask, ForEachTask, ReduceTask, WhileTask, FallbackTask),
+    *(GraphAsTask, ArrayTask, MapTask, ForEachTask, ReduceTask, WhileTask, FallbackTask),
 )
 """What graphs branch and loop with, in every project."""
 

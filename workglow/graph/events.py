@@ -1,4 +1,4 @@
-"""What happens in a run, as it happens: for progress bars, logs and whoever else listens."""
+"""What happens in a run, and to a graph that is being built, as it happens: for progress bars, logs and editors."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ EventKind = Literal[
     "task_failed",
     "task_aborted",
     "task_disabled",
+    "graph_changed",
+    "graph_reset",
 ]
 
 
@@ -33,6 +35,9 @@ class Event(msgspec.Struct, frozen=True):
     `data` depends on the kind: the fraction and message of a progress, the port and text of a chunk, the error of a
     failure, the status of a finished run, the outputs of a completed task, the Question or Wait of a task that waits,
     the Question of a task that tells something and does not wait.
+
+    What a workflow tells of its building belongs to no run: `run` is ''.  The path of `graph_changed` is the id of the
+    task that was added, and '' when none was; `graph_reset` comes behind it when another graph took its place.
     """
 
     kind: EventKind
@@ -43,4 +48,4 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Events(Listeners[Event, EventKind]):
-    """Listeners for the events of one graph, over all its runs.  A kind of '*' means every kind."""
+    """Listeners for the events of one graph, over its building and all its runs.  A kind of '*' means every kind."""

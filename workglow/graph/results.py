@@ -17,7 +17,10 @@ __all__ = ["scope_results"]
 
 
 def scope_results(scope: Scope, outputs_of: Callable[[TaskRun], dict[str, object]]) -> dict[str, object]:
-    """Collect a finished scope's outputs; what was disabled or aborted gives none."""
+    """Collect a finished scope's outputs; what was disabled or aborted gives none.
+
+    What came into a condition is no result when a task that should have given another did not end well.
+    """
     graph = scope.graph if isinstance(scope.graph, TaskGraph) else cast("StoredGraph", scope.graph).whole()
     plan = result_plan(graph)
     finished: dict[str, dict[str, object]] = {}
@@ -25,6 +28,9 @@ def scope_results(scope: Scope, outputs_of: Callable[[TaskRun], dict[str, object
         if run.status == "completed":
             outputs = run.outputs
             finished[run.id] = outputs_of(run) if outputs is None else outputs
-    if len(finished) == 1 and not plan.gathered and graph.merge == PROPERTY_ARRAY and not graph.outputs:
+        elif plan.passing and run.status != "disabled":
+            for task_id in plan.passing:  # which come before all others
+                finished.pop(task_id, None)
+    if len(finished) == 1 and not (plan.gathered or plan.passing or graph.outputs) and graph.merge == PROPERTY_ARRAY:
         return {**next(iter(finished.values()))}  # what nearly every turn of a loop gives
     return merge_results(graph, finished)

@@ -4,6 +4,8 @@ Policy.  Named outputs (`graph.outputs`) are taken from where they are named.  O
 leaves, or, when a leaf is an output task, of the output tasks alone.  If at most one of them can give a result in a
 run, its outputs are the graph's.  If several can, PROPERTY_ARRAY gathers each port into a list, over the leaves that
 gave it, in the order of definition.  Whether there are lists depends on the graph, never on what happened in a run.
+Where a graph ends in the branches of a condition that passes values unchanged, what the branch taken does not give is
+what came into the condition under that name.
 GRAPH_RESULT_ARRAY gives one port `results`, a list of `{"id", "type", "data"}`.
 """
 
@@ -12,12 +14,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from workglow.graph.branches import Branches
 from workglow.graph.delivery import delivery_plan
 
 if TYPE_CHECKING:
+    from workglow.graph.control.conditional import ConditionalTask
     from workglow.graph.graph import TaskGraph
     from workglow.tasks import Task
 
@@ -50,12 +53,15 @@ _RESULT: Schema = {
 class ResultPlan(NamedTuple):
     """Whose outputs make the result: task ids in the order of definition, and whether they are gathered in lists.
 
-    `certain` are those that give their outputs in every run that succeeds.
+    `certain` are those that give their outputs in every run that succeeds.  `passing` are conditions, which come first:
+    what came into them counts where the others give nothing, and only under `names`, if these are known.
     """
 
     tasks: tuple[str, ...]
     gathered: bool
     certain: frozenset[str]
+    passing: frozenset[str] = frozenset()
+    names: frozenset[str] | None = None
 
 
 def result_plan(graph: TaskGraph) -> ResultPlan:
@@ -65,6 +71,7 @@ def result_plan(graph: TaskGraph) -> ResultPlan:
 
 def _plan(graph: TaskGraph) -> ResultPlan:
     branches = Branches(graph)
+    passing: list[str] = []
     if graph.outputs:
         tasks = tuple(dict.fromkeys(task_id for task_id, _ in graph.outputs.values()))
         gathered = False
@@ -73,7 +80,13 @@ def _plan(graph: TaskGraph) -> ResultPlan:
         declared = [task_id for task_id in leaves if getattr(graph.tasks[task_id], "is_graph_output", False)]
         tasks = tuple(declared or leaves)
         gathered = branches.most_results(tasks) > 1
-    return ResultPlan(tasks, gathered, frozenset(filter(branches.always_runs, tasks)))
+        if not gathered and graph.merge == PROPERTY_ARRAY:
+            conditions = [task_id for task_id, task in graph.tasks.items() if getattr(task, "pass_unchanged", False)]
+            passing = branches.all_end_in(conditions, tasks) if conditions else []
+    ports = [graph.tasks[task_id].outputs for task_id in tasks]
+    names = None if any(outputs.open for outputs in ports) else frozenset(name for each in ports for name in each)
+    certain = frozenset(filter(branches.always_runs, tasks))
+    return ResultPlan((*passing, *tasks), gathered, certain, frozenset(passing), names)
 
 
 def merge_results(graph: TaskGraph, results: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
@@ -94,8 +107,8 @@ def merge_results(graph: TaskGraph, results: Mapping[str, Mapping[str, object]])
         return {"results": [{"id": id, "type": graph.tasks[id].type, "data": dict(data)} for id, data in given]}
     merged: dict[str, object] = {}
     if not plan.gathered:
-        for _, outputs in given:
-            merged.update(outputs)
+        for task_id, outputs in given:
+            merged.update(_passed(graph, plan, task_id, outputs) if task_id in plan.passing else outputs)
         return merged
     lists: defaultdict[str, list[object]] = defaultdict(list)
     for _, outputs in given:
@@ -103,6 +116,11 @@ def merge_results(graph: TaskGraph, results: Mapping[str, Mapping[str, object]])
             lists[port].append(value)
     merged.update(lists)
     return merged
+
+
+def _passed(graph: TaskGraph, plan: ResultPlan, task_id: str, outputs: Mapping[str, object]) -> dict[str, object]:
+    passed = cast("ConditionalTask", graph.tasks[task_id]).passed(outputs)
+    return {name: value for name, value in passed.items() if plan.names is None or name in plan.names}
 
 
 def graph_input_schema(graph: TaskGraph) -> Schema:
@@ -149,13 +167,17 @@ def graph_output_schema(graph: TaskGraph) -> Schema:
         return _object({}, (), False)
     if graph.merge == GRAPH_RESULT_ARRAY:
         return _object({"results": {"type": "array", "items": _RESULT}}, ("results",), False)
-    ports = [graph.tasks[task_id].outputs for task_id in plan.tasks]
+    ports = [graph.tasks[task_id].outputs for task_id in plan.tasks if task_id not in plan.passing]
     if len(ports) == 1 and plan.certain:
         return ports[0].schema
     schemas: dict[str, list[Schema]] = {}
     for outputs in ports:
         for name, schema in outputs.schema["properties"].items():
             schemas.setdefault(name, []).append(schema)
+    for edge in (edge for task_id in plan.passing for edge in graph.incoming[task_id]):
+        if edge.target_port in schemas and not edge.transforms:
+            passed = graph.tasks[edge.source].outputs.schema["properties"].get(edge.source_port, {})
+            schemas[edge.target_port].append(passed)
     properties = {name: either(members) for name, members in schemas.items()}
     if plan.gathered:
         properties = {name: {"type": "array", "items": schema} for name, schema in properties.items()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 from workglow.errors import DuplicateDataflowError, DuplicateTaskError, GraphError, UnknownTaskError
 from workglow.graph.admission import Admission, port_schema, refuse_meeting, refuse_second, rivals
 from workglow.graph.built_in_transforms import built_in_transforms
-from workglow.graph.dataflow import ERROR_PORT, Dataflow, as_transforms
+from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT, Dataflow, as_transforms
 from workglow.graph.events import Events
 from workglow.graph.naming import did_you_mean, snake_name
 from workglow.graph.ordering import TopologicalOrder, definition_order, dependency_layers, reachable
@@ -181,6 +181,22 @@ class GraphStructure:
         if (task_id, port) not in ends:
             ends.append((task_id, port))
         self._derived.clear()
+
+    def match_empty_inputs(self) -> Self:
+        """Let graph inputs also feed, under the names of the ports, what has neither edge nor literal nor a name yet.
+
+        Without it only tasks that no edge enters take their optional inputs from the graph's.  It holds for the tasks
+        that are in the graph now.
+        """
+        named = {end for ends in self.inputs.values() for end in ends}
+        for task_id, task in self.tasks.items():
+            entering = self.incoming[task_id]
+            fed = {edge.target_port for edge in entering}
+            if entering and ALL_PORTS not in fed:
+                for port in task.inputs:
+                    if port not in fed and port not in task.defaults and (task_id, port) not in named:
+                        self.name_input(port, task_id, port)
+        return self
 
     def name_output(self, name: str, task_id: str, port: str) -> None:
         """Give the graph an output of this name; once one is named, the graph gives named outputs only."""

@@ -50,12 +50,12 @@ class BranchingBuilder(LoopBuilder):
         fork = id or self._graph.free_id("if")
         mark = self._look()
         with self._call(remember=False):
-            self._append(ConditionalTask(id=fork, branches=branches, default_branch=_ELSE))
+            self._append(ConditionalTask(id=fork, branches=branches, default_branch=_ELSE, pass_unchanged=True))
         inner = type(self)(registry=self._registry, transforms=self._graph.transforms)
         inner._graph, inner._joined, inner._outline = self._graph, self._joined, self._boundary
         inner._state = _beginning(Arm(fork, _THEN))
         inner._opening = Opening(
-            "if_()", "end_if()", self, lambda: self._join_arms(inner, mark), lambda: self._roll_back(mark)
+            "if_()", "end_if()", self, lambda: self._join_arms(inner, mark), lambda: self._forget_arms(mark)
         )
         self._inner = inner
         return inner
@@ -92,6 +92,10 @@ class BranchingBuilder(LoopBuilder):
         self._state = State(Place(tips, members, before, number), (), mark.state.arm)
         self._remember(mark)
 
+    def _forget_arms(self, mark: Mark) -> None:
+        self._roll_back(mark)
+        self._tell("graph_changed")
+
     # ------------------------------------------------------------------ connecting arms
 
     def _auto_connect(self, task_id: str, place: Place) -> None:
@@ -126,11 +130,14 @@ class BranchingBuilder(LoopBuilder):
     def _connect_arms(self, task_id: str, place: Place) -> None:
         """Connect a task with the ends of several arms, or inside one."""
         given = [self._given_by(tip, task_id) for tip in place.tips]
+        whole = [tip for tip in place.tips if self._passes_whole(tip, task_id)]
         first = next(tip.task for tip in place.tips if tip.task is not None)
         provided = self._graph.tasks[task_id].defaults
         needed = Search(self._graph, first, task_id, provided).needed()
         for port in dict.fromkeys(port for sources in given for port in sources):
             for tip, sources in zip(place.tips, given, strict=True):
+                if tip in whole:
+                    continue
                 source = sources.get(port) or self._passed(tip, port, required=port in needed)
                 if source is not None:
                     self._join(source, task_id, port)
@@ -140,6 +147,8 @@ class BranchingBuilder(LoopBuilder):
                         f"{tip.fork!r}, but {tip.arm!r} gives nothing like it. Let both branches give it, add the task "
                         "to the branch, or connect() it."
                     )
+        for tip in whole:
+            self._join(Source(str(tip.fork), str(tip.arm), ()), task_id, ALL_PORTS)
         search = Search(self._graph, first, task_id, provided)
         self._seek(search, task_id, place.before)
         for match in search.matches():
@@ -149,6 +158,10 @@ class BranchingBuilder(LoopBuilder):
         if self._state.arm is not None:
             self._ask_condition(search, task_id, Tip(None, self._state.arm.fork, self._state.arm.name))
         search.check()
+
+    def _passes_whole(self, tip: Tip, task_id: str) -> bool:
+        """Say whether an arm without tasks gives all that came in, because only a run knows what that is."""
+        return tip.task is None and self._graph.tasks[task_id].inputs.open and self._passed_by(tip) is None
 
     def _seek(self, search: Search, task_id: str, place: Place | None) -> None:
         for one in places(place):

@@ -162,6 +162,7 @@ class GraphBuilder(StepRecorder):
         self._graph = TaskGraph(transforms=before.transforms)
         self._graph.events = before.events
         self._exchanged(before, State())
+        self._tell("graph_reset")
         return self
 
     def _append(self, task: Task) -> Self:

@@ -60,6 +60,25 @@ class LoopBuilder(NestingBuilder):
         settings["max_iterations"] = max_iterations or "unbounded"
         return self._nest("map", MapTask, body, id=id, inputs=inputs, settings=settings)
 
+    def array(
+        self,
+        body: TaskLike | None = None,
+        *,
+        id: str | None = None,
+        max_iterations: int | None = None,
+        inputs: Mapping[str, object] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Add a task whose inputs take one value or a list, and that runs its body for every combination of these.
+
+        Its outputs are lists if any input was, else what the body gave.  `settings` are those of ArrayTask, which are
+        those of `map`.
+        """
+        from workglow.graph.control.array import ArrayTask
+
+        settings["max_iterations"] = max_iterations or "unbounded"
+        return self._nest("array", ArrayTask, body, id=id, inputs=inputs, settings=settings)
+
     def for_each(
         self,
         body: TaskLike | None = None,
@@ -160,6 +179,10 @@ class LoopBuilder(NestingBuilder):
     def end_map(self) -> Self:
         """Close the body that `map()` opened, and return the workflow around it."""
         return self._end("map")
+
+    def end_array(self) -> Self:
+        """Close the body that `array()` opened, and return the workflow around it."""
+        return self._end("array")
 
     def end_for_each(self) -> Self:
         """Close the body that `for_each()` opened, and return the workflow around it."""

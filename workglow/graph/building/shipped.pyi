@@ -564,3 +564,52 @@ class ShippedTasks:
         **inputs: Any,
     ) -> Self:
         """Waits until a date and time, then passes its inputs on."""
+
+    def add(
+        self,
+        *,
+        a: int | float = ...,
+        b: int | float = ...,
+        vectors: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Add a ScalarAddTask, or a VectorSumTask when vectors come in."""
+
+    def subtract(
+        self,
+        *,
+        a: int | float = ...,
+        b: int | float = ...,
+        vectors: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Add a ScalarSubtractTask, or a VectorSubtractTask when vectors come in."""
+
+    def multiply(
+        self,
+        *,
+        a: int | float = ...,
+        b: int | float = ...,
+        vectors: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Add a ScalarMultiplyTask, or a VectorMultiplyTask when vectors come in."""
+
+    def divide(
+        self,
+        *,
+        a: int | float = ...,
+        b: int | float = ...,
+        vectors: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Add a ScalarDivideTask, or a VectorDivideTask when vectors come in."""
+
+    def sum(
+        self,
+        *,
+        values: list[int | float] = ...,
+        vectors: Any = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Add a ScalarSumTask, or a VectorSumTask when vectors come in."""

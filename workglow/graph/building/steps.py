@@ -15,6 +15,7 @@ from workglow.tasks import task_registry
 if TYPE_CHECKING:
     from workglow.graph.building.outline import Outline
     from workglow.graph.dataflow import Dataflow
+    from workglow.graph.events import EventKind
     from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import Task, TaskRegistry
 
@@ -56,6 +57,7 @@ class StepRecorder:
         self._graph = graph.copy()
         self._graph.events = listeners
         self._exchanged(before, State(_trail_of(self._graph)))
+        self._tell("graph_reset")
 
     @property
     def state(self) -> State:
@@ -90,6 +92,8 @@ class StepRecorder:
             self._mark = None
         if remember:
             self._remember(mark)
+        if (added := len(self._graph.tasks) > mark.tasks) or len(self._joined) > mark.edges:
+            self._tell("graph_changed", added=added)
 
     def _look(self) -> Mark:
         boundary = tuple(self._graph.tasks[task_id] for task_id in self._boundary.task_ids)
@@ -122,11 +126,21 @@ class StepRecorder:
         self._outline = None
         self._history.record(Step(Exchange(before, self._graph.copy()), self._state, state))
         self._state = state
+        self._tell("graph_changed")
 
     def _stand_at(self, state: State) -> Self:
         self._boundary.look()
         self._state = state
+        self._tell("graph_changed")
         return self
+
+    def _tell(self, kind: EventKind, *, added: bool = False) -> None:
+        events = self._graph.events
+        if events:
+            from workglow.clock import SystemClock
+            from workglow.graph.events import Event
+
+            events.emit(Event(kind, "", next(reversed(self._graph.tasks)) if added else "", SystemClock.now()))
 
     @property
     def _boundary(self) -> Outline:

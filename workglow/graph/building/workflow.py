@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from workglow.graph.building.adaptive import adaptive_methods, fitting_type
 from workglow.graph.building.branching import BranchingBuilder
 from workglow.graph.building.shipped import ShippedTasks
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.graph import TaskGraph
 from workglow.graph.naming import did_you_mean, method_name
+from workglow.graph.tasklike import make_task
 from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ class Workflow(BranchingBuilder, ShippedTasks):
 
     Each task is connected to the previous one by the names and types of ports, and its required inputs to earlier tasks
     if need be.  Task types of the registry are methods too: `workflow.text_embedding(model=…)` adds a
-    `TextEmbeddingTask`.  Runs look outputs up in `output_cache`, if there is one, and keep them there.
+    `TextEmbeddingTask`.  `add`, `subtract`, `multiply`, `divide` and `sum` add arithmetic on numbers or on vectors,
+    whichever the previous task gives, unless a registered type has that name.  Runs look outputs up in `output_cache`,
+    if there is one, and keep them there.
     """
 
     def __init__(
@@ -60,7 +64,10 @@ class Workflow(BranchingBuilder, ShippedTasks):
 
     @property
     def events(self) -> Events:
-        """Listeners for the events of every run of this workflow: `workflow.events.on("task_completed", print)`."""
+        """Listeners for what happens to this workflow: `workflow.events.on("task_completed", print)` for every run.
+
+        `graph_changed` and `graph_reset` tell of its building; one that raises does not undo the call.
+        """
         return self._graph.events
 
     # ------------------------------------------------------------------ running and other forms
@@ -178,6 +185,8 @@ class Workflow(BranchingBuilder, ShippedTasks):
         if name.startswith("_"):
             raise AttributeError(name)
         types = {method_name(type_name): type_name for type_name in self._registry.names()}
+        if name in adaptive_methods(self._registry) and name not in types:
+            return self._adaptive(name)
         if name not in types:
             raise AttributeError(
                 f"Workflow has no method {name!r}, and no task type of that name is registered."
@@ -192,5 +201,18 @@ class Workflow(BranchingBuilder, ShippedTasks):
         add.__doc__ = task_type.description
         return add
 
+    def _adaptive(self, name: str) -> Callable[..., Self]:
+        """Return the method that adds a task on numbers or on vectors; see `workglow.graph.building.adaptive`."""
+
+        def add(*, id: str | None = None, **inputs: Any) -> Self:
+            with self._call():
+                previous = [self._graph.tasks[task_id] for task_id in self._previous()]
+                self._append_piped(make_task(fitting_type(name, self._registry, inputs, previous), id, inputs))
+            return self
+
+        add.__name__ = name
+        return add
+
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *map(method_name, self._registry.names())})
+        own = adaptive_methods(self._registry)
+        return sorted({*super().__dir__(), *own, *map(method_name, self._registry.names())})

@@ -10,6 +10,7 @@ from workglow.graph.building.branching import BranchingBuilder
 from workglow.graph.code.expressions import Atom, Brackets, Expression, Name, call
 from workglow.graph.code.program import Add, Body, Item, Nest, Prepare
 from workglow.graph.code.task_code import TaskWriter, default_id, same_task
+from workglow.graph.control.array import ArrayTask
 from workglow.graph.control.compound import GraphAsTask
 from workglow.graph.control.conditional import ConditionalTask
 from workglow.graph.control.fallback import FallbackTask
@@ -27,6 +28,7 @@ __all__ = ["NestedWriter", "Opened", "Step", "if_condition"]
 
 _OPENERS: Mapping[Any, str] = {
     GraphAsTask: "group",
+    ArrayTask: "array",
     MapTask: "map",
     ForEachTask: "for_each",
     ReduceTask: "reduce",
@@ -184,5 +186,5 @@ def if_condition(task: Task) -> Any:
         return None
     fields = dict(cast("Mapping[str, Any]", condition))
     alike = [{"id": "then", "condition": fields}, {"id": "else"}]
-    made = ConditionalTask(id=task.id, branches=alike, default_branch="else")
+    made = ConditionalTask(id=task.id, branches=alike, default_branch="else", pass_unchanged=True)
     return fields if same_task(made, task) else None

@@ -68,6 +68,7 @@ class _Config(BaseModel):
     branches: list[Branch] = []
     exclusive: bool = True
     default_branch: str | None = Field(default=None, alias="defaultBranch")
+    pass_unchanged: bool = Field(default=False, alias="passUnchanged")
     condition_config: _ConditionConfig | None = Field(default=None, alias=_CONDITION_CONFIG)
 
 
@@ -77,7 +78,8 @@ class ConditionalTask(Task):
     Each branch is a dict with `id`, `condition` and, if the port is to have another name, `outputPort`.  A condition
     is a function of the inputs, or data such as `{"field": "value", "operator": "greater_than", "value": 5}`; only a
     task whose conditions are data can be stored.  `exclusive=False` takes every branch whose condition holds;
-    `default_branch` names the one to take when none does.
+    `default_branch` names the one to take when none does.  With `pass_unchanged`, where the graph ends in the branches,
+    its result has under each name what the branch taken gives, or else what came in; it is what `if_` builds.
 
     `condition_config` is the form of stored graphs: `{"branches": [{"id", "field", "operator", "value"}], "exclusive",
     "defaultBranch"}`.  It may also come in as the input `conditionConfig`.
@@ -134,6 +136,19 @@ class ConditionalTask(Task):
     def may_take_none(self) -> bool:
         """Whether it can happen that no branch is taken."""
         return all(branch["id"] != self.config["default_branch"] for branch in self._branches)
+
+    @property
+    def pass_unchanged(self) -> bool:
+        """Whether what its branches do not give is what came in, where a graph ends with them."""
+        return self.config["pass_unchanged"]
+
+    @staticmethod
+    def passed(outputs: Mapping[str, object]) -> Mapping[str, object]:
+        """Return what came in, out of what the task gave: nothing when no branch was taken."""
+        for port, value in outputs.items():
+            if port != ACTIVE_BRANCHES:
+                return cast("Mapping[str, object]", value)
+        return {}
 
     def is_optional(self, port: str) -> bool:
         """Say whether the port is on or off, whatever the others are."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from workglow.graph.control.compound import Recall
 
-__all__ = ["ForEachTask", "MapTask"]
+__all__ = ["ForEachTask", "MapController", "MapTask"]
 
 _CONCURRENCY = 64
 """Items open at a time when the caller sets no limit: enough to fill a transaction, few enough to hold in memory."""
@@ -70,7 +70,7 @@ class MapTask(IteratorTask):
         return schema if certain or not schema else {"anyOf": [schema, {"type": "null"}]}
 
     def controller(self, inputs: dict[str, object], state: Mapping[str, object] | None, recall: Recall) -> Controller:
-        return _MapController(self, self.analyze(inputs), state, recall)
+        return MapController(self, self.analyze(inputs), state, recall)
 
 
 class ForEachTask(MapTask):
@@ -81,11 +81,11 @@ class ForEachTask(MapTask):
     Config: ClassVar[type[BaseModel] | None] = _ForEachConfig
 
 
-class _MapController(Controller):
+class MapController(Controller):
     def __init__(self, task: MapTask, plan: IterationPlan, state: Mapping[str, object] | None, recall: Recall) -> None:
         super().__init__(task)
         self._recall = recall
-        self._plan = plan
+        self.plan = plan
         self._tells = bool(turn(task.subgraph, 0, 0))
         self._limit = cast("int | None", task.config["concurrency"]) or _CONCURRENCY
         self._batch = cast("int | None", task.config["batch_size"])
@@ -94,10 +94,10 @@ class _MapController(Controller):
         self._results = None if task.config["discard_results"] else _Results(task, plan.count)
 
     def state(self) -> dict[str, object]:
-        return {"opened": self._opened, "count": self._plan.count}
+        return {"opened": self._opened, "count": self.plan.count}
 
     def openings(self) -> Iterator[int]:
-        end = self._plan.count
+        end = self.plan.count
         if self._batch:  # the next batch begins when this one is finished
             end = min(end, -(-(self._opened + (self._live == 0)) // self._batch) * self._batch)
         while self._live < self._limit and self._opened < end:
@@ -109,8 +109,8 @@ class _MapController(Controller):
         self._live += 1
 
     def inputs(self, index: int) -> dict[str, object]:
-        item = self._plan.item(index)
-        return {**item, **turn(self.task.subgraph, index, self._plan.count)} if self._tells else item
+        item = self.plan.item(index)
+        return {**item, **turn(self.task.subgraph, index, self.plan.count)} if self._tells else item
 
     def closed(self, index: int, outputs: dict[str, object]) -> None:
         self._live -= 1
@@ -118,10 +118,10 @@ class _MapController(Controller):
             self._results.add(index, outputs)
 
     def finished(self) -> bool:
-        return self._live == 0 and self._opened >= self._plan.count
+        return self._live == 0 and self._opened >= self.plan.count
 
     def progress(self) -> tuple[float, str]:
-        done, count = self._opened - self._live, self._plan.count
+        done, count = self._opened - self._live, self.plan.count
         return done / count, f"{self.task.title} {done}/{count}"
 
     def outputs(self) -> dict[str, object]:

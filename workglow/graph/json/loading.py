@@ -45,6 +45,7 @@ _DATAFLOW_KEYS = ("sourceTaskId", "sourceTaskPortId", "targetTaskId", "targetTas
 _ALL_DATAFLOW_KEYS = frozenset({*_DATAFLOW_KEYS, "transforms"})
 _RETRY_KEYS = frozenset({"attempts", "delay", "factor", "maximum"})
 _GRAPH_TYPES = {
+    "ArrayTask": "control.array",
     "InputTask": "boundary",
     "OutputTask": "boundary",
     "ConditionalTask": "control.conditional",

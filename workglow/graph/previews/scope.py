@@ -246,6 +246,7 @@ class PreviewScope:
         waiting = next((run for run in ends if run.status == "pending"), None)
         if waiting is not None and (plan.gathered or self.graph.merge == GRAPH_RESULT_ARRAY):
             return {}, waiting  # a list that lacks some of its members says something else
+        ends = ends if waiting is None else [run for run in ends if run.id not in plan.passing]
         known = {run.id: run.outputs or {} for run in ends if run.status == "completed"}
         return merge_results(self.graph, known), waiting
 
