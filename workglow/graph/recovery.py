@@ -15,6 +15,8 @@ from workglow.graph.schedule import Scope, TaskRun
 from workglow.storage.records import FINAL_TASK_STATUSES, EventRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from workglow.graph.control.compound import Controller
     from workglow.graph.runner import TaskGraphRunner
     from workglow.storage.protocols import Journal
@@ -61,16 +63,19 @@ class Recovery:
         rows = [row]
         while rows:
             run = self._restore(rows.pop())
-            if run is None or run.task.mode != "stream":
-                continue
-            graph, prefix = run.scope.graph, run.scope.prefix
-            for edge in graph.outgoing[run.id]:
-                path = prefix + edge.target
-                if graph.tasks[edge.target].inputs.streaming and path not in self._readers:
-                    self._readers.add(path)
-                    found = self._journal.row(path)
-                    if found is not None and found.status not in FINAL_TASK_STATUSES:
-                        rows.append(found)
+            while run is not None and run.task.mode in ("stream", "compound"):
+                rows += self._readers_of(run)
+                run = run.scope.parent  # it may stream what is inside it
+
+    def _readers_of(self, run: TaskRun) -> Iterator[TaskRow]:
+        graph, prefix = run.scope.graph, run.scope.prefix
+        for edge in graph.outgoing[run.id]:
+            path = prefix + edge.target
+            if graph.tasks[edge.target].inputs.streaming and path not in self._readers:
+                self._readers.add(path)
+                found = self._journal.row(path)
+                if found is not None and found.status not in FINAL_TASK_STATUSES:
+                    yield found
 
     def _release(self) -> None:
         runner = self._runner
@@ -92,7 +97,7 @@ class Recovery:
         run.adopt(row)
         run.task = scope.graph.tasks[id]
         run.has_chunks = run.task.mode == "stream"
-        if run.task.inputs.streaming:
+        if run.task.inputs.streaming and not (run.task.mode == "compound" and run.status == "running"):
             scope.count(run)
         self._runner.schedule.restore(run)
         parent = scope.parent
@@ -129,6 +134,8 @@ class Recovery:
         return scope
 
     def _restore_compound(self, run: TaskRun) -> None:
+        if run.task.inputs.streaming:
+            self._runner.streams.reenter(run)
         inputs = run.task.check_inputs(gather(run, run.task, self._runner.outputs_of))
         self._runner.compounds.restore(run, inputs)
 

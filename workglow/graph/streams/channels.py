@@ -252,6 +252,10 @@ class Channel:
         self._observe = self._begun = None
         self.resume()
 
+    def has_begun(self, port: str) -> bool:
+        """Whether there was a first piece, of any port."""
+        return self._begun is None
+
     def can_be_cut(self) -> bool:
         """Whether what was said so far would do as the task's outputs."""
         return self._accumulator.is_complete()
