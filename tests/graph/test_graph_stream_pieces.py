@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from workglow import StreamChunk, TaskGraph
 from workglow.errors import TaskOutputError
@@ -30,8 +30,8 @@ def streamed(annotation: Any, *pieces: Any, mode: str | None = None) -> tuple[An
     """What a task with one port `value` of this type ends with, and how many pieces it said."""
     said = 0
 
-    class Output(BaseModel):
-        value: annotation = Field(json_schema_extra={"x-stream": mode} if mode else None)
+    field: Any = (annotation, Field(json_schema_extra={"x-stream": mode} if mode else None))
+    output = create_model("Output", value=field)
 
     async def execute_stream(self: Any, inputs: Any) -> AsyncIterator[Any]:
         nonlocal said
@@ -39,7 +39,7 @@ def streamed(annotation: Any, *pieces: Any, mode: str | None = None) -> tuple[An
             said += 1
             yield piece
 
-    kind = type("Sayer", (Task,), {"Output": Output, "execute_stream": execute_stream, "type": "Sayer"})
+    kind = type("Sayer", (Task,), {"Output": output, "execute_stream": execute_stream, "type": "Sayer"})
     graph = TaskGraph()
     graph.add_task(kind(id="sayer"))
     try:
@@ -48,27 +48,27 @@ def streamed(annotation: Any, *pieces: Any, mode: str | None = None) -> tuple[An
         return error, said
 
 
-@pytest.mark.parametrize(
-    ("annotation", "mode", "good", "bad", "reason"),
-    [
-        (str, None, "a", 5, "'value' cannot be added to by this piece: expected str, got a int."),
-        (str, None, "a", None, "'value' cannot be added to by this piece: expected str, got None."),
-        (str, None, "a", ["b"], "'value' cannot be added to by this piece: expected str, got list ['b']."),
-        (list[str], None, ["a"], "b", "'value' cannot be added to by this piece: expected list[str], got str 'b': "),
-        (list[str], None, ["a"], [5], "'value' cannot be added to by this piece: expected list[str], got list [5]"),
-        (list[Person], None, [Person("a")], [5], "'value' cannot be added to by this piece"),
-        (Any, "append", "a", 5, "'value' cannot be added to by this piece: expected text or a list, got a int."),
-        (str, "replace", "a", 5, "'value' cannot be replaced by this piece: expected str, got int 5."),
-        (int, None, 1, "2", "'value' cannot be replaced by this piece: expected int, got str '2'."),
-        (int, None, 1, True, "'value' cannot be replaced by this piece: expected int, got bool True."),
-        (dict[str, int], None, {"a": 1}, ["a"], "'value' cannot be replaced by this piece: expected dict"),
-        (dict[str, Any], "object", {"a": 1}, "b", "'value' takes objects as pieces: expected an object, got a str."),
-        (dict[str, Any], "object", {"a": 1}, [{}], "'value' takes objects as pieces: expected an object, got a list."),
-        (list[Any], "object", [{"id": 1}], [5], "'value' takes objects as pieces: expected a list of objects, got a i"),
-        (list[Any], "object", [{"id": 1}], {"id": 2}, "takes objects as pieces: expected a list of objects, got a d"),
-        (Person, "object", {"name": "a"}, 5, "'value' takes objects as pieces: expected an object, got a int."),
-    ],
-)
+CASES: list[tuple[Any, Any, Any, Any, str]] = [
+    (str, None, "a", 5, "'value' cannot be added to by this piece: expected str, got a int."),
+    (str, None, "a", None, "'value' cannot be added to by this piece: expected str, got None."),
+    (str, None, "a", ["b"], "'value' cannot be added to by this piece: expected str, got list ['b']."),
+    (list[str], None, ["a"], "b", "'value' cannot be added to by this piece: expected list[str], got str 'b': "),
+    (list[str], None, ["a"], [5], "'value' cannot be added to by this piece: expected list[str], got list [5]"),
+    (list[Person], None, [Person("a")], [5], "'value' cannot be added to by this piece"),
+    (Any, "append", "a", 5, "'value' cannot be added to by this piece: expected text or a list, got a int."),
+    (str, "replace", "a", 5, "'value' cannot be replaced by this piece: expected str, got int 5."),
+    (int, None, 1, "2", "'value' cannot be replaced by this piece: expected int, got str '2'."),
+    (int, None, 1, True, "'value' cannot be replaced by this piece: expected int, got bool True."),
+    (dict[str, int], None, {"a": 1}, ["a"], "'value' cannot be replaced by this piece: expected dict"),
+    (dict[str, Any], "object", {"a": 1}, "b", "'value' takes objects as pieces: expected an object, got a str."),
+    (dict[str, Any], "object", {"a": 1}, [{}], "'value' takes objects as pieces: expected an object, got a list."),
+    (list[Any], "object", [{"id": 1}], [5], "'value' takes objects as pieces: expected a list of objects, got a i"),
+    (list[Any], "object", [{"id": 1}], {"id": 2}, "takes objects as pieces: expected a list of objects, got a d"),
+    (Person, "object", {"name": "a"}, 5, "'value' takes objects as pieces: expected an object, got a int."),
+]
+
+
+@pytest.mark.parametrize(("annotation", "mode", "good", "bad", "reason"), CASES)
 def test_the_chunk_that_broke_it_is_the_last(annotation: Any, mode: Any, good: Any, bad: Any, reason: str) -> None:
     error, said = streamed(annotation, {"value": good}, {"value": bad}, {"value": good}, mode=mode)
     assert isinstance(error, TaskOutputError)
@@ -105,6 +105,6 @@ def test_a_port_that_is_not_there_is_told_with_its_first_piece() -> None:
 
     graph = TaskGraph()
     graph.add_task(task_function(say, register=False, cache=False).task(id="say"))
-    with pytest.raises(TaskOutputError, match="Task 'say': output 'texts' is not known.* Did you mean 'text'"):
+    with pytest.raises(TaskOutputError, match=r"Task 'say': output 'texts' is not known.* Did you mean 'text'"):
         run_in_memory_sync(graph)
     assert said == [1]

@@ -76,7 +76,7 @@ def _one(graph: TaskGraph, made: Task) -> Ends:
     return made.id, (made.id, "value")
 
 
-def _alone(made: TaskFunction[..., object]) -> TaskGraph:
+def _alone(made: TaskFunction[..., Any]) -> TaskGraph:
     graph = TaskGraph()
     graph.add_task(made, id="alone")
     return graph

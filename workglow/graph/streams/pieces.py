@@ -50,11 +50,11 @@ class PieceCheck:
 
     def check(self, chunk: StreamChunk) -> None:
         """Raise TaskOutputError, which names task, port and reason, when the piece does not fit its port."""
-        name, data, kind = chunk.port, chunk.data, chunk.kind
+        name, data, kind = chunk.port, cast("Any", chunk.data), chunk.kind
         fitting = self._fitting.get((name, kind))
         if fitting is not None and type(data) in fitting:
             return
-        if kind == "append" and type(data) is list:
+        if kind == "append" and isinstance(data, list):
             items = self._items.get(name)
             if items and items.issuperset(map(type, cast("list[object]", data))):
                 return
@@ -67,7 +67,7 @@ class PieceCheck:
         except PortError as error:
             raise TaskOutputError(f"Task '{self._task.id}': output {error}") from None
 
-    def _check(self, port: Port, data: object, kind: StreamMode) -> None:
+    def _check(self, port: Port, data: Any, kind: StreamMode) -> None:
         whole = self._kinds[port.name]
         plain = _plain(whole)
         if kind == "object":
@@ -96,9 +96,9 @@ def _check_fit(port: str, trouble: str, expected: Any, data: object) -> None:
         raise PortError(port, f"{trouble}: {error}") from None
 
 
-def _check_object(port: str, plain: type | None, data: object) -> None:
+def _check_object(port: str, plain: type | None, data: Any) -> None:
     if isinstance(data, list) and plain is not dict:
-        unfit = [item for item in cast("list[object]", data) if values_of(item) is None]
+        unfit: list[object] = [item for item in cast("list[object]", data) if values_of(item) is None]
         expected = "a list of objects"
     else:
         unfit = [data] if plain is list or values_of(data) is None else []

@@ -147,21 +147,26 @@ class Streams:
 
         `error` is the reason for another attempt; without it there will be none.
         """
-        self.forget(run)
-        self._take_back(run, None, error)
+        self._withdraw(run, error, again=error is not None)
 
-    def _take_back(self, run: TaskRun, ports: Collection[str] | None, error: BaseException | None) -> None:
-        for target in self._runner.schedule.unstream(run, ports, again=error is not None):
+    def _withdraw(self, run: TaskRun, error: BaseException | None, *, again: bool) -> None:
+        self.forget(run)
+        self._take_back(run, None, error, again=again)
+
+    def _take_back(
+        self, run: TaskRun, ports: Collection[str] | None, error: BaseException | None, *, again: bool
+    ) -> None:
+        for target in self._runner.schedule.unstream(run, ports, again=again):
             if target.controller is not None:
                 self._runner.failures.abort_inside(target)
                 target.controller = None
-            self._stop(target, run, error)
+            self._stop(target, run, error, again=again)
         for inflow in run.inflows or ():
             for taker in inflow.takers if ports is None or inflow.port in ports else ():
                 if taker.status == "running" and taker.controller is None and run in (taker.reads or ()):
-                    self._stop(taker, run, error)
+                    self._stop(taker, run, error, again=again)
                     self.parked[taker] = None
-        if error is None:
+        if not again:
             run.inflows = None
         group = run.scope.parent
         if group is None or type(group.channel) is not Outflow:
@@ -172,12 +177,12 @@ class Streams:
         if names:
             for name in names:
                 del group.channel.feeds[name]
-            self._take_back(group, names, error or run.failure)
+            self._take_back(group, names, error or run.failure, again=True)  # the group may give another value
 
-    def _stop(self, target: TaskRun, source: TaskRun, error: BaseException | None) -> None:
+    def _stop(self, target: TaskRun, source: TaskRun, error: BaseException | None, *, again: bool) -> None:
         """End what a task that reads along has done so far; it is as if it had not begun."""
         runner = self._runner
-        self.withdraw(target, error)
+        self._withdraw(target, error, again=again)
         started = target.status == "running"
         runner.cancel(target, f"Task '{source.path}', whose stream it reads, has failed.")
         target.status, target.key, target.wake_at = "pending", None, None
@@ -262,14 +267,19 @@ class Streams:
 def _carrying(run: TaskRun) -> list[Dataflow]:
     """The edges out of a task run along which others read what it streams."""
     graph = run.scope.graph
-    edges = graph.outgoing[run.id]
-    is_handled = any(edge.source_port == ERROR_PORT for edge in edges)
+    is_handled = _is_handled(run)
     return [
         edge
-        for edge in edges
+        for edge in graph.outgoing[run.id]
         if carries_stream(run.task, edge, target := graph.tasks[edge.target])
         and not (is_handled and target.mode == "compound")
     ]
+
+
+def _is_handled(run: TaskRun) -> bool:
+    """Whether the run may go on after this task, or one whose stream it reads, has failed."""
+    routes = (edge.source_port == ERROR_PORT for edge in run.scope.graph.outgoing[run.id])
+    return any(routes) or any(map(_is_handled, run.reads or ()))
 
 
 def _passes_streams(task: Task) -> bool:
