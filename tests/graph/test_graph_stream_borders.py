@@ -11,6 +11,7 @@ import pytest
 from workglow import Retry, Stream, TaskContext, TaskGraph
 from workglow.errors import TaskFailedError, WorkglowError
 from workglow.graph.control.compound import GraphAsTask
+from workglow.graph.control.conditional import ConditionalTask
 from workglow.graph.control.fallback import FallbackTask
 from workglow.graph.control.map import MapTask
 from workglow.graph.control.while_task import WhileTask
@@ -143,6 +144,27 @@ def test_a_stream_enters_and_leaves_a_fallback() -> None:
         edges="write>fallback fallback>hear",
     )  # fmt: skip
     assert ran(graph, timeout=5).outputs == {"text": SAID}
+
+
+@pytest.mark.parametrize("number", [1, 9])
+def test_a_stream_leaves_the_arm_that_is_taken(number: int) -> None:
+    talk = Talk()
+
+    async def other(number: int) -> AsyncIterator[str]:
+        yield "other"
+
+    branches = [
+        {"id": "more", "condition": {"field": "number", "operator": "greater_than", "value": 5}},
+        {"id": "rest"},
+    ]
+    graph = wired(talk.writer(), made(other), talk.hearer())
+    graph.add_task(ConditionalTask(id="if", branches=branches, default_branch="rest"))
+    graph.add_dataflow("if", "more", "write", "*")
+    graph.add_dataflow("if", "rest", "other", "*")
+    graph.add_dataflow("write", "text", "hear", "text")
+    graph.add_dataflow("other", "text", "hear", "text")
+    run = run_in_memory_sync(graph, {"number": number}, options=RunOptions(timeout=5))
+    assert run.outputs == {"text": SAID if number > 5 else "other"}
 
 
 def test_inside_of_a_group_only_those_who_want_the_whole_wait_for_it() -> None:

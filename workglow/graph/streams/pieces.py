@@ -54,14 +54,14 @@ class PieceCheck:
         fitting = self._fitting.get((name, kind))
         if fitting is not None and type(data) in fitting:
             return
-        if kind == "append" and isinstance(data, list):
+        if kind == "append" and type(data) is list:
             items = self._items.get(name)
             if items and items.issuperset(map(type, cast("list[object]", data))):
                 return
         try:
             port = self._ports.get(name)
             if port is None:
-                self._ports.check_given({name: data})  # says which ports there are
+                self._ports.check_given({name: chunk.data})  # says which ports there are
             else:
                 self._check(port, data, kind)
         except PortError as error:
@@ -72,13 +72,17 @@ class PieceCheck:
         plain = _plain(whole)
         if kind == "object":
             _check_object(port.name, plain, data)
-        elif kind == "append" and isinstance(data, str | list):
+        elif kind == "append" and _adds_up(data):
             _check_fit(port.name, "cannot be added to by this piece", whole if plain is list else plain, data)
         elif kind == "append" and stream_mode(port.schema) == "append":
             expected = "text or a list" if plain is None else plain.__name__
             raise PortError(port.name, f"cannot be added to by this piece: expected {expected}, got {_got(data)}.")
         else:
             _check_fit(port.name, "cannot be replaced by this piece", plain, data)
+
+
+def _adds_up(data: object) -> bool:
+    return isinstance(data, str | list)
 
 
 def _plain(annotation: Any) -> type | None:
