@@ -36,6 +36,7 @@ class Recovery:
         self._rows = iter(journal.open_rows())
         self._scopes: dict[str, Scope] = {}
         self._readers: set[str] = set()  # paths that were restored with the task whose stream they read
+        self._asked: set[str] = set()  # paths of those whose readers were restored
 
     def begin(self, runner: TaskGraphRunner, root: Scope) -> None:
         """Start reading back into this runner."""
@@ -63,8 +64,10 @@ class Recovery:
         rows = [row]
         while rows:
             run = self._restore(rows.pop())
-            while run is not None and run.task.mode in ("stream", "compound"):
-                rows += self._readers_of(run)
+            while run is not None and run.path not in self._asked:
+                if run.task.mode in ("stream", "compound"):
+                    self._asked.add(run.path)
+                    rows += self._readers_of(run)
                 run = run.scope.parent  # it may stream what is inside it
 
     def _readers_of(self, run: TaskRun) -> Iterator[TaskRow]:
@@ -97,8 +100,10 @@ class Recovery:
         run.adopt(row)
         run.task = scope.graph.tasks[id]
         run.has_chunks = run.task.mode == "stream"
-        if run.task.inputs.streaming and not (run.task.mode == "compound" and run.status == "running"):
-            scope.count(run)
+        if run.task.inputs.streaming:
+            self._readers.add(run.path)
+            if run.task.mode != "compound" or run.status == "pending":
+                scope.count(run)
         self._runner.schedule.restore(run)
         parent = scope.parent
         if parent is not None and parent.status != "running":

@@ -175,6 +175,7 @@ class Scope:
 
     def count(self, run: TaskRun) -> None:
         """Count the edges into a task run anew, from the stored rows of the tasks before it."""
+        run.remaining = run.live = 0
         for edge in self.graph.incoming[run.id]:
             source = self._recall_final(edge.source)
             if source is None:
