@@ -12,11 +12,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 import workglow as wg
-from workglow import Stream, TaskContext, TaskGraph
+from workglow import GraphAsTask, Stream, TaskContext, TaskGraph
 from workglow.errors import RunStateError
 from workglow.tasks import task
 
@@ -25,12 +26,17 @@ SAID_AT_CRASH = "".join(PIECES[:25])
 WHOLE = "".join(PIECES)
 
 
+def name_of(line: dict[str, Any]) -> str:
+    """The last part of the path that a line of the follower's is about."""
+    return line["path"].rpartition("/")[2]
+
+
 def heard(path: str, task_path: str) -> str:
     """What the first attempt of a task said, as far as the follower has written it down."""
     if not Path(path).exists():
         return ""
     lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
-    return "".join(line["data"] for line in lines if line["kind"] == "append" and line["path"] == task_path)
+    return "".join(line["data"] for line in lines if line["kind"] == "append" and name_of(line) == task_path)
 
 
 @task(output="text", cache=False)
@@ -74,6 +80,19 @@ def build() -> TaskGraph:
     graph.add_dataflow("write", "text", "shout", "text")
     graph.add_dataflow("shout", "text", "count", "text")
     graph.add_dataflow("write", "text", "first", "text")
+    return graph
+
+
+def build_in_groups() -> TaskGraph:
+    """The same, with the writer in one group and those who read along in others."""
+    graph = TaskGraph()
+    for id, step in (("before", write), ("through", shout), ("counting", count), ("after", first)):
+        inner = TaskGraph()
+        inner.add_task(step)
+        graph.add_task(GraphAsTask(inner, id=id))
+    graph.add_dataflow("before", "text", "through", "text")
+    graph.add_dataflow("through", "text", "counting", "text")
+    graph.add_dataflow("before", "text", "after", "text")
     return graph
 
 

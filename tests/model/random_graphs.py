@@ -14,6 +14,7 @@ from typing import Any
 from random_tasks import (
     add,
     comfort,
+    falter,
     fold,
     head,
     hear,
@@ -27,6 +28,7 @@ from random_tasks import (
     run_count,
     say,
     spread,
+    stumble,
     take,
     told,
     total,
@@ -52,6 +54,7 @@ from workglow import (
 )
 from workglow.graph.schemas import GRAPH_RESULT_ARRAY
 from workglow.library.subgraph import JsonTask
+from workglow.tasks import TaskFunction
 
 __all__ = ["EVENTS", "random_graph", "registry", "run_count"]
 
@@ -74,6 +77,12 @@ def _one(graph: TaskGraph, made: Task) -> Ends:
     return made.id, (made.id, "value")
 
 
+def _alone(made: TaskFunction[..., Any]) -> TaskGraph:
+    graph = TaskGraph()
+    graph.add_task(made, id="alone")
+    return graph
+
+
 class _Maker:
     def __init__(self, random: Random, waits: bool) -> None:
         self.random = random
@@ -82,7 +91,7 @@ class _Maker:
         self.parts = (
             *(self._plain, self._handled, self._group, self._side_by_side, self._branches, self._listed, self._listed),
             *(self._loop, self._loop, self._alternatives, self._rescued, self._configured, self._from_json),
-            *(self._streamed, *waiting),
+            *(self._streamed, self._streamed_through, self._streamed_through, *waiting),
         )
 
     def graph(self, depth: int) -> TaskGraph:
@@ -268,6 +277,44 @@ class _Maker:
             graph.add_dataflow(id, "text", f"{id}_{number}", "text")
             graph.add_dataflow(f"{id}_{number}", "value", f"{id}_join", "values")
         return id, (f"{id}_join", "value")
+
+    def _streamed_through(self, graph: TaskGraph, id: str, depth: int) -> Ends:
+        """A stream that enters and leaves groups, some of which fall back to another one in the middle of it."""
+        graph.add_task(say, id=id)
+        last = id
+        for number in range(self.random.randrange(1, 4)):
+            step = f"{id}_step{number}"
+            graph.add_task(self._passing(step, self.random.randrange(3)))
+            graph.add_dataflow(last, "text", step, "text")
+            last = step
+        graph.add_task(join, id=f"{id}_join")
+        for number in range(self.random.randrange(1, 3)):
+            end = self.random.choice((hear, read))
+            wrapped = self.random.random() < 0.5
+            graph.add_task(GraphAsTask(_alone(end), id=f"{id}_{number}") if wrapped else end, id=f"{id}_{number}")
+            graph.add_dataflow(last, "text", f"{id}_{number}", "text")
+            graph.add_dataflow(f"{id}_{number}", "value", f"{id}_join", "values")
+        return id, (f"{id}_join", "value")
+
+    def _passing(self, id: str, depth: int) -> Task:
+        """A task from text to text that may read along, and may hold others."""
+        if depth == 0:
+            return self.random.choice((repeat, falter)).task(id=id)
+        inner = TaskGraph()
+        if self.random.random() < 0.4:
+            inner.add_task(stumble, id="stumble", of=self.random.randrange(2, 5))
+            inner.add_task(self._passing("then", depth - 1))
+            return FallbackTask(inner, id=id)
+        inner.add_task(self._passing("first", depth - 1))
+        if self.random.random() < 0.5:
+            inner.add_task(repeat, id="second")
+            inner.add_dataflow("first", "text", "second", "text")
+        if self.random.random() < 0.4:  # somebody wants the whole text, and takes his time
+            inner.add_task(read, id="read")
+            inner.add_task(wait, id="wait")
+            inner.add_dataflow("read", "value", "wait", "value")
+            inner.name_output("text", "second" if "second" in inner.tasks else "first", "text")
+        return GraphAsTask(inner, id=id)
 
     def _streamed_here(self, graph: TaskGraph, id: str, depth: int) -> Ends:
         graph.add_task(say, id=id)

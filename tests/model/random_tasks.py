@@ -11,6 +11,7 @@ from workglow import (
     DelayTask,
     HumanApprovalTask,
     HumanInputTask,
+    Retry,
     Stream,
     TaskContext,
     TaskRegistry,
@@ -103,6 +104,28 @@ async def repeat(text: Stream[str]) -> AsyncIterator[str]:
         yield "".join(letter + letter for letter in piece)  # whatever the pieces are, the text is the same
 
 
+@task(name="rg_stumble", output="text", cache=False)
+async def stumble(text: Stream[str], of: int = 3) -> AsyncIterator[str]:
+    """Repeats what it reads, and fails at the end of some texts."""
+    size = 0
+    async for piece in text:
+        size += len(piece)
+        yield piece
+    if size % of:
+        raise ValueError(f"{size} letters are not divisible by {of}")
+
+
+@task(name="rg_falter", output="text", cache=False, retry=Retry(attempts=2))
+async def falter(text: Stream[str], context: TaskContext, after: int = 4) -> AsyncIterator[str]:
+    """Repeats what it reads, but gives up once in the middle of longer texts."""
+    size = 0
+    async for piece in text:
+        size += len(piece)
+        yield piece
+        if size > after and context.attempt == 1:
+            raise ValueError("told to")
+
+
 @task(name="rg_head", output="text", cache=False)
 async def head(text: Stream[str]) -> str:
     said = ""
@@ -144,7 +167,7 @@ def _number(item: Any) -> int:
 
 TASKS = (
     *(add, wait, picky, slow_picky, comfort, join, spread, fold, total, pass_on),
-    *(rescue, say, repeat, head, hear, read, take, told),
+    *(rescue, say, repeat, stumble, falter, head, hear, read, take, told),
 )
 SHIPPED = (DelayTask, WaitForEventTask, HumanInputTask, HumanApprovalTask, JsonTask)
 

@@ -7,14 +7,15 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import workglow as wg
-from workglow import Retry, Stream, TaskContext, TaskGraph
+from workglow import FallbackTask, GraphAsTask, Retry, Stream, Task, TaskContext, TaskGraph
 from workglow.file import doctor
-from workglow.tasks import TaskRegistry, task
+from workglow.tasks import TaskFunction, TaskRegistry, task
 
 TRIES = Retry(attempts=50)
 
@@ -82,6 +83,7 @@ class Node:
     number: int
     lag: int
     fails: int
+    depth: int  # in how many groups it is
 
 
 @st.composite
@@ -98,9 +100,19 @@ def pipelines(draw: st.DrawFn) -> list[Node]:
                 draw(st.sampled_from([0, 1, 5, 150])),
                 draw(st.integers(0, 3)),
                 draw(st.sampled_from([-1, -1, 0, 2, 70])),
+                draw(st.sampled_from([0, 0, 1, 1, 2])),
             )
         )
     return nodes
+
+
+def grouped(made: TaskFunction[..., Any], id: str, depth: int, **options: Any) -> Task:
+    """The task inside so many groups, of which the outermost is a fallback."""
+    inner = TaskGraph()
+    if depth == 0:
+        return inner.add_task(made, id=id, **options)
+    inner.add_task(grouped(made, "inner", depth - 1, **options))
+    return GraphAsTask(inner, id=id) if depth == 1 else FallbackTask(inner, id=id)
 
 
 def build(nodes: list[Node]) -> TaskGraph:
@@ -108,9 +120,9 @@ def build(nodes: list[Node]) -> TaskGraph:
     for position, node in enumerate(nodes):
         id, options = f"t{position}", {"lag": node.lag, "fails": node.fails}
         if node.kind == "write":
-            graph.add_task(write, id=id, number=node.number, **options)
+            graph.add_task(grouped(write, id, node.depth, number=node.number, **options))
             continue
-        graph.add_task(KINDS[node.kind], id=id, **options)
+        graph.add_task(grouped(KINDS[node.kind], id, node.depth, **options))
         graph.add_dataflow(f"t{node.one}", "text", f"t{position}", "one")
         graph.add_dataflow(f"t{node.two}", "text", f"t{position}", "two")
     return graph

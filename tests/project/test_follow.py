@@ -244,6 +244,42 @@ def test_a_follower_hears_of_the_failure(tmp_path: Path) -> None:
     assert doctor(tmp_path / "p.wg").ok
 
 
+def test_who_follows_a_run_hears_at_once_of_a_stream_that_was_shorter_than_a_row(tmp_path: Path) -> None:
+    clock = FakeClock()
+
+    async def main() -> None:
+        with wg.open(tmp_path / "p.wg", clock=clock, durability="process") as project:
+            graph = pair(write)
+            graph.add_task(after, id="after")
+            graph.add_dataflow("count", "words", "after", "words")
+            gates.close(0, 50)
+            run = project.begin(graph)
+            records: list[wg.StreamRecord] = []
+
+            async def listen() -> None:
+                async for record in project.follow(run.id):
+                    records.append(record)
+
+            following = asyncio.ensure_future(listen())
+            running = asyncio.ensure_future(project.resume(run.id))
+            await gates.reached[0].wait()
+            clock.advance(0.05)
+            await turns()
+            assert records == []
+            gates.open[0].set()
+            await gates.reached[50].wait()  # the stream is over, and was no row; the run is not
+            clock.advance(0.05)
+            await turns()
+            assert heard(records, "first") == [("value", 1, {"text": "".join(WORDS)})]
+            gates.open[50].set()
+            await running
+            clock.advance(0.05)
+            await following
+            assert len(records) == 1
+
+    asyncio.run(main())
+
+
 def test_there_must_be_something_to_follow(tmp_path: Path) -> None:
     async def main() -> None:
         with wg.open(tmp_path / "p.wg") as project:

@@ -11,6 +11,7 @@ from workglow.graph.delivery import deliver
 from workglow.graph.json.codec import DEEPEST_GRAPH
 from workglow.graph.results import scope_results
 from workglow.graph.schedule import Scope, TaskRun
+from workglow.graph.streams.borders import Inflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,8 +98,12 @@ class Compounds:
         """Make the scope of one iteration, without opening it."""
         controller: Controller = run.controller
         graph, prefix = controller.graph(index), controller.prefix(run.path, index)
-        delivered = deliver(graph, controller.inputs(index), where=prefix)
-        return Scope(graph, delivered, prefix=prefix, parent=run, index=index, stored=stored)
+        inputs = controller.inputs(index)
+        scope = Scope(
+            graph, deliver(graph, inputs, where=prefix), prefix=prefix, parent=run, index=index, stored=stored
+        )
+        scope.inflows = any(type(value) is Inflow for value in inputs.values())
+        return scope
 
     def restore(self, run: TaskRun, inputs: dict[str, object]) -> None:
         """Give a compound task that an earlier process began its controller back."""
@@ -136,9 +141,9 @@ class Compounds:
         assert run is not None
         if not run.controller.failed(scope.index, failure):
             return False
-        for inner in self._runner.unfinished():
-            if inner.is_inside(run):
-                self._runner.failures.abort(inner)
+        self._runner.failures.abort_inside(run)
+        if run.channel is not None:
+            self._runner.streams.withdraw(run, failure)
         self.advance(run)
         return True
 

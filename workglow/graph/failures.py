@@ -84,10 +84,14 @@ class Failures:
         """A compound task ends with the failure of what is inside it; the rest inside is aborted."""
         runner = self._runner
         runner.compounds.forget(run)
-        for inner in runner.unfinished():
+        self.abort_inside(run)
+        self.fail(run, failure)
+
+    def abort_inside(self, run: TaskRun) -> None:
+        """End what a compound task holds."""
+        for inner in self._runner.unfinished():
             if inner.is_inside(run):
                 self.abort(inner)
-        self.fail(run, failure)
 
     def abort(self, run: TaskRun) -> None:
         """End one task run that nobody needs any more."""

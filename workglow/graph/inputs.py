@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, cast
 from workglow.errors import TaskInputError
 from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT
 from workglow.graph.schedule import delivers
+from workglow.graph.streams.borders import Inflow
 from workglow.graph.streams.channels import Intake
+from workglow.tasks import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,8 @@ def gather(run: TaskRun, task: Task, outputs_of: Callable[[TaskRun], dict[str, o
     delivered = scope.delivered.get(run.id)
     if delivered:
         values.update(delivered)
+        if scope.inflows:
+            _take_inflows(run, values, outputs_of)
     edges = scope.graph.incoming[run.id]
     everything = run.live == len(edges)
     runs = scope.runs
@@ -39,9 +43,8 @@ def gather(run: TaskRun, task: Task, outputs_of: Callable[[TaskRun], dict[str, o
             continue
         outputs = source.outputs
         if outputs is None:
-            if source.streamed is not None:
-                run.intake = run.intake or Intake()
-                values[edge.target_port] = source.channel.open(edge.source_port, run.intake)
+            if source.streamed is not None and source.status != "completed":
+                values[edge.target_port] = _streamed(run, task, edge, source)
                 continue
             outputs = outputs_of(source)
         port = edge.source_port
@@ -62,6 +65,21 @@ def gather(run: TaskRun, task: Task, outputs_of: Callable[[TaskRun], dict[str, o
         else:
             values[name] = value
     return values
+
+
+def _streamed(run: TaskRun, task: Task, edge: Dataflow, source: TaskRun) -> object:
+    if task.mode == "compound":
+        return Inflow(source, edge.source_port, task.inputs[edge.target_port].schema["x-stream"])
+    run.intake = run.intake or Intake()
+    return source.channel.open(edge.source_port, run.intake)
+
+
+def _take_inflows(run: TaskRun, values: dict[str, object], outputs_of: Callable[[TaskRun], dict[str, object]]) -> None:
+    for name, value in list(values.items()):
+        if type(value) is Inflow:
+            values[name] = value.taken(run, outputs_of)
+            if values[name] is MISSING:
+                del values[name]
 
 
 def _transformed(edge: Dataflow, value: object, transforms: TransformRegistry) -> object:

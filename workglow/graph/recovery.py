@@ -15,6 +15,8 @@ from workglow.graph.schedule import Scope, TaskRun
 from workglow.storage.records import FINAL_TASK_STATUSES, EventRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from workglow.graph.control.compound import Controller
     from workglow.graph.runner import TaskGraphRunner
     from workglow.storage.protocols import Journal
@@ -34,6 +36,7 @@ class Recovery:
         self._rows = iter(journal.open_rows())
         self._scopes: dict[str, Scope] = {}
         self._readers: set[str] = set()  # paths that were restored with the task whose stream they read
+        self._asked: set[str] = set()  # paths of those whose readers were restored
 
     def begin(self, runner: TaskGraphRunner, root: Scope) -> None:
         """Start reading back into this runner."""
@@ -61,16 +64,21 @@ class Recovery:
         rows = [row]
         while rows:
             run = self._restore(rows.pop())
-            if run is None or run.task.mode != "stream":
-                continue
-            graph, prefix = run.scope.graph, run.scope.prefix
-            for edge in graph.outgoing[run.id]:
-                path = prefix + edge.target
-                if graph.tasks[edge.target].inputs.streaming and path not in self._readers:
-                    self._readers.add(path)
-                    found = self._journal.row(path)
-                    if found is not None and found.status not in FINAL_TASK_STATUSES:
-                        rows.append(found)
+            while run is not None and run.path not in self._asked:
+                if run.task.mode in ("stream", "compound"):
+                    self._asked.add(run.path)
+                    rows += self._readers_of(run)
+                run = run.scope.parent  # it may stream what is inside it
+
+    def _readers_of(self, run: TaskRun) -> Iterator[TaskRow]:
+        graph, prefix = run.scope.graph, run.scope.prefix
+        for edge in graph.outgoing[run.id]:
+            path = prefix + edge.target
+            if graph.tasks[edge.target].inputs.streaming and path not in self._readers:
+                self._readers.add(path)
+                found = self._journal.row(path)
+                if found is not None and found.status not in FINAL_TASK_STATUSES:
+                    yield found
 
     def _release(self) -> None:
         runner = self._runner
@@ -93,7 +101,9 @@ class Recovery:
         run.task = scope.graph.tasks[id]
         run.has_chunks = run.task.mode == "stream"
         if run.task.inputs.streaming:
-            scope.count(run)
+            self._readers.add(run.path)
+            if run.task.mode != "compound" or run.status == "pending":
+                scope.count(run)
         self._runner.schedule.restore(run)
         parent = scope.parent
         if parent is not None and parent.status != "running":
@@ -129,6 +139,8 @@ class Recovery:
         return scope
 
     def _restore_compound(self, run: TaskRun) -> None:
+        if run.task.inputs.streaming:
+            self._runner.streams.reenter(run)
         inputs = run.task.check_inputs(gather(run, run.task, self._runner.outputs_of))
         self._runner.compounds.restore(run, inputs)
 

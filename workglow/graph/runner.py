@@ -210,6 +210,8 @@ class TaskGraphRunner:
     def _begin(self, run: TaskRun) -> bool:
         """Make a ready task run a running one; False when there is nothing left to execute."""
         task = run.task = run.scope.graph.tasks[run.id]
+        if run.scope.inflows and self.streams.park(run):
+            return False
         try:
             run.inputs = task.check_inputs(gather(run, task, self.outputs_of))
             if task.guarded and (gate := gate_of(run, self.environment)) is not None:
@@ -344,7 +346,8 @@ class TaskGraphRunner:
                 self.failures.fail(run, error)
                 return
         run.outputs = outputs
-        self._complete(run, "task_completed")
+        if not (run.reads and self.streams.hold(run)):
+            self._complete(run, "task_completed")
 
     def after_resolve(self) -> None:
         """Record what was settled without running, and go on with the scopes in which nothing is left to do."""
@@ -379,7 +382,7 @@ class TaskGraphRunner:
     def unfinished(self) -> tuple[TaskRun, ...]:
         """Return every task run that is ready, in flight or waiting."""
         schedule, compounds = self.schedule, self.compounds
-        waiting = (*self._sleeping, *self.waits.open, *self.streams.held)
+        waiting = (*self._sleeping, *self.waits.open, *self.streams.held, *self.streams.parked)
         return (*self._in_flight, *waiting, *self._begun, *schedule.ready, *compounds.open_runs)
 
     def cancel(self, run: TaskRun, reason: str) -> None:

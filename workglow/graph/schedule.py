@@ -29,7 +29,7 @@ from workglow.graph.dataflow import ERROR_PORT
 from workglow.storage.records import FINAL_TASK_STATUSES, TaskRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from workglow.graph.control.conditional import ConditionalTask
     from workglow.graph.dataflow import Dataflow
@@ -73,8 +73,9 @@ class TaskRun(TaskRow):
     controller: Any = None
     context: Any = None
     progress: float = 0.0
-    streams: bool = False  # has to do with a stream, so that the next four are worth looking at
+    streams: bool = False  # has to do with a stream, so that the next five are worth looking at
     channel: Any = None  # what its current attempt streams
+    inflows: tuple[Any, ...] | None = None  # its streams as inputs of groups
     intake: Any = None  # the streams it reads
     streamed: Sequence[Dataflow] | None = None  # edges out of it that are decided because it streams
     reads: dict[TaskRun, None] | None = None  # whom it reads along with
@@ -130,7 +131,7 @@ class _TaskRuns(dict[str, TaskRun]):
 class Scope:
     """One execution of one graph.  `prefix` begins the paths of its tasks; `parent` is the compound task around it."""
 
-    __slots__ = ("delivered", "graph", "index", "open", "parent", "prefix", "runs", "stored")
+    __slots__ = ("delivered", "graph", "index", "inflows", "open", "parent", "prefix", "runs", "stored")
 
     def __init__(
         self,
@@ -147,6 +148,7 @@ class Scope:
         self.prefix = prefix
         self.parent = parent
         self.index = index
+        self.inflows = False  # whether a stream is among what was delivered
         self.stored = stored
         self.open = 0  # task runs that are ready, in flight or waiting
         self.runs: dict[str, TaskRun] = _TaskRuns(self)
@@ -173,6 +175,7 @@ class Scope:
 
     def count(self, run: TaskRun) -> None:
         """Count the edges into a task run anew, from the stored rows of the tasks before it."""
+        run.remaining = run.live = 0
         for edge in self.graph.incoming[run.id]:
             source = self._recall_final(edge.source)
             if source is None:
@@ -205,9 +208,9 @@ def delivers(source: TaskRun, edge: Dataflow) -> bool:
     """Does the edge carry a value, now that its source is resolved?"""
     if source.status == "completed":
         return edge.source_port != ERROR_PORT and not (source.inactive and edge.source_port in source.inactive)
-    if source.streamed is not None and source.status == "running":
-        return edge in source.streamed
-    return source.status == "failed" and edge.source_port == ERROR_PORT
+    if source.status == "failed":
+        return edge.source_port == ERROR_PORT
+    return source.streamed is not None and edge in source.streamed
 
 
 class Schedule:
@@ -236,10 +239,14 @@ class Schedule:
         """A task run has begun to stream along these edges."""
         runs = run.scope.runs
         run.streams = True
-        run.streamed = streamed = [
-            edge for edge in edges if not runs[edge.target].resolved and not runs[edge.target].broken
+        before = run.streamed or ()
+        new = [
+            edge
+            for edge in edges
+            if edge not in before and not runs[edge.target].resolved and not runs[edge.target].broken
         ]
-        for edge in streamed:
+        run.streamed = [*before, *new]
+        for edge in new:
             target = runs[edge.target]
             target.streams = True
             target.reads = {**(target.reads or {}), run: None}
@@ -250,12 +257,19 @@ class Schedule:
                 self.ready.append(target)
                 self.fresh.append(target)
 
-    def unstream(self, run: TaskRun) -> list[TaskRun]:
-        """What a task run has streamed does not count: return the task runs that were ready only because of it."""
+    def unstream(self, run: TaskRun, ports: Collection[str] | None, *, again: bool) -> list[TaskRun]:
+        """What a task run has streamed does not count: return the task runs that were ready only because of it.
+
+        `ports` are those that it is about; None is all.  When it will come `again`, a compound task that has begun
+        goes on, and its edge stays decided.
+        """
         stopped: list[TaskRun] = []
-        edges, run.streamed = run.streamed or (), None
+        edges, kept = run.streamed or (), list["Dataflow"]()
         for edge in edges:
             target = run.scope.runs[edge.target]
+            if (ports is not None and edge.source_port not in ports) or (again and target.controller is not None):
+                kept.append(edge)
+                continue
             if target.resolved:
                 continue  # it failed before this attempt did, and that stands
             if target.remaining == 0:
@@ -267,6 +281,7 @@ class Schedule:
             target.live -= 1
             assert target.reads is not None
             target.reads.pop(run, None)
+        run.streamed = kept or None
         return stopped
 
     def resolve(self, run: TaskRun, *, broken: bool = False) -> bool:

@@ -150,6 +150,16 @@ class Ports(Mapping[str, Port]):
         )
         return Ports(ports, open=self.open)
 
+    def read_as_streams(self) -> Ports:
+        """Return the same ports, of which those with a stream mode take a Stream as well as a value."""
+        ports = [
+            Port(port.name, port.annotation, default=port.default, required=port.required, schema=port.schema)
+            for port in self._by_name.values()
+        ]
+        for port in ports:
+            port.streams = "x-stream" in port.schema
+        return Ports(ports, open=self.open)
+
     @property
     def schema(self) -> dict[str, Any]:
         """One JSON Schema for all ports together; not to be changed."""

@@ -150,6 +150,11 @@ class GraphAsTask(Task):
         return cls.controller is GraphAsTask.controller
 
     @classmethod
+    def passes_streams(cls) -> bool:
+        """Whether streams go in and out while they are written; a loop takes and gives whole values."""
+        return cls.controller is GraphAsTask.controller
+
+    @classmethod
     def has_preview(cls) -> bool:
         return cls.previews_inside() or super().has_preview()
 
@@ -164,7 +169,8 @@ class GraphAsTask(Task):
 
     @property
     def inputs(self) -> Ports:
-        return Ports.from_schema(self.input_schema())
+        ports = Ports.from_schema(self.input_schema())
+        return ports.read_as_streams() if self.passes_streams() else ports
 
     @property
     def outputs(self) -> Ports:

@@ -69,6 +69,10 @@ class FallbackTask(GraphAsTask):
                 "together.  Put tasks that belong together into a GraphAsTask."
             )
 
+    @classmethod
+    def passes_streams(cls) -> bool:
+        return True
+
     @property
     def _graphs(self) -> list[TaskGraph]:
         return [self.subgraph] if self.is_one_graph else self.subgraph.derive("alternatives", _each_alone)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from workglow.errors import TaskOutputError
 from workglow.graph.streams.chunks import Accumulator, StreamChunk
+from workglow.graph.streams.pieces import PieceCheck
 from workglow.tasks import Stream
 from workglow.tasks.stream import empty_value
 
@@ -130,7 +131,10 @@ class Channel:
         self._accumulator = Accumulator(task)
         self._observe = observe
         self._begun: Callable[[], None] | None = begun
+        self._check = PieceCheck(task)
         text_port = self._accumulator.text_port
+        if text_port is not None and not self._check.takes_text(text_port):
+            text_port = None
         self._text = None if text_port is None else (text_port, self._accumulator.growing(text_port).add)
         self._readers: dict[str, list[Reader]] = {}
         self._room: asyncio.Future[None] | None = None
@@ -168,6 +172,7 @@ class Channel:
             return self._say_text(piece)
         accumulator, full = self._accumulator, False
         for chunk in accumulator.chunks(piece):
+            self._check.check(chunk)
             port = chunk.port
             readers = self._readers.get(port)
             if readers and chunk.kind != accumulator.modes[port]:
@@ -251,6 +256,10 @@ class Channel:
         self._closed = True
         self._observe = self._begun = None
         self.resume()
+
+    def has_begun(self, port: str) -> bool:
+        """Whether there was a first piece, of any port."""
+        return self._begun is None
 
     def can_be_cut(self) -> bool:
         """Whether what was said so far would do as the task's outputs."""

@@ -2,8 +2,9 @@
 
 The policy.  While a task streams, its rows tell what it says.  When it is over its rows are gone, and its value is told
 once, whole.  When an attempt is given up, the next one begins again from nothing, and that is told before its first
-piece.  A follower looks again after each commit to the file, and asks for the tasks that were over before it saw them
-once a second.
+piece.  A follower looks again after each commit to the file.  Then it also asks for the tasks that were over before it
+saw them, which is to look at all that have streamed: in a run where that takes long it is done so seldom that it makes
+a small part of the time, but once a second.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from workglow.storage.records import FINAL_RUN_STATUSES, FINAL_TASK_STATUSES
 from workglow.values import decode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from workglow.file import File
     from workglow.storage.records import ChunkRecord, RunRecord, TaskRow
@@ -27,6 +28,8 @@ __all__ = ["StreamRecord", "follow"]
 
 _PAGE = 256
 _SECONDS = 1.0
+_SHARE = 0.05
+"""Of its time that a follower spends with asking for tasks that were over before it saw them."""
 
 
 class StreamRecord(msgspec.Struct, frozen=True):
@@ -125,18 +128,21 @@ class _Follower:
             error = row.status if row.error is None else msgspec.json.decode(row.error)["message"]
             yield StreamRecord(followed.seq, row.path, row.attempt, "", "failed", error)
 
-    def ends(self) -> Iterator[StreamRecord]:
-        """The ends of tasks that are over without having been heard of."""
+    def unheard(self) -> list[TaskRow]:
+        """The rows of tasks that are over without having been heard of."""
         if self._task is None:
             rows = self._runs.streamed(self._record)
         else:
             row = self._runs.row(self._record, self._task)
             rows = [] if row is None or row.status not in FINAL_TASK_STATUSES else [row]
+        return [row for row in rows if row.path not in self._tasks]
+
+    def ends(self, rows: Iterable[TaskRow]) -> Iterator[StreamRecord]:
+        """Tell how these tasks ended."""
         for row in rows:
-            if row.path not in self._tasks:
-                followed = self._tasks[row.path] = _Followed(row.attempt, self._from_seq)
-                followed.over = True
-                yield from self._end(row, followed)
+            followed = self._tasks[row.path] = _Followed(row.attempt, self._from_seq)
+            followed.over = True
+            yield from self._end(row, followed)
 
 
 def _streamed(row: TaskRow) -> int:
@@ -153,20 +159,27 @@ async def follow(
     """
     record = repositories.runs.get(run)
     follower = _Follower(repositories, record, task, from_seq)
-    asked = file.clock.monotonic() - _SECONDS
+    now = file.clock.monotonic
+    due = now()  # when to ask again who is over
     while True:
         version = file.version()
         over = follower.is_over()
         for found in follower.news():
             yield found
-        if over or task is not None or file.clock.monotonic() - asked >= _SECONDS:
-            asked = file.clock.monotonic()
-            for found in follower.ends():
+        pause, asked = _SECONDS, now()
+        if over or asked >= due:
+            rows = follower.unheard()
+            due = now() + min(_SECONDS, (now() - asked) / _SHARE)
+            for found in follower.ends(rows):
                 yield found
+        else:
+            pause = due - asked
         if over or follower.is_over():
             break
-        await file.wait_for_change(_SECONDS, since=version)
-    for found in (*follower.news(), *follower.ends()):  # the end may have come while the last records were looked at
+        await file.wait_for_change(pause, since=version)
+    for found in follower.news():  # the end may have come while the last records were looked at
+        yield found
+    for found in follower.ends(follower.unheard()):
         yield found
     if task is not None and repositories.runs.row(record, task) is None:
         raise UnknownTaskError(f"Run {record.uid} has no task at '{task}'.  `workglow show` lists the paths.")

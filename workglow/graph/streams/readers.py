@@ -10,6 +10,10 @@ and wait for another attempt to stream; so it is after a crash, too.  A target t
 
 When every task behind a source has read what it wanted, and the source's value is no output of the graph, the source is
 stopped: what it has said is its value.
+
+A group reads along, and is read, like a task (see `borders`).  One that has begun does not stop when what it reads
+begins anew: of what is inside only those stop that read that stream, and they are parked until they can go on.  It
+takes no stream of a task with a handler for its failure, for with that the group would have to begin anew.
 """
 
 from __future__ import annotations
@@ -17,16 +21,18 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
+from workglow.graph.control.compound import GraphAsTask
 from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT
 from workglow.graph.graph import TaskGraph
 from workglow.graph.schemas import result_plan
+from workglow.graph.streams.borders import Inflow, Outflow, outlets
 from workglow.graph.streams.channels import Channel
 from workglow.graph.streams.recording import ChunkRecorder
 from workglow.storage.records import EventRecord
 from workglow.tasks.stream import stream_mode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
     from workglow.graph.dataflow import Dataflow
     from workglow.graph.runner import TaskGraphRunner
@@ -40,10 +46,12 @@ __all__ = ["Streams", "carries_stream"]
 
 def carries_stream(source: Task, edge: Dataflow, target: Task) -> bool:
     """Whether the target of an edge reads along while its source streams."""
-    if edge.transforms or source.mode != "stream" or edge.source_port in (ALL_PORTS, ERROR_PORT):
+    if edge.transforms or edge.source_port in (ALL_PORTS, ERROR_PORT):
+        return False
+    if source.mode != "stream" and not _passes_streams(source):
         return False
     written, read = source.outputs.get(edge.source_port), target.inputs.get(edge.target_port)
-    if written is None or read is None or not read.streams:
+    if written is None or read is None or not read.streams or read.collect:
         return False
     return stream_mode(written.schema) == stream_mode(read.schema)
 
@@ -54,6 +62,7 @@ class Streams:
     def __init__(self, runner: TaskGraphRunner) -> None:
         self._runner = runner
         self.held: dict[TaskRun, dict[str, object]] = {}  # done before those they read; their outputs
+        self.parked: dict[TaskRun, None] = {}  # ready, but for a stream that enters the group that they are in
         self._released: deque[TaskRun] = deque()
         self._releasing = False
         environment = runner.environment
@@ -68,8 +77,6 @@ class Streams:
 
     def open(self, run: TaskRun) -> Channel:
         """Make the channel of an attempt that begins."""
-        graph = run.scope.graph
-        edges = [edge for edge in graph.outgoing[run.id] if carries_stream(run.task, edge, graph.tasks[edge.target])]
         recorder, reports = self._recorder, self._runner.reports
 
         def observe(chunk: StreamChunk) -> None:
@@ -80,19 +87,40 @@ class Streams:
         observed = recorder is not None or self._runner.environment.listeners
         run.has_chunks = recorder is not None
         run.streams = True
-        run.channel = Channel(run.task, observe if observed else None, lambda: self._begin(run, edges))
+        run.channel = Channel(run.task, observe if observed else None, lambda: self._begin(run))
         return run.channel
 
-    def _begin(self, run: TaskRun, edges: Sequence[Dataflow]) -> None:
-        if edges and run.status == "running":
+    def _begin(self, run: TaskRun, ports: Collection[str] | None = None) -> None:
+        """The first piece of these ports is there: who reads along can start, also behind the group around the task."""
+        if run.status != "running":
+            return
+        edges = [edge for edge in _carrying(run) if ports is None or edge.source_port in ports]
+        if edges:
             self._runner.schedule.stream(run, edges)
             self._runner.wake()
+        for inflow in run.inflows or ():
+            if ports is None or inflow.port in ports:
+                self._unpark(inflow)
+        group = run.scope.parent
+        if group is None or not _passes_streams(group.task):
+            return
+        names = outlets(
+            cast("TaskGraph", run.scope.graph), run.id, _streaming_ports(run.task) if ports is None else ports
+        )
+        if names:
+            group.streams = True
+            group.channel = group.channel or Outflow(self._runner.outputs_of)
+            group.channel.feeds.update((name, (run, port)) for name, port in names.items())
+            self._begin(group, names.keys())
 
     def completed(self, run: TaskRun) -> None:
         """A streaming task has its outputs: who only waited for that is complete as well."""
         runs = run.scope.runs
-        for edge in run.streamed or ():
-            target = runs[edge.target]
+        readers = [runs[edge.target] for edge in run.streamed or ()]
+        for inflow in run.inflows or ():
+            self._unpark(inflow)
+            readers = [*inflow.takers, *readers]
+        for target in readers:
             if target in self.held and target not in self._released and not _waits_for_source(target):
                 self._released.append(target)
         if self._releasing:
@@ -108,8 +136,9 @@ class Streams:
 
     def ended(self, run: TaskRun) -> None:
         """A streaming task is about to complete: from now on its value says what it streamed."""
+        is_group = type(run.channel) is Outflow
         run.channel = None
-        if self._recorder is not None:
+        if self._recorder is not None and not is_group:
             self._recorder.forget(run)
             self._recorder.ended(run)
 
@@ -118,20 +147,78 @@ class Streams:
 
         `error` is the reason for another attempt; without it there will be none.
         """
-        runner = self._runner
+        self._withdraw(run, error, again=error is not None)
+
+    def _withdraw(self, run: TaskRun, error: BaseException | None, *, again: bool) -> None:
         self.forget(run)
-        for target in runner.schedule.unstream(run):
-            self.withdraw(target, error)
-            started = target.status == "running"
-            runner.cancel(target, f"Task '{run.path}', whose stream it reads, has failed.")
-            target.status, target.key, target.wake_at = "pending", None, None
-            target.output, target.blobs = None, ()
-            if runner.environment.journal is not None:
-                runner.touch(target)
-            if started and error is not None:
-                runner.emit("task_retried", target.path, error)
+        self._take_back(run, None, error, again=again)
+
+    def _take_back(
+        self, run: TaskRun, ports: Collection[str] | None, error: BaseException | None, *, again: bool
+    ) -> None:
+        for target in self._runner.schedule.unstream(run, ports, again=again):
+            if target.controller is not None:
+                self._runner.failures.abort_inside(target)
+                target.controller = None
+            self._stop(target, run, error, again=again)
+        for inflow in run.inflows or ():
+            for taker in inflow.takers if ports is None or inflow.port in ports else ():
+                if taker.status == "running" and taker.controller is None and run in (taker.reads or ()):
+                    self._stop(taker, run, error, again=again)
+                    self.parked[taker] = None
+        if not again:
+            run.inflows = None
+        group = run.scope.parent
+        if group is None or type(group.channel) is not Outflow:
+            return
+        names = [
+            name for name, (feed, port) in group.channel.feeds.items() if feed is run and (not ports or port in ports)
+        ]
+        if names:
+            for name in names:
+                del group.channel.feeds[name]
+            self._take_back(group, names, error or run.failure, again=True)  # the group may give another value
+
+    def _stop(self, target: TaskRun, source: TaskRun, error: BaseException | None, *, again: bool) -> None:
+        """End what a task that reads along has done so far; it is as if it had not begun."""
+        runner = self._runner
+        self._withdraw(target, error, again=again)
+        started = target.status == "running"
+        runner.cancel(target, f"Task '{source.path}', whose stream it reads, has failed.")
+        target.status, target.key, target.wake_at = "pending", None, None
+        target.output, target.blobs = None, ()
+        if runner.environment.journal is not None:
+            runner.touch(target)
+        if started and error is not None:
+            runner.emit("task_retried", target.path, error)
 
     # ------------------------------------------------------------------ the task that reads
+
+    def park(self, run: TaskRun) -> bool:
+        """Let a task that is ready wait for a stream that enters the group it is in; False when it need not."""
+        for port, value in run.scope.delivered.get(run.id, {}).items():
+            if type(value) is Inflow:
+                value.takers[run] = None
+                if not value.can_be_taken(run, port):
+                    self.parked[run] = None
+                    return True
+        return False
+
+    def _unpark(self, inflow: Inflow) -> None:
+        for taker in inflow.takers:
+            if taker in self.parked:
+                del self.parked[taker]
+                self._runner.schedule.ready.append(taker)
+        self._runner.wake()
+
+    def reenter(self, run: TaskRun) -> None:
+        """A group that an earlier process began reads along again: what it reads has not completed yet."""
+        for edge in run.scope.graph.incoming[run.id]:
+            source = run.scope.runs[edge.source]
+            if not source.resolved:
+                source.streams = run.streams = True
+                source.streamed = [*(source.streamed or ()), edge]
+                run.reads = {**(run.reads or {}), source: None}
 
     def hold(self, run: TaskRun) -> bool:
         """Keep a task that is done from completing before those it read; False when they have completed."""
@@ -166,6 +253,7 @@ class Streams:
     def forget(self, run: TaskRun) -> None:
         """A task run is over, or begins again: nothing that it writes counts, and nobody waits until it reads."""
         self.held.pop(run, None)
+        self.parked.pop(run, None)
         if run.intake is not None:
             run.intake.close()
             run.intake = None
@@ -174,6 +262,32 @@ class Streams:
             run.channel = None
             if self._recorder is not None:
                 self._recorder.forget(run)
+
+
+def _carrying(run: TaskRun) -> list[Dataflow]:
+    """The edges out of a task run along which others read what it streams."""
+    graph = run.scope.graph
+    is_handled = _is_handled(run)
+    return [
+        edge
+        for edge in graph.outgoing[run.id]
+        if carries_stream(run.task, edge, target := graph.tasks[edge.target])
+        and not (is_handled and target.mode == "compound")
+    ]
+
+
+def _is_handled(run: TaskRun) -> bool:
+    """Whether the run may go on after this task, or one whose stream it reads, has failed."""
+    routes = (edge.source_port == ERROR_PORT for edge in run.scope.graph.outgoing[run.id])
+    return any(routes) or any(map(_is_handled, run.reads or ()))
+
+
+def _passes_streams(task: Task) -> bool:
+    return isinstance(task, GraphAsTask) and task.passes_streams()
+
+
+def _streaming_ports(task: Task) -> list[str]:
+    return [name for name, port in task.outputs.items() if stream_mode(port.schema) is not None]
 
 
 def _waits_for_source(run: TaskRun) -> bool:
