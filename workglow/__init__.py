@@ -51,6 +51,9 @@ if TYPE_CHECKING:
         task,
         task_registry,
     )
+    from workglow.telemetry import Span, Tracer
+    from workglow.telemetry.logs import LoggingTracer
+    from workglow.telemetry.opentelemetry import OpenTelemetryTracer
     from workglow.values import Secret, value_types
 
 __all__ = [
@@ -77,6 +80,7 @@ __all__ = [
     "HumanApprovalTask",
     "HumanInputTask",
     "KeepLast",
+    "LoggingTracer",
     "MapTask",
     "MaxAge",
     "MaxSize",
@@ -84,6 +88,7 @@ __all__ = [
     "MemoryTaskOutputRepository",
     "OnlyModels",
     "OnlyTasks",
+    "OpenTelemetryTracer",
     "OutputEvent",
     "Preview",
     "Project",
@@ -93,6 +98,7 @@ __all__ = [
     "Run",
     "RunOptions",
     "Secret",
+    "Span",
     "StoredOutput",
     "Stream",
     "StreamChunk",
@@ -106,6 +112,7 @@ __all__ = [
     "TaskPreview",
     "TaskRegistry",
     "TaskResult",
+    "Tracer",
     "TransformDefinition",
     "TransformRegistry",
     "WaitForEventTask",
@@ -146,6 +153,7 @@ _HOMES = {
     "HumanApprovalTask": "library",
     "HumanInputTask": "library",
     "KeepLast": "storage.policies",
+    "LoggingTracer": "telemetry.logs",
     "MISSING": "tasks",
     "MapTask": "graph.control.map",
     "MaxAge": "storage.policies",
@@ -154,6 +162,7 @@ _HOMES = {
     "MemoryTaskOutputRepository": "storage.memory",
     "OnlyModels": "storage.policies",
     "OnlyTasks": "storage.policies",
+    "OpenTelemetryTracer": "telemetry.opentelemetry",
     "OutputEvent": "storage.outputs",
     "Preview": "graph.previews.preview",
     "Project": "project",
@@ -163,6 +172,7 @@ _HOMES = {
     "Run": "graph.run",
     "RunOptions": "graph.options",
     "Secret": "values",
+    "Span": "telemetry",
     "StoredOutput": "storage.outputs",
     "Stream": "tasks",
     "StreamChunk": "graph.streams.chunks",
@@ -176,6 +186,7 @@ _HOMES = {
     "TaskPreview": "graph.previews.preview",
     "TaskRegistry": "tasks",
     "TaskResult": "graph.run",
+    "Tracer": "telemetry",
     "TransformDefinition": "graph.transforms",
     "TransformRegistry": "graph.transforms",
     "WaitForEventTask": "library",

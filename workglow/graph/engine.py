@@ -28,9 +28,9 @@ from workglow.graph.restart import plan_restart
 from workglow.graph.rights.licence import Licence, Licences
 from workglow.graph.rights.permission import Permission
 from workglow.graph.run import Run
-from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope
 from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
+from workglow.graph.tracing import runner_for
 from workglow.graph.waiting.answering import Answering
 from workglow.storage.records import FINAL_RUN_STATUSES, FINAL_TASK_STATUSES, EventRecord, TaskRow
 from workglow.tasks import task_registry
@@ -42,12 +42,14 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.graph import TaskGraph
     from workglow.graph.previews.preview import Preview
+    from workglow.graph.runner import TaskGraphRunner
     from workglow.graph.transforms import TransformRegistry
     from workglow.storage.protocols import Journal
     from workglow.storage.records import RunRecord
     from workglow.storage.repositories import Repositories
     from workglow.tasks import Task, TaskRegistry
     from workglow.tasks.resolver import ResolverRegistry
+    from workglow.telemetry import Tracer
 
 __all__ = ["GRAPH_TYPES", "Engine", "OnChange"]
 
@@ -72,6 +74,7 @@ class Engine:
     transforms: TransformRegistry = built_in_transforms
     resolvers: ResolverRegistry | None = None
     licences: Licences = field(default_factory=Licences)
+    tracer: Tracer | None = None
 
     def __post_init__(self) -> None:
         for kind in GRAPH_TYPES:  # whatever else a registry allows, a stored graph may branch and loop
@@ -99,7 +102,7 @@ class Engine:
             versions=versions_of(graph),
         )
         environment = self._environment(journal, options, caller, licence)
-        return await self._drive(TaskGraphRunner(graph, environment), Scope(graph, delivered), journal)
+        return await self._drive(runner_for(graph, environment), Scope(graph, delivered), journal)
 
     def begin(
         self,
@@ -156,7 +159,7 @@ class Engine:
         environment = self._environment(journal, options, caller, licence)
         scope = Scope(graph, delivered, stored=journal.row)
         recovery = Recovery(journal, interrupted)
-        return await self._drive(TaskGraphRunner(graph, environment), scope, journal, recovery)
+        return await self._drive(runner_for(graph, environment), scope, journal, recovery)
 
     def _take_over(self, record: RunRecord, on_change: OnChange) -> Journal:
         runs = self.repositories.runs
@@ -270,7 +273,7 @@ class Engine:
         journal.commit((), block=True)
         environment = self._environment(journal, options, caller, licence)
         scope = Scope(graph, delivered, stored=journal.row)
-        return await self._drive(TaskGraphRunner(graph, environment), scope, journal, Recovery(journal))
+        return await self._drive(runner_for(graph, environment), scope, journal, Recovery(journal))
 
     async def _drive(
         self, runner: TaskGraphRunner, scope: Scope, journal: Journal, recovery: Recovery | None = None
@@ -312,6 +315,7 @@ class Engine:
             gate_for_data=licence.gate_for_data,
             resolvers=self.resolvers,
             waiting=self.repositories.waiting,
+            tracer=self.tracer if caller.tracer is None else caller.tracer,
         )
 
     def view(self, record: RunRecord) -> Run:

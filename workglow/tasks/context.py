@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from workglow.clock import Clock, SystemClock
 from workglow.tasks.signal import CancelSignal
+from workglow.telemetry import span
 
 __all__ = ["TaskContext"]
 
@@ -93,6 +95,10 @@ class TaskContext:
         self._fraction = max(self._fraction, min(float(fraction), 1.0))  # in this order NaN changes nothing
         if self._on_progress is not None:
             self._on_progress(self._fraction, message)
+
+    def span(self, name: str, **attributes: str | int | float | bool) -> AbstractContextManager[None]:
+        """Trace a part of the work: `with context.span("tokenize", words=300):`.  Without a tracer nothing happens."""
+        return span(name, attributes)
 
     def own(self, resource: Resource) -> Resource:
         """Keep a resource until the task ends, then release it; the last one owned is released first.
