@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         task,
         task_registry,
     )
+    from workglow.tasks.usage import Usage
     from workglow.telemetry import Span, Tracer
     from workglow.telemetry.logs import LoggingTracer
     from workglow.telemetry.opentelemetry import OpenTelemetryTracer
@@ -115,6 +116,7 @@ __all__ = [
     "Tracer",
     "TransformDefinition",
     "TransformRegistry",
+    "Usage",
     "WaitForEventTask",
     "WaitUntilTask",
     "WhileTask",
@@ -189,6 +191,7 @@ _HOMES = {
     "Tracer": "telemetry",
     "TransformDefinition": "graph.transforms",
     "TransformRegistry": "graph.transforms",
+    "Usage": "tasks.usage",
     "WaitForEventTask": "library",
     "WaitUntilTask": "library",
     "WhileTask": "graph.control.while_task",

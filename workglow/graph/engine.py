@@ -258,7 +258,7 @@ class Engine:
         for row in plan.keep:
             if row.status == "completed":
                 row.source_id, row.cache_key = row.row_id, None
-            row.row_id = 0
+            row.row_id, row.usage = 0, None  # what it took was the other run's
         journal = runs.begin(
             graph_record(graph),
             encoded,

@@ -18,6 +18,7 @@ import msgspec
 from workglow.errors import WorkglowError
 from workglow.graph.compounds import Compounds
 from workglow.graph.runner import TaskGraphRunner
+from workglow.graph.usage import read_parts, total
 from workglow.telemetry import Tracing
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ class TracedRunner(TaskGraphRunner):
             "workglow.task.attempt": run.attempt,
             "workglow.task.cached": cached,
         }
+        facts |= _usage_facts(run)
         failure: str | None = None
         if error is not None:
             record = msgspec.json.decode(error)
@@ -150,6 +152,22 @@ class TracedRunner(TaskGraphRunner):
             failure = f"{record['type']}: {record['message']}"
         span.set(facts)
         span.end(failure)
+
+
+def _usage_facts(run: TaskRun) -> dict[str, str | int | float | bool]:
+    """What this attempt took, under the names that OpenTelemetry agreed on where there are such."""
+    if run.usage is None:
+        return {}
+    parts = [part for part in read_parts(run.usage) if part.attempt == run.attempt]
+    usage = total(parts)
+    facts: dict[str, str | int | float | bool] = {
+        "gen_ai.usage.input_tokens": usage.input_tokens,
+        "gen_ai.usage.output_tokens": usage.output_tokens,
+        "workglow.usage.model_seconds": usage.model_seconds,
+        "workglow.usage.cost": usage.cost,
+    }
+    models = {part.model for part in parts if part.model}
+    return {**facts, "gen_ai.request.model": models.pop()} if len(models) == 1 else facts
 
 
 class _TracedCompounds(Compounds):

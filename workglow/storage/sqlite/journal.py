@@ -271,7 +271,7 @@ class SqliteJournal:
                         update_row(db, row)
                     else:
                         execute(_COMPLETE_FOR_REUSE, (row.finished_at, row.output, row.cache_key, row.row_id))
-                elif row.status == "running" and row.state is None:
+                elif row.status == "running" and row.state is None and row.usage is None:
                     execute(_GO, (row.attempt, row.started_at, row.row_id))
                 else:
                     update_row(db, row)
