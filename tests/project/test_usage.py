@@ -81,7 +81,7 @@ def test_a_task_that_fails_for_good_keeps_what_it_took(project: wg.Project) -> N
     with pytest.raises(TaskFailedError) as failure:
         project.run_sync(Workflow().then(ask), {"value": -1})
     run = failure.value.run
-    assert run is not None
+    assert isinstance(run, wg.Run)
     assert run.tasks["usage_ask"].usage == Usage(30, 3, 0.0, 0.3)
     assert project.get(run.id).usage["input_tokens"] == 30
 

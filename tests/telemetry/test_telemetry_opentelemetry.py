@@ -18,10 +18,10 @@ from workglow.errors import MissingExtraError, TaskFailedError
 pytestmark = pytest.mark.extra("telemetry")
 pytest.importorskip("opentelemetry.sdk", reason="needs opentelemetry-sdk")
 
-from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry import trace  # noqa: E402
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider  # noqa: E402
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: E402
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: E402
 
 
 class Collected:
@@ -43,7 +43,8 @@ class Collected:
 
     def parent_of(self, name: str) -> str | None:
         parent = self.named(name).parent
-        return None if parent is None else {span.context.span_id: span.name for span in self.spans()}[parent.span_id]
+        names = {span.get_span_context().span_id: span.name for span in self.spans()}
+        return None if parent is None else names[parent.span_id]
 
 
 collected = Collected()
@@ -127,9 +128,9 @@ def test_a_run_is_inside_the_span_that_was_current_where_it_began() -> None:
         Workflow().then(inline).run_sync({"value": 1}, tracer=collected.tracer)
         asyncio.run(_begin_inside_a_loop())
     parents = [span.parent for span in collected.spans() if span.name == "run"]
-    request = collected.named("request").context
+    request = collected.named("request").get_span_context()
     assert [parent and parent.span_id for parent in parents] == [request.span_id] * 2
-    assert {span.context.trace_id for span in collected.spans()} == {request.trace_id}
+    assert {span.get_span_context().trace_id for span in collected.spans()} == {request.trace_id}
 
 
 async def _begin_inside_a_loop() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from span_recorder import Recorder
@@ -56,21 +58,28 @@ async def slow(value: int) -> int:
     return value
 
 
+Runs = Callable[..., wg.Run]
+
+
+def _in_memory(graph: Any, inputs: Any, **settings: Any) -> wg.Run:
+    return graph.run_sync(inputs, **settings)
+
+
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
 
 
 @pytest.fixture(params=["memory", "project"])
-def run(request: pytest.FixtureRequest, tmp_path: Path):
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runs]:
     if request.param == "memory":
-        yield lambda graph, inputs, **settings: graph.run_sync(inputs, **settings)
+        yield _in_memory
         return
     with wg.open(tmp_path / "a.wg") as project:
         yield project.run_sync
 
 
-def test_turns_are_inside_their_loop_and_tasks_inside_their_turn(run, recorder: Recorder) -> None:
+def test_turns_are_inside_their_loop_and_tasks_inside_their_turn(run: Runs, recorder: Recorder) -> None:
     run(Workflow().then(numbers).map(Workflow().then(double).then(flaky)), {"count": 2}, tracer=recorder)
     tree = sorted(recorder.tree()[3:], key=lambda line: line.split()[-1].partition("]")[0])
     assert recorder.tree()[:3] == ["run", "  task traced_numbers traced_numbers", "  task MapTask map"]
@@ -87,7 +96,7 @@ def test_turns_are_inside_their_loop_and_tasks_inside_their_turn(run, recorder: 
     recorder.check_all_ended()
 
 
-def test_each_attempt_has_a_span(run, recorder: Recorder) -> None:
+def test_each_attempt_has_a_span(run: Runs, recorder: Recorder) -> None:
     run(Workflow().then(flaky), {"value": 1}, tracer=recorder)
     first, second = recorder.at("traced_flaky")
     assert (first.status, first.attributes["workglow.task.attempt"]) == ("retried", 1)
@@ -95,19 +104,20 @@ def test_each_attempt_has_a_span(run, recorder: Recorder) -> None:
     assert (second.status, second.attributes["workglow.task.attempt"], second.error) == ("completed", 2, None)
 
 
-def test_a_failure_ends_every_span_around_it(run, recorder: Recorder) -> None:
+def test_a_failure_ends_every_span_around_it(run: Runs, recorder: Recorder) -> None:
     with pytest.raises(TaskFailedError):
         run(Workflow().then(numbers).map(Workflow().then(broken)), {"count": 3}, tracer=recorder)
     recorder.check_all_ended()
     (root,) = recorder.roots()
     (loop,) = recorder.at("map")
     assert (root.status, loop.status) == ("failed", "failed")
-    assert root.error is not None and "no " in root.error
+    assert root.error is not None
+    assert "no " in root.error
     assert loop.error is not None
     assert {span.error for span in recorder.spans if span.name == "task traced_broken"} & {"ValueError: no 0"}
 
 
-def test_a_timeout_is_an_error(run, recorder: Recorder) -> None:
+def test_a_timeout_is_an_error(run: Runs, recorder: Recorder) -> None:
     with pytest.raises(WorkglowError):
         run(Workflow().then(slow), {"value": 1}, tracer=recorder)
     (span,) = recorder.at("traced_slow")
@@ -115,7 +125,7 @@ def test_a_timeout_is_an_error(run, recorder: Recorder) -> None:
     recorder.check_all_ended()
 
 
-def test_a_turn_that_came_to_nothing_says_so_though_its_task_went_on(run, recorder: Recorder) -> None:
+def test_a_turn_that_came_to_nothing_says_so_though_its_task_went_on(run: Runs, recorder: Recorder) -> None:
     alternatives, graph = TaskGraph(), TaskGraph()
     alternatives.add_task(broken.task_type(id="a"))
     alternatives.add_task(double.task_type(id="b"))
@@ -135,14 +145,14 @@ def test_what_was_found_takes_no_time_and_says_so(tmp_path: Path, recorder: Reco
     assert (span.status, span.attributes["workglow.task.cached"]) == ("completed", True)
 
 
-def test_no_value_is_told(run, recorder: Recorder) -> None:
+def test_no_value_is_told(run: Runs, recorder: Recorder) -> None:
     run(Workflow().then(double), {"value": 123456}, tracer=recorder)
     told = str([span.attributes for span in recorder.spans])
     assert "123456" not in told
     assert "246912" not in told
 
 
-def test_tasks_may_trace_their_parts(run, recorder: Recorder) -> None:
+def test_tasks_may_trace_their_parts(run: Runs, recorder: Recorder) -> None:
     run(Workflow().then(parts), {"value": 1}, tracer=recorder)
     assert recorder.tree() == [
         "run",
@@ -172,7 +182,12 @@ def test_a_run_that_is_left_waiting_ends_its_spans_and_another_process_begins_ot
         project.answer(run.id, "map[0]/ask", {})
         assert project.resume_sync(run.id).status == "completed"
     after.check_all_ended()
-    assert after.tree() == ["run", "  task MapTask map", "    turn MapTask map[0]", "      task HumanInputTask map[0]/ask"]
+    assert after.tree() == [
+        "run",
+        "  task MapTask map",
+        "    turn MapTask map[0]",
+        "      task HumanInputTask map[0]/ask",
+    ]
     assert after.roots()[0].attributes["workglow.run.resumed"] is True
     assert {span.attributes["workglow.run.id"] for span in (*before.roots(), *after.roots())} == {run.id}
 
@@ -216,7 +231,7 @@ class Raising:
         raise RuntimeError("the collector is gone")
 
 
-def test_a_tracer_that_raises_is_asked_no_more_and_the_run_goes_on(run, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_tracer_that_raises_is_asked_no_more_and_the_run_goes_on(run: Runs, caplog: pytest.LogCaptureFixture) -> None:
     raising = Raising()
     result = run(Workflow().then(numbers).map(Workflow().then(parts)), {"count": 3}, tracer=raising)
     assert result.outputs == {"value": [0, 1, 2]}
@@ -239,14 +254,14 @@ def test_the_log_has_a_line_for_each_span(caplog: pytest.LogCaptureFixture, cloc
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         (
             "WARNING",
-            "  task traced_flaky 0.0 ms workglow.task.type=traced_flaky workglow.task.path=traced_flaky "
-            "workglow.task.status=retried workglow.task.attempt=1 workglow.task.cached=False error.type=ValueError "
+            "  task traced_flaky 0.0 ms task.type=traced_flaky task.path=traced_flaky "
+            "task.status=retried task.attempt=1 task.cached=False error.type=ValueError "
             "failed: ValueError: only the first time",
         ),
         (
             "INFO",
-            "  task traced_flaky 0.0 ms workglow.task.type=traced_flaky workglow.task.path=traced_flaky "
-            "workglow.task.status=completed workglow.task.attempt=2 workglow.task.cached=False",
+            "  task traced_flaky 0.0 ms task.type=traced_flaky task.path=traced_flaky "
+            "task.status=completed task.attempt=2 task.cached=False",
         ),
-        ("INFO", "run 0.0 ms workglow.run.resumed=False workglow.run.status=completed"),
+        ("INFO", "run 0.0 ms run.resumed=False run.status=completed"),
     ]

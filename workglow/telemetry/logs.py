@@ -51,7 +51,7 @@ class _LoggedSpan:
     def end(self, error: str | None = None, /) -> None:
         tracer = self._tracer
         took = 1000 * (tracer.clock.monotonic() - self._began)
-        known = " ".join(f"{name}={value}" for name, value in self._attributes.items())
+        known = " ".join(f"{name.removeprefix('workglow.')}={value}" for name, value in self._attributes.items())
         level = tracer.level if error is None else max(tracer.level, logging.WARNING)
         failed = "" if error is None else f" failed: {error}"
         tracer.logger.log(level, "%s%s %.1f ms %s%s", "  " * self.depth, self._name, took, known, failed)
