@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
-from pathlib import Path
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_graphs import random_graph, registry
+from span_recorder import Recorder
 
 import workglow as wg
 from workglow.errors import WorkglowError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "telemetry"))
-
-from span_recorder import Recorder
-
-INNER = ("task GraphAsTask", "task MapTask", "task ReduceTask", "task WhileTask", "task FallbackTask", "turn")
 
 
 @settings(max_examples=60, deadline=None)

@@ -24,6 +24,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: E402
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: E402
 
 
+def context_of(span: ReadableSpan) -> trace.SpanContext:
+    context = span.get_span_context()
+    assert context is not None
+    return context
+
+
 class Collected:
     """A program's OpenTelemetry: its provider, and what it has exported."""
 
@@ -43,7 +49,7 @@ class Collected:
 
     def parent_of(self, name: str) -> str | None:
         parent = self.named(name).parent
-        names = {span.get_span_context().span_id: span.name for span in self.spans()}
+        names = {context_of(span).span_id: span.name for span in self.spans()}
         return None if parent is None else names[parent.span_id]
 
 
@@ -128,9 +134,9 @@ def test_a_run_is_inside_the_span_that_was_current_where_it_began() -> None:
         Workflow().then(inline).run_sync({"value": 1}, tracer=collected.tracer)
         asyncio.run(_begin_inside_a_loop())
     parents = [span.parent for span in collected.spans() if span.name == "run"]
-    request = collected.named("request").get_span_context()
+    request = context_of(collected.named("request"))
     assert [parent and parent.span_id for parent in parents] == [request.span_id] * 2
-    assert {span.get_span_context().trace_id for span in collected.spans()} == {request.trace_id}
+    assert {context_of(span).trace_id for span in collected.spans()} == {request.trace_id}
 
 
 async def _begin_inside_a_loop() -> None:

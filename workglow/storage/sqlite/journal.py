@@ -301,7 +301,7 @@ class SqliteJournal:
             )
 
     def _insert(self, db: apsw.Connection, execute: Callable[..., apsw.Cursor], row: TaskRow) -> None:
-        if row.finished_at is None and row.state is None and row.wake_at is None:
+        if row.finished_at is None and row.state is None and row.wake_at is None and row.usage is None:
             execute(_START, (self.run.row_id, row.path, row.status, row.attempt, row.started_at))
             row.row_id = db.last_insert_rowid()
         else:
