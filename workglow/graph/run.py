@@ -139,7 +139,7 @@ class Run:
             "cached": len(results) - len(ran),
             "attempts": sum(result.attempt for result in ran),
             "seconds": sum(result.seconds or 0.0 for result in ran),
-            **sum((result.usage for result in ran), Usage()).to_json(),
+            **sum((result.usage for result in results), Usage()).to_json(),
         }
 
     @property

@@ -84,14 +84,14 @@ class TracedRunner(TaskGraphRunner):
 
     def ended(self, run: TaskRun, *, sync: bool = False) -> None:
         if run.status == "failed" or run.path in self._open:
-            self._end(run, run.status, run.error if run.status == "failed" else None)
+            record = msgspec.json.decode(run.error) if run.status == "failed" and run.error else None
+            self._end(run, run.status, None if record is None else (record["type"], record["message"]))
         super().ended(run, sync=sync)
 
     def emit(self, kind: EventKind, path: str, data: object = None) -> None:
         if kind == "task_retried" and path in self._open:
             error = cast("BaseException", data)
-            record = msgspec.json.encode({"type": type(error).__name__, "message": str(error)}).decode()
-            self._end(self._open[path][0], "retried", record)
+            self._end(self._open[path][0], "retried", (type(error).__name__, str(error)))
         super().emit(kind, path, data)
 
     def end_turn(self, scope: Scope) -> None:
@@ -134,7 +134,7 @@ class TracedRunner(TaskGraphRunner):
             turns[scope.index] = self._tracing.start(f"turn {compound.task.type}", facts, span)
         return turns[scope.index]
 
-    def _end(self, run: TaskRun, status: str, error: str | None = None, *, cached: bool = False) -> None:
+    def _end(self, run: TaskRun, status: str, error: tuple[str, str] | None = None, *, cached: bool = False) -> None:
         span = self._span(run)
         del self._open[run.path]
         for turn in self._turns.pop(run, {}).values():
@@ -147,9 +147,8 @@ class TracedRunner(TaskGraphRunner):
         facts |= _usage_facts(run)
         failure: str | None = None
         if error is not None:
-            record = msgspec.json.decode(error)
-            facts["error.type"] = record["type"]
-            failure = f"{record['type']}: {record['message']}"
+            facts["error.type"] = error[0]
+            failure = ": ".join(error)
         span.set(facts)
         span.end(failure)
 
