@@ -54,6 +54,10 @@ if TYPE_CHECKING:
         task,
         task_registry,
     )
+    from workglow.tasks.usage import Usage
+    from workglow.telemetry import Span, Tracer
+    from workglow.telemetry.logs import LoggingTracer
+    from workglow.telemetry.opentelemetry import OpenTelemetryTracer
     from workglow.values import Secret, value_types
 
 __all__ = [
@@ -87,6 +91,7 @@ __all__ = [
     "JobEvent",
     "JobQueue",
     "KeepLast",
+    "LoggingTracer",
     "MapTask",
     "MaxAge",
     "MaxSize",
@@ -94,6 +99,7 @@ __all__ = [
     "MemoryTaskOutputRepository",
     "OnlyModels",
     "OnlyTasks",
+    "OpenTelemetryTracer",
     "OutputEvent",
     "Preview",
     "Project",
@@ -104,6 +110,7 @@ __all__ = [
     "Run",
     "RunOptions",
     "Secret",
+    "Span",
     "StoredOutput",
     "Stream",
     "StreamChunk",
@@ -117,8 +124,10 @@ __all__ = [
     "TaskPreview",
     "TaskRegistry",
     "TaskResult",
+    "Tracer",
     "TransformDefinition",
     "TransformRegistry",
+    "Usage",
     "WaitForEventTask",
     "WaitUntilTask",
     "WhileTask",
@@ -168,6 +177,7 @@ _HOMES = {
     "JobEvent": "queue",
     "JobQueue": "queue",
     "KeepLast": "storage.policies",
+    "LoggingTracer": "telemetry.logs",
     "MISSING": "tasks",
     "MapTask": "graph.control.map",
     "MaxAge": "storage.policies",
@@ -176,6 +186,7 @@ _HOMES = {
     "MemoryTaskOutputRepository": "storage.memory",
     "OnlyModels": "storage.policies",
     "OnlyTasks": "storage.policies",
+    "OpenTelemetryTracer": "telemetry.opentelemetry",
     "OutputEvent": "storage.outputs",
     "Preview": "graph.previews.preview",
     "Project": "project",
@@ -186,6 +197,7 @@ _HOMES = {
     "Run": "graph.run",
     "RunOptions": "graph.options",
     "Secret": "values",
+    "Span": "telemetry",
     "StoredOutput": "storage.outputs",
     "Stream": "tasks",
     "StreamChunk": "graph.streams.chunks",
@@ -199,8 +211,10 @@ _HOMES = {
     "TaskPreview": "graph.previews.preview",
     "TaskRegistry": "tasks",
     "TaskResult": "graph.run",
+    "Tracer": "telemetry",
     "TransformDefinition": "graph.transforms",
     "TransformRegistry": "graph.transforms",
+    "Usage": "tasks.usage",
     "WaitForEventTask": "library",
     "WaitUntilTask": "library",
     "WhileTask": "graph.control.while_task",

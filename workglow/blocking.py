@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,7 +34,8 @@ def run_blocking(begin: Callable[[], Coroutine[object, object, Result]]) -> Resu
         except BaseException as error:  # raised again in the caller's thread
             failure.append(error)
 
-    thread = threading.Thread(target=work, name="workglow-run", daemon=True)
+    around = contextvars.copy_context()
+    thread = threading.Thread(target=lambda: around.run(work), name="workglow-run", daemon=True)
     thread.start()
     thread.join()
     if failure:

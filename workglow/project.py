@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from workglow.queue.settings import QueueTerms
     from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks import TaskRegistry
+    from workglow.telemetry import Tracer
 
 __all__ = ["Project", "open"]
 
@@ -49,6 +50,7 @@ class Project(Runs):
         registry: TaskRegistry = task_registry,
         transforms: TransformRegistry = built_in_transforms,
         handlers: HandlerRegistry | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         repositories = sqlite_repositories(file)
         self.registry = registry
@@ -58,7 +60,7 @@ class Project(Runs):
         self.resolvers.register("model:TextEmbedding", _embedding_model, _name)
         grants = Grants(repositories.settings, Seal(file))
         licences = Licences(grants, self.resolvers)
-        engine = Engine(repositories, registry, file.clock, self, transforms, self.resolvers, licences)
+        engine = Engine(repositories, registry, file.clock, self, transforms, self.resolvers, licences, tracer)
         super().__init__(file, engine, grants)
         self._graphs = TaskGraphRepository(repositories.named, registry=registry, transforms=transforms)
         self._bases: dict[str, KnowledgeBase] = {}
@@ -167,6 +169,7 @@ def open(  # workglow.open is to projects what open is to files
     transforms: TransformRegistry = built_in_transforms,
     handlers: HandlerRegistry | None = None,
     clock: Clock | None = None,
+    tracer: Tracer | None = None,
 ) -> Project:
     """Open a project file, or make it; ':memory:' is kept nowhere.
 
@@ -174,12 +177,13 @@ def open(  # workglow.open is to projects what open is to files
     every 200 ms; 'power' syncs every commit; 'process' never waits for the disk.
 
     `registry` and `transforms` say which names the graphs in the file may use, `handlers` which ones its jobs may:
-    what `@job` registered, unless another registry is given.
+    what `@job` registered, unless another registry is given.  `tracer` is given the spans of every run that names none
+    itself.
 
     Raises a FileError that says what is wrong with the file and what to do about it.
     """
     file = File.open(path, clock=clock or SystemClock(), read_only=read_only, create=create, durability=durability)
-    return Project(file, registry=registry, transforms=transforms, handlers=handlers)
+    return Project(file, registry=registry, transforms=transforms, handlers=handlers, tracer=tracer)
 
 
 def _embedding_model(name: str, _: str) -> EmbeddingModel:

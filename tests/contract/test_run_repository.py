@@ -243,3 +243,15 @@ def test_what_is_streamed_is_kept_until_the_task_is_over(kept: Repositories) -> 
     assert [found.path for found in kept.runs.streamed(run)] == ["one"]
     commit(journal, [], status="failed")
     assert kept.runs.chunks(run, from_seq=0, limit=9) == []
+
+
+def test_usages_are_those_of_one_run_in_the_order_of_its_tasks(kept: Repositories) -> None:
+    first, second = begin(kept), begin(kept)
+    commit(
+        first, [row("b", status="running", attempt=1, started_at=1), row("a", status="running", usage='{"parts":[]}')]
+    )
+    commit(second, [row("a", status="running", usage='{"cost":1,"parts":[]}')])
+    commit(first, [row("c", status="failed", error="{}", finished_at=2, usage='{"cost":2,"parts":[]}')])
+    one, two = kept.runs.all()
+    assert kept.runs.usages(one) == [("a", '{"parts":[]}'), ("c", '{"cost":2,"parts":[]}')]
+    assert kept.runs.usages(two) == [("a", '{"cost":1,"parts":[]}')]

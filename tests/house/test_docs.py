@@ -39,8 +39,9 @@ LANGUAGES = {"python", "text", "console", "sql", "json", "mermaid", ""}
 EXTRAS = {
     "local": ("wordllama", "tokenizers", "safetensors", "semantic_text_splitter", "markdown_it"),
     "javascript": ("quickjs",),
+    "telemetry": ("opentelemetry.sdk",),
 }
-MARKS = {"local": ("local:", ".knowledge("), "javascript": (".java_script(",)}
+MARKS = {"local": ("local:", ".knowledge("), "javascript": (".java_script(",), "telemetry": ("from opentelemetry",)}
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?P<name>[\w./-]+\.py)\n")
 NOT_RUN = re.compile(r"pip install|workglow demo")  # .ci/run does both, in fresh environments

@@ -32,6 +32,7 @@ COMMANDS = {
     "show": ("looking", "Show a run and its tasks."),
     "follow": ("streams", "Show what a run streams, as it is said."),
     "why": ("looking", "Say why a task ran, was reused, waits or never started."),
+    "usage": ("usage", "Say what runs took of models: tokens, seconds, cost."),
     "graph": ("graphs", "Show a graph: of a file, of a run, or a named one."),
     "graphs": ("named", "List the graphs that a project file holds by name, and their history."),
     "tasks": ("graphs", "List the task types that a graph may name."),

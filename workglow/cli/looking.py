@@ -9,10 +9,11 @@ import typer
 from workglow.cli.moments import moment, took
 from workglow.cli.parameters import AsJson, ProjectFile, RunName, TaskFiles
 from workglow.cli.projects import look_into, pick, stored_runs
-from workglow.cli.report import describe_moment, run_as_json, show_outputs, show_tasks, task_as_json
+from workglow.cli.report import describe_moment, run_as_json, show_outputs, show_tasks, show_usage, task_as_json
 from workglow.cli.screen import STATUS_STYLES, Cell, Screen
 from workglow.cli.taskfiles import import_tasks
 from workglow.errors import UnknownTaskError
+from workglow.tasks.usage import Usage
 
 if TYPE_CHECKING:
     from workglow.cli.projects import StoredRun
@@ -155,6 +156,7 @@ def _show_run(screen: Screen, project: Project, file: str, run: Run, *, most: in
         screen.line((f"a fork of {run.forked_from}", "dim"))
     if run.error:
         screen.line((run.error, "red"))
+    show_usage(screen, sum(run.usage_by_task.values(), Usage()))
     screen.line("")
     show_tasks(screen, run.tasks.values(), most=most)
     show_outputs(screen, run.outputs)
@@ -192,6 +194,7 @@ def _show_task(screen: Screen, run: Run, task: TaskResult, *, as_json: bool) -> 
     screen.line(("task ", "dim"), (task.path, "bold"), "  ", status, f"  {tries}")
     if task.started_at is not None:
         screen.line(f"began {moment(task.started_at)}, took {took(task.seconds) or 'no end yet'}")
+    show_usage(screen, task.usage)
     if task.waits_for:
         screen.line(f"waits {task.waits_for}")
     if task.error:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from workglow.cli.outline import Line
     from workglow.graph.run import Run, TaskResult
+    from workglow.tasks.usage import Usage
 
-__all__ = ["describe_moment", "run_as_json", "show_outputs", "show_tasks", "task_as_json"]
+__all__ = ["describe_moment", "run_as_json", "show_outputs", "show_tasks", "show_usage", "task_as_json"]
 
 
 def show_tasks(screen: Screen, tasks: Iterable[TaskResult], *, most: int | None = 20) -> None:
@@ -61,6 +62,17 @@ def show_outputs(screen: Screen, outputs: Mapping[str, object], title: str = "ou
             screen.line((name, "cyan"), "  ", told, indent=2)
 
 
+def show_usage(screen: Screen, usage: Usage) -> None:
+    """Write in a line what was taken of models, if anything was."""
+    if usage:
+        said = [f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"]
+        if usage.model_seconds:
+            said.append(f"models worked {took(usage.model_seconds)}")
+        if usage.cost:
+            said.append(f"cost {usage.cost:,.4f}")
+        screen.line(("used ", "dim"), ", ".join(said))
+
+
 def task_as_json(task: TaskResult, *, outputs: bool = False) -> dict[str, object]:
     """Return a task of a run for other programs; times are milliseconds since 1970."""
     facts: dict[str, object] = {
@@ -71,6 +83,7 @@ def task_as_json(task: TaskResult, *, outputs: bool = False) -> dict[str, object
         "finished_at": task.finished_at,
         "seconds": task.seconds,
         "reused": task.cached,
+        "usage": task.usage.to_json(),
         "error": task.error,
         "waits_for": task.waits_for,
         "wake_at": task.wake_at,
@@ -88,6 +101,7 @@ def run_as_json(run: Run, project: str | None, *, status: str | None = None) -> 
         "created_at": run.created_at,
         "finished_at": run.finished_at,
         "forked_from": run.forked_from,
+        "usage": run.usage,
         "outputs": dict(run.outputs),
         "tasks": [task_as_json(task) for task in run.tasks.values()],
         "events": [

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
     from workglow.graph.events import Event
     from workglow.graph.waiting.wait import Question
+    from workglow.telemetry import Tracer
 
 __all__ = ["Caller"]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who hears of a run's events, who answers its questions, and what they allow it.
+    """Who hears of a run's events, who answers its questions, who traces it, and what they allow it.
 
     `alone` says that nothing else uses the event loop, so that waiting for the disk on the spot holds nobody up.
     """
@@ -27,3 +28,4 @@ class Caller:
     on_question: Callable[[Question], object] | None = None
     permission: Permission = field(default_factory=Permission)
     alone: bool = False
+    tracer: Tracer | None = None

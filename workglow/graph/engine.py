@@ -28,9 +28,9 @@ from workglow.graph.restart import plan_restart
 from workglow.graph.rights.licence import Licence, Licences
 from workglow.graph.rights.permission import Permission
 from workglow.graph.run import Run
-from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope
 from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
+from workglow.graph.tracing import runner_for
 from workglow.graph.waiting.answering import Answering
 from workglow.storage.error_record import error_record
 from workglow.storage.records import FINAL_RUN_STATUSES, FINAL_TASK_STATUSES, EventRecord, TaskRow
@@ -43,12 +43,14 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.graph.graph import TaskGraph
     from workglow.graph.previews.preview import Preview
+    from workglow.graph.runner import TaskGraphRunner
     from workglow.graph.transforms import TransformRegistry
     from workglow.storage.protocols import Journal
     from workglow.storage.records import RunRecord
     from workglow.storage.repositories import Repositories
     from workglow.tasks import Task, TaskRegistry
     from workglow.tasks.resolver import ResolverRegistry
+    from workglow.telemetry import Tracer
 
 __all__ = ["GRAPH_TYPES", "Engine", "OnChange"]
 
@@ -73,6 +75,7 @@ class Engine:
     transforms: TransformRegistry = built_in_transforms
     resolvers: ResolverRegistry | None = None
     licences: Licences = field(default_factory=Licences)
+    tracer: Tracer | None = None
 
     def __post_init__(self) -> None:
         for kind in GRAPH_TYPES:  # whatever else a registry allows, a stored graph may branch and loop
@@ -100,7 +103,7 @@ class Engine:
             versions=versions_of(graph),
         )
         environment = self._environment(journal, options, caller, licence)
-        return await self._drive(TaskGraphRunner(graph, environment), Scope(graph, delivered), journal)
+        return await self._drive(runner_for(graph, environment), Scope(graph, delivered), journal)
 
     def begin(
         self,
@@ -157,7 +160,7 @@ class Engine:
         environment = self._environment(journal, options, caller, licence)
         scope = Scope(graph, delivered, stored=journal.row)
         recovery = Recovery(journal, interrupted)
-        return await self._drive(TaskGraphRunner(graph, environment), scope, journal, recovery)
+        return await self._drive(runner_for(graph, environment), scope, journal, recovery)
 
     def _take_over(self, record: RunRecord, on_change: OnChange) -> Journal:
         runs = self.repositories.runs
@@ -256,7 +259,7 @@ class Engine:
         for row in plan.keep:
             if row.status == "completed":
                 row.source_id, row.cache_key = row.row_id, None
-            row.row_id = 0
+            row.row_id, row.usage = 0, None  # what it took was the other run's
         journal = runs.begin(
             graph_record(graph),
             encoded,
@@ -271,7 +274,7 @@ class Engine:
         journal.commit((), block=True)
         environment = self._environment(journal, options, caller, licence)
         scope = Scope(graph, delivered, stored=journal.row)
-        return await self._drive(TaskGraphRunner(graph, environment), scope, journal, Recovery(journal))
+        return await self._drive(runner_for(graph, environment), scope, journal, Recovery(journal))
 
     async def _drive(
         self, runner: TaskGraphRunner, scope: Scope, journal: Journal, recovery: Recovery | None = None
@@ -313,6 +316,7 @@ class Engine:
             gate_for_data=licence.gate_for_data,
             resolvers=self.resolvers,
             waiting=self.repositories.waiting,
+            tracer=self.tracer if caller.tracer is None else caller.tracer,
         )
 
     def view(self, record: RunRecord) -> Run:

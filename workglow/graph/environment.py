@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workglow.storage.protocols import Journal, WaitingRepository
     from workglow.tasks import TaskRegistry
     from workglow.tasks.resolver import ResolverRegistry
+    from workglow.telemetry import Tracer
 
 __all__ = ["Environment"]
 
@@ -39,6 +40,7 @@ class Environment:
     without one everything is; `gate_for_data` is that of graphs that come in as inputs.  `resolvers` turn names in
     inputs into what they name.  `on_question` is called with each question that a task asks, in a thread when it is a
     plain function; what it returns is the answer.  `waiting` keeps answers until the run acts on them.
+    `tracer` is told what begins and ends.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -58,3 +60,4 @@ class Environment:
     resolvers: ResolverRegistry | None = None
     on_question: Callable[[Question], object] | None = None
     waiting: WaitingRepository | None = None
+    tracer: Tracer | None = None

@@ -8,9 +8,11 @@ from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, cast
 
-from workglow.errors import TaskConfigurationError, TaskTimeoutError
+from workglow.errors import CorruptValueError, TaskConfigurationError, TaskTimeoutError
 from workglow.graph.rights.gate import gate_of
+from workglow.graph.usage import add_usage
 from workglow.leaving import contained, failure_of
+from workglow.storage.records import FINAL_TASK_STATUSES
 from workglow.tasks import TaskContext
 from workglow.threads import Threads
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from workglow.graph.streams.chunks import StreamChunk
     from workglow.graph.streams.readers import Streams
     from workglow.tasks import Task
+    from workglow.tasks.usage import Usage
 
 __all__ = ["Execution", "Reports", "milliseconds", "suspended"]
 
@@ -41,12 +44,17 @@ class Reports:
     """
 
     def __init__(
-        self, environment: Environment, emit: Callable[[EventKind, str, object], None], wake: Callable[[], None]
+        self,
+        environment: Environment,
+        emit: Callable[[EventKind, str, object], None],
+        wake: Callable[[], None],
+        touch: Callable[[TaskRun], None],
     ) -> None:
         self.error: BaseException | None = None
         self._environment = environment
         self._emit = emit
         self._wake = wake
+        self._touch = touch
 
     def context(self, run: TaskRun) -> TaskContext:
         """Make the context that the task is given; it may report progress from any thread."""
@@ -59,6 +67,12 @@ class Reports:
             else:
                 loop.call_soon_threadsafe(self._progress, run, attempt, fraction, message)
 
+        def on_usage(model: str, usage: Usage) -> None:
+            if get_ident() == thread:
+                self._used(run, attempt, model, usage)
+            else:
+                loop.call_soon_threadsafe(self._used, run, attempt, model, usage)
+
         return TaskContext(
             run_id=environment.run_id,
             path=run.path,
@@ -68,6 +82,7 @@ class Reports:
             project=environment.project,
             project_uid=environment.project_uid,
             on_progress=on_progress,
+            on_usage=on_usage,
             is_allowed=None if gate is None else gate.is_allowed,
         )
 
@@ -75,6 +90,19 @@ class Reports:
         if run.attempt == attempt and run.status == "running":
             run.progress = fraction
             self._tell("task_progress", run.path, (fraction, message))
+
+    def _used(self, run: TaskRun, attempt: int, model: str, usage: Usage) -> None:
+        """Whatever a run takes of models passes here, on the loop's thread, before its task goes on to its end."""
+        if run.status in FINAL_TASK_STATUSES:
+            return  # a function that was given up long ago
+        try:
+            run.usage = add_usage(run.usage, attempt, model, usage)
+        except CorruptValueError as error:  # what an earlier process kept
+            self.broken(error)
+            return
+        if self._environment.journal is not None and run.row_id:
+            self._touch(run)  # so that it is known also when the process does not live to see the attempt's end
+            self._wake()
 
     def chunk(self, run: TaskRun, chunk: StreamChunk) -> None:
         """Tell what a stream yielded."""

@@ -16,8 +16,8 @@ from workglow.graph.rights.gate import guarded_tasks
 from workglow.graph.rights.licence import Licences
 from workglow.graph.rights.permission import Permission
 from workglow.graph.run import Run
-from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.schedule import Scope
+from workglow.graph.tracing import runner_for
 from workglow.tasks import task_registry
 from workglow.tasks.standard_resolvers import standard_resolvers
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from workglow.clock import Clock
     from workglow.graph.graph import TaskGraph
+    from workglow.graph.runner import TaskGraphRunner
     from workglow.graph.settings import MemoryRunSettings
     from workglow.tasks import TaskRegistry
 
@@ -58,7 +59,7 @@ async def run_in_memory(
         licence = Licences(resolvers=environment.resolvers).for_graph(graph, permission)
         licence.admit(graph, deliver(graph, given))
         environment.gate, environment.gate_for_data = licence.gate, licence.gate_for_data
-    runner = TaskGraphRunner(graph, environment)
+    runner = runner_for(graph, environment)
     if started is not None:
         started(runner)
     begun = clock.now()
@@ -91,6 +92,7 @@ def _environment(
         cache=rest.pop("output_cache", None),
         resolvers=rest.pop("resolvers", None),
         on_question=rest.pop("on_question", None),
+        tracer=rest.pop("tracer", None),
         options=replace(options or RunOptions(), **rest),
     )
 

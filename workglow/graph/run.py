@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from workglow.graph.usage import UsagePart, read_parts, sum_by, total
 from workglow.graph.waiting.wait import describe_wait
+from workglow.tasks.usage import Usage
 from workglow.values import decode
 
 if TYPE_CHECKING:
@@ -55,6 +57,16 @@ class TaskResult:
         return f"{record['type']}: {record['message']}"
 
     @property
+    def usage(self) -> Usage:
+        """What all attempts took of models, as the task recorded it; nothing for a task whose outputs were reused."""
+        return total(self.usage_parts)
+
+    @property
+    def usage_parts(self) -> list[UsagePart]:
+        """What each attempt took of each model."""
+        return read_parts(self._row.usage)
+
+    @property
     def waits_for(self) -> str | None:
         """What it waits for, in a few words; None when it does not wait."""
         return describe_wait(self._row.state, self.wake_at, self._load) if self.status == "waiting" else None
@@ -86,6 +98,7 @@ class Run:
         *,
         error: str | None = None,
         events: Callable[[], list[EventRecord]] = list,
+        usages: Callable[[], list[tuple[str, str]]] = list,
         created_at: int = 0,
         finished_at: int | None = None,
         forked_from: str | None = None,
@@ -99,6 +112,7 @@ class Run:
         self.forked_from = forked_from
         self._outputs = outputs
         self._events = events
+        self._usages = usages
 
     @property
     def outputs(self) -> Mapping[str, object]:
@@ -114,14 +128,29 @@ class Run:
 
     @property
     def usage(self) -> dict[str, float]:
-        """How many tasks ran, were reused and were tried again, and the seconds they took in all."""
+        """How many tasks there are, were reused and were tried, the seconds they took, and what they took of models.
+
+        The keys are `tasks`, `cached`, `attempts`, `seconds`, and those of Usage.  What was reused took nothing here.
+        """
         results = list(self.tasks.values())
+        ran = [result for result in results if not result.cached]
         return {
             "tasks": len(results),
-            "cached": sum(result.cached for result in results),
-            "attempts": sum(result.attempt for result in results),
-            "seconds": sum(result.seconds or 0.0 for result in results),
+            "cached": len(results) - len(ran),
+            "attempts": sum(result.attempt for result in ran),
+            "seconds": sum(result.seconds or 0.0 for result in ran),
+            **sum((result.usage for result in results), Usage()).to_json(),
         }
+
+    @property
+    def usage_by_task(self) -> dict[str, Usage]:
+        """What the tasks that recorded any took of models, by path."""
+        return {path: total(read_parts(text)) for path, text in self._usages()}
+
+    @property
+    def usage_by_model(self) -> dict[str, Usage]:
+        """What was taken of each model; '' stands for those that the tasks did not name."""
+        return sum_by(lambda part: part.model, (part for _, text in self._usages() for part in read_parts(text)))
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, {self.status})"
@@ -145,7 +174,11 @@ class Run:
     @classmethod
     def of_memory(cls, status: str, runs: Iterable[TaskRun], outputs: Mapping[str, object], at: tuple[int, int]) -> Run:
         """A run that was kept nowhere."""
-        return cls("", status, _MemoryTasks(runs), outputs, created_at=at[0], finished_at=at[1])
+
+        def usages() -> list[tuple[str, str]]:
+            return [(run.path, run.usage) for run in runs if run.usage is not None]
+
+        return cls("", status, _MemoryTasks(runs), outputs, usages=usages, created_at=at[0], finished_at=at[1])
 
     @classmethod
     def of_record(cls, record: RunRecord, runs: RunRepository, load: LoadValue) -> Run:
@@ -162,6 +195,7 @@ class Run:
             outputs,
             error=error,
             events=lambda: runs.events(record),
+            usages=lambda: runs.usages(record),
             created_at=record.created_at,
             finished_at=record.finished_at,
             forked_from=record.forked_from,

@@ -86,7 +86,7 @@ class TaskGraphRunner:
         self._root_closed = False
         self._wake = asyncio.Event()
         self.wake = self._wake.set
-        self.reports = Reports(environment, self.emit, self.wake)
+        self.reports = Reports(environment, self.emit, self.wake, self.touch)
         self.streams = Streams(self)
         self.waits = Waits(self, self._settle, self.reports.broken, self.wake)
         self._execution = Execution(

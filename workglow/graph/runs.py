@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from workglow.graph.streams.follow import StreamRecord
     from workglow.graph.waiting.wait import Action, Question
     from workglow.tasks import Entitlement
+    from workglow.telemetry import Tracer
 
 __all__ = ["Runs"]
 
@@ -89,6 +90,7 @@ class Runs:
         inputs: Mapping[str, object] | None = None,
         *,
         on_question: Handler | None = None,
+        tracer: Tracer | None = None,
         **options: Unpack[RunSettings],
     ) -> AsyncIterator[Event]:
         """Run a graph and yield its events as they happen; raises what the run failed with.
@@ -97,7 +99,9 @@ class Runs:
         A reader who leaves stops the run, which can be resumed; `contextlib.aclosing` makes that happen at once.
         """
         feed = EventFeed()
-        running = asyncio.ensure_future(self.run(graph, inputs, on_event=feed.put, on_question=on_question, **options))
+        running = asyncio.ensure_future(
+            self.run(graph, inputs, on_event=feed.put, on_question=on_question, tracer=tracer, **options)
+        )
         running.add_done_callback(lambda _: feed.close())
         try:
             async for event in feed:
@@ -349,7 +353,8 @@ def _caller(graph: TaskGraph | None, settings: Any, *, alone: bool) -> Caller:
     own = (graph.events.emit,) if graph is not None and len(graph.events) else ()
     on_event = settings.pop("on_event", None)
     listeners = own if on_event is None else (*own, on_event)
-    return Caller(listeners, settings.pop("on_question", None), Permission.taken_from(settings), alone)
+    on_question, tracer = settings.pop("on_question", None), settings.pop("tracer", None)
+    return Caller(listeners, on_question, Permission.taken_from(settings), alone, tracer)
 
 
 def _resumer(settings: ResumeSettings, *, alone: bool) -> Caller:

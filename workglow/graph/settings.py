@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workglow.graph.waiting.wait import Question
     from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks.resolver import ResolverRegistry
+    from workglow.telemetry import Tracer
 
 __all__ = ["KeptRunSettings", "MemoryRunSettings", "ResumeSettings", "RunSettings"]
 
@@ -29,15 +30,17 @@ class RunSettings(RunRights, total=False):
 
 
 class ResumeSettings(RunRights, total=False):
-    """Who hears of a run and answers what it asks, and what it may do, see RunRights.
+    """Who hears of a run, traces it and answers what it asks, and what it may do, see RunRights.
 
     on_event: is called with each event.
     on_question: is called with each Question that a task asks a person, in a thread of its own when it is a plain
     function; what it returns is the answer.
+    tracer: is given spans, see Tracer; in place of the one that the project was opened with.
     """
 
     on_event: Callable[[Event], object] | None
     on_question: Callable[[Question], object] | None
+    tracer: Tracer | None
 
 
 class KeptRunSettings(RunSettings, ResumeSettings, total=False):

@@ -216,6 +216,10 @@ class RunRepository(Protocol):
         """The finished tasks that had streamed."""
         ...
 
+    def usages(self, run: RunRecord) -> list[tuple[str, str]]:
+        """Path and usage (JSON) of the tasks that recorded any, in the order in which they became ready."""
+        ...
+
     def is_abandoned(self, run: RunRecord) -> bool:
         """Is the run unfinished, and nobody there who drives it?"""
         ...

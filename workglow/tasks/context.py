@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from workglow.clock import Clock, SystemClock
+from workglow.errors import InvalidValueError
 from workglow.tasks.signal import CancelSignal
+from workglow.tasks.usage import Usage
+from workglow.telemetry import span
 
 __all__ = ["TaskContext"]
 
@@ -30,6 +34,7 @@ class TaskContext:
         "_fraction",
         "_key",
         "_on_progress",
+        "_on_usage",
         "_project_uid",
         "_resources",
         "attempt",
@@ -54,6 +59,7 @@ class TaskContext:
         project_uid: str = "",
         idempotency_key: str | None = None,
         on_progress: Callable[[float, str], None] | None = None,
+        on_usage: Callable[[str, Usage], None] | None = None,
         is_allowed: Callable[..., bool] | None = None,
     ) -> None:
         self.run_id = run_id
@@ -66,6 +72,7 @@ class TaskContext:
         self._project_uid = project_uid
         self._key = idempotency_key
         self._on_progress = on_progress
+        self._on_usage = on_usage
         self._allows = is_allowed
         self._fraction = 0.0
         self._resources: list[object] | None = None
@@ -93,6 +100,30 @@ class TaskContext:
         self._fraction = max(self._fraction, min(float(fraction), 1.0))  # in this order NaN changes nothing
         if self._on_progress is not None:
             self._on_progress(self._fraction, message)
+
+    def record_usage(
+        self,
+        model: str = "",
+        *,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        model_seconds: float = 0.0,
+        cost: float = 0.0,
+    ) -> None:
+        """Add to what this attempt took of a model; it counts also when the attempt fails.
+
+        It is kept with the task, and added up for the task, the model and the run.  `cost` is in a currency of your
+        choice, the same everywhere.  May be called from any thread; raises InvalidValueError for what is no amount.
+        """
+        if not isinstance(model, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidValueError(f"model is {model!r}; a usage takes the name of a model.")
+        usage = Usage.checked(input_tokens, output_tokens, model_seconds, cost)
+        if self._on_usage is not None:
+            self._on_usage(model, usage)
+
+    def span(self, name: str, **attributes: str | int | float | bool) -> AbstractContextManager[None]:
+        """Trace a part of the work: `with context.span("tokenize", words=300):`.  Without a tracer nothing happens."""
+        return span(name, attributes)
 
     def own(self, resource: Resource) -> Resource:
         """Keep a resource until the task ends, then release it; the last one owned is released first.

@@ -217,12 +217,13 @@ class SqliteJobs:
         found: dict[int, str] = {}
         for job in claims:
             row = self._file.look_up(
-                "SELECT abort_reason FROM job WHERE id = ? AND claim = ? AND status = 'running'", (job.id, job.claim)
+                "SELECT id, abort_reason FROM job WHERE id = ? AND claim = ? AND status = 'running'",
+                (job.id, job.claim),
             )
             if row is None:
                 found[job.id] = ""
-            elif row[0] is not None:
-                found[job.id] = row[0]
+            elif row[1] is not None:
+                found[job.id] = row[1]
         return found
 
     # ------------------------------------------------------------------ what people do with jobs

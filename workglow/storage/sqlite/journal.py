@@ -271,7 +271,7 @@ class SqliteJournal:
                         update_row(db, row)
                     else:
                         execute(_COMPLETE_FOR_REUSE, (row.finished_at, row.output, row.cache_key, row.row_id))
-                elif row.status == "running" and row.state is None:
+                elif row.status == "running" and row.state is None and row.usage is None:
                     execute(_GO, (row.attempt, row.started_at, row.row_id))
                 else:
                     update_row(db, row)
@@ -301,7 +301,7 @@ class SqliteJournal:
             )
 
     def _insert(self, db: apsw.Connection, execute: Callable[..., apsw.Cursor], row: TaskRow) -> None:
-        if row.finished_at is None and row.state is None and row.wake_at is None:
+        if row.finished_at is None and row.state is None and row.wake_at is None and row.usage is None:
             execute(_START, (self.run.row_id, row.path, row.status, row.attempt, row.started_at))
             row.row_id = db.last_insert_rowid()
         else:

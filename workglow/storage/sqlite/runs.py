@@ -193,6 +193,19 @@ class SqliteRuns:
     def streamed(self, run: RunRecord) -> list[TaskRow]:
         return select_streamed(self._file.reader, run.row_id)
 
+    def usages(self, run: RunRecord) -> list[tuple[str, str]]:
+        rows = self._file.reader.execute(
+            """
+            SELECT path, usage FROM task_run
+             WHERE +run_id = ?1 AND usage IS NOT NULL
+               AND id BETWEEN (SELECT min(id) FROM task_run WHERE run_id = ?1)
+                          AND (SELECT max(id) FROM task_run WHERE run_id = ?1)
+             ORDER BY id
+            """,
+            (run.row_id,),
+        )
+        return [(str(path), str(usage)) for path, usage in rows]
+
     def is_abandoned(self, run: RunRecord) -> bool:
         if run.finished_at is not None:
             return False
