@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from workglow.graph.streams.chunks import StreamChunk
     from workglow.graph.streams.follow import StreamRecord
     from workglow.graph.transforms import TransformDefinition, TransformRegistry
-    from workglow.graph.waiting.wait import Answer, Question
+    from workglow.graph.waiting.wait import AnsweredQuestion, Question
+    from workglow.tasks.answer import Answer
     from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
     from workglow.project import Project, open
     from workglow.retry import Retry
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MISSING",
     "Answer",
+    "AnsweredQuestion",
     "AnyOf",
     "CacheEntry",
     "CachePolicy",
@@ -124,7 +126,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Answer": "graph.waiting.wait",
+    "Answer": "tasks.answer",
+    "AnsweredQuestion": "graph.waiting.wait",
     "AnyOf": "storage.policies",
     "CacheEntry": "storage.outputs",
     "CachePolicy": "storage.policies",

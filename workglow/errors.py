@@ -33,6 +33,7 @@ WorkglowError
 │   ├── CodeChangedError
 │   ├── ResumeError                of several runs, some failed or could not go on
 │   ├── InterruptedTaskError       a side effect whose outcome nobody knows
+│   ├── QuestionChangedError       a task asks something else than what was answered before its restart
 │   └── LeaseLostError             another process took the run over
 ├── FileError
 │   ├── NotAProjectError
@@ -88,6 +89,7 @@ __all__ = [
     "NotAProjectError",
     "OutsideRootsError",
     "PortError",
+    "QuestionChangedError",
     "ResourceLimitError",
     "ResumeError",
     "RunError",
@@ -271,6 +273,10 @@ class ResumeError(RunError):
 
 class InterruptedTaskError(RunError):
     """A task with side effects was in flight at a crash, and its policy forbids a silent repeat."""
+
+
+class QuestionChangedError(RunError):
+    """A task that is begun anew asks something else than what was answered in that turn before."""
 
 
 class LeaseLostError(RunError):

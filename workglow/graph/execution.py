@@ -15,7 +15,7 @@ from workglow.graph.threads import Threads
 from workglow.tasks import TaskContext
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 
     from workglow.clock import Clock
     from workglow.graph.environment import Environment
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workglow.graph.streams.chunks import StreamChunk
     from workglow.graph.streams.readers import Streams
     from workglow.tasks import Task
+    from workglow.tasks.answer import Answer
 
 __all__ = ["Execution", "Reports", "milliseconds", "suspended"]
 
@@ -44,6 +45,7 @@ class Reports:
         self, environment: Environment, emit: Callable[[EventKind, str, object], None], wake: Callable[[], None]
     ) -> None:
         self.error: BaseException | None = None
+        self.asker: Callable[[TaskRun], Callable[..., Awaitable[Answer]] | None] | None = None
         self._environment = environment
         self._emit = emit
         self._wake = wake
@@ -69,6 +71,7 @@ class Reports:
             project_uid=environment.project_uid,
             on_progress=on_progress,
             is_allowed=None if gate is None else gate.is_allowed,
+            asks=None if self.asker is None or run.task.mode != "async" else self.asker(run),
         )
 
     def _progress(self, run: TaskRun, attempt: int, fraction: float, message: str) -> None:

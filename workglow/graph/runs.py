@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from workglow.graph.run import Run
     from workglow.graph.settings import KeptRunSettings, ResumeSettings, RunSettings
     from workglow.graph.streams.follow import StreamRecord
-    from workglow.graph.waiting.wait import Action, Question
+    from workglow.graph.waiting.wait import Action, AnsweredQuestion, Question
     from workglow.tasks import Entitlement
 
 __all__ = ["Runs"]
@@ -278,15 +278,22 @@ class Runs:
         """The questions to persons that nobody has answered yet, oldest first."""
         return self._answering.questions(run)
 
-    def answer(self, run: str, task: str, value: object = None, *, action: Action = "accept") -> None:
+    def answers(self, run: str, task: str) -> list[AnsweredQuestion]:
+        """What the task at path `task` asked so far, with what it was told: one for each turn, oldest first."""
+        return self._answering.turns(run, task)
+
+    def answer(
+        self, run: str, task: str, value: object = None, *, action: Action = "accept", turn: int | None = None
+    ) -> None:
         """Answer the question of the task at path `task`, from any process; a process that drives the run goes on.
 
         `value` is a mapping that fits the question's schema, or the value of its one required field.  `action`
-        "decline" or "cancel" needs none.  The first answer is kept on the disk before this returns.  Raises AnswerError
+        "decline" or "cancel" needs none.  `turn`, the question's, refuses the answer when the task asks something else
+        by now.  The first answer is kept on the disk before this returns.  Raises AnswerError
         for a value that does not fit, and RunStateError when there is no such question, it has an answer, or its
         deadline is over.
         """
-        self._answering.answer(run, task, value, action)
+        self._answering.answer(run, task, value, action, turn)
 
     def send_event(self, name: str, payload: object = None, *, run: str | None = None) -> list[str]:
         """Send an event to a run, or to every unfinished one; the ids of the runs that it reached.

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workglow.clock import Clock, SystemClock
+from workglow.errors import TaskConfigurationError
 from workglow.tasks.signal import CancelSignal
+
+if TYPE_CHECKING:
+    from workglow.tasks.answer import Answer
 
 __all__ = ["TaskContext"]
 
@@ -27,6 +31,7 @@ class TaskContext:
 
     __slots__ = (
         "_allows",
+        "_asks",
         "_fraction",
         "_key",
         "_on_progress",
@@ -55,6 +60,7 @@ class TaskContext:
         idempotency_key: str | None = None,
         on_progress: Callable[[float, str], None] | None = None,
         is_allowed: Callable[..., bool] | None = None,
+        asks: Callable[..., Awaitable[Answer]] | None = None,
     ) -> None:
         self.run_id = run_id
         self.path = path
@@ -67,6 +73,7 @@ class TaskContext:
         self._key = idempotency_key
         self._on_progress = on_progress
         self._allows = is_allowed
+        self._asks = asks
         self._fraction = 0.0
         self._resources: list[object] | None = None
 
@@ -93,6 +100,36 @@ class TaskContext:
         self._fraction = max(self._fraction, min(float(fraction), 1.0))  # in this order NaN changes nothing
         if self._on_progress is not None:
             self._on_progress(self._fraction, message)
+
+    async def ask(
+        self,
+        message: str,
+        schema: Mapping[str, Any] | type | None = None,
+        *,
+        data: Mapping[str, Any] | None = None,
+        target: str = "default",
+        timeout: float | None = None,
+        default: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Ask a person, and wait for the answer; a task may do so any number of times.
+
+        `schema` is the JSON Schema of the answer, an object, or a model; without one the answer is a text called
+        `answer`.  `data` is shown with the message, `target` names who is asked.  After `timeout` seconds the answer is
+        `default`, with the action "default"; without a default a TaskTimeoutError is raised.  The task's own timeout
+        stands still meanwhile.
+
+        The process may end while it waits.  Whoever goes on with the run calls the task anew, and each question that
+        was answered has its answer at once; so a task has to ask the same questions in the same order, and what stands
+        between them is done again.  Raises QuestionChangedError when a turn asks something else than what was answered,
+        and TaskConfigurationError in a task that cannot wait: only an `async def` that a graph runs can, unless it
+        streams.
+        """
+        if self._asks is None:
+            raise TaskConfigurationError(
+                f"{f'Task {self.path!r}' if self.path else 'This task'} cannot ask: write it as `async def` without "
+                "streams, and run it in a graph."
+            )
+        return await self._asks(message, schema, data or {}, target, timeout, default)
 
     def own(self, resource: Resource) -> Resource:
         """Keep a resource until the task ends, then release it; the last one owned is released first.
