@@ -150,7 +150,7 @@ def test_killed_between_the_turns_of_a_conversation(place: Place, point: str, tu
         assert run.status == "completed"
         told = project.answers(run.id, "talk")
         assert [one.question.turn for one in told] == [1, 2, 3]
-        assert run.tasks["talk"].outputs == {"said": [one.content["answer"] for one in told]}
+        assert run.tasks["talk"].outputs == {"text": " ".join(one.content["answer"] for one in told)}
     assert said == ["0", "1", "2"]  # nobody was asked twice
     assert place.begun()["draft"] == place.begun()["publish"] == 1
     assert doctor(place.project).ok

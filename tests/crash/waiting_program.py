@@ -40,15 +40,15 @@ def build() -> Workflow:
     return Workflow().map(body, id="map", max_iterations=9)
 
 
-@task(output="said", cache=False)
-async def interview(text: str, context: TaskContext) -> list[str]:
+@task(output="text", cache=False)
+async def interview(text: str, context: TaskContext) -> str:
     enter(context)
-    return [(await context.ask(f"{number}. {text}?")).content["answer"] for number in range(3)]
+    return " ".join([(await context.ask(f"{number}. {text}?")).content["answer"] for number in range(3)])
 
 
 def build_talk() -> Workflow:
     """A task that asks three times, between one before and one behind it."""
-    return Workflow().then(draft, id="draft").then(interview, id="talk").then(publish, id="publish", text="x")
+    return Workflow().then(draft, id="draft").then(interview, id="talk").then(publish, id="publish")
 
 
 def main() -> None:
