@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from workglow.graph.streams.follow import StreamRecord
     from workglow.graph.transforms import TransformDefinition, TransformRegistry
     from workglow.graph.waiting.wait import AnsweredQuestion, Question
-    from workglow.tasks.answer import Answer
     from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
     from workglow.project import Project, open
     from workglow.retry import Retry
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
         task,
         task_registry,
     )
+    from workglow.tasks.answer import Answer
     from workglow.values import Secret, value_types
 
 __all__ = [

@@ -12,6 +12,7 @@ WorkglowError
 │   └── GraphFormatError           JSON that is not a graph
 ├── TaskConfigurationError
 │   ├── UnknownTaskTypeError       a type name that no registry knows
+│   ├── UnknownEntitlementError    an entitlement that is nearly a known one
 │   └── TaskSerializationError
 ├── InvalidValueError              a value does not fit where it was given
 │   ├── PortError                  one port refused a value; a task turns it into the next two
@@ -104,6 +105,7 @@ __all__ = [
     "TaskOutputError",
     "TaskSerializationError",
     "TaskTimeoutError",
+    "UnknownEntitlementError",
     "UnknownGraphError",
     "UnknownModelError",
     "UnknownPortError",
@@ -166,6 +168,10 @@ class TaskConfigurationError(WorkglowError):
 
 class UnknownTaskTypeError(TaskConfigurationError):
     """A task type that is not registered."""
+
+
+class UnknownEntitlementError(TaskConfigurationError):
+    """What was granted or denied is no entitlement that any task asks for, and looks like a slip of one."""
 
 
 class TaskSerializationError(TaskConfigurationError):

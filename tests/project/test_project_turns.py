@@ -100,7 +100,9 @@ def test_a_conversation_goes_on_after_the_process_ended_between_turns(reopen: Ca
     assert run.outputs == {"said": ["wings", 4]}
     assert run.tasks["talk"].attempt == 1
     assert begun == {"before": 1, "interview": 3, "between": 2}
-    told = [(one.question.turn, one.question.message, one.action, one.content) for one in project.answers(run.id, "talk")]
+    told = [
+        (one.question.turn, one.question.message, one.action, one.content) for one in project.answers(run.id, "talk")
+    ]
     assert told == [
         (1, "What about bees?", "accept", {"answer": "wings"}),
         (2, "How many wings?", "accept", {"number": 4}),
@@ -375,7 +377,9 @@ def test_several_turns_of_an_input_task_are_rows_of_their_own(reopen: Callable[[
 
 
 def test_who_was_never_reached_has_no_answers(project: Project) -> None:
-    run = project.run_sync(Workflow().then(HumanInputTask(id="ask", content_schema=STEP)).then(before, topic="x", id="b"))
+    run = project.run_sync(
+        Workflow().then(HumanInputTask(id="ask", content_schema=STEP)).then(before, topic="x", id="b")
+    )
     assert project.answers(run.id, "ask") == []
     with pytest.raises(UnknownTaskError, match="no task at 'b' so far"):
         project.answers(run.id, "b")

@@ -56,7 +56,9 @@ def test_every_path_of_the_graph_is_known_without_its_code(project_path: Path, r
         assert said in project.why(run, path)
 
 
-@pytest.mark.parametrize("path", ["no", "map/no", "map[0]/no", "map[0]/use/no", "use[0]", "map[0]", "map[x]/use", "/", ""])
+@pytest.mark.parametrize(
+    "path", ["no", "map/no", "map[0]/no", "map[0]/use/no", "use[0]", "map[0]", "map[x]/use", "/", ""]
+)
 def test_a_path_that_the_graph_has_not_is_an_error(project_path: Path, run: str, path: str) -> None:
     with wg.open(project_path, registry=TaskRegistry(), read_only=True) as project:
         with pytest.raises(UnknownTaskError, match="no task at"):

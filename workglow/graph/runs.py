@@ -18,6 +18,7 @@ from workglow.graph.streams.follow import follow
 from workglow.graph.waiting.answering import Answering
 from workglow.graph.why import explain
 from workglow.tasks.policy import as_rules
+from workglow.tasks.vocabulary import check_known
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -259,9 +260,11 @@ class Runs:
         """Let every run of this project do more: `project.grant("files:read=docs", "network")`.
 
         Paths are taken from the current folder.  A grant counts for this user and in this very file: not in a copy, and
-        not for whoever gets it.
+        not for whoever gets it.  Raises UnknownEntitlementError for what looks like a slip of a known one.
         """
-        self._grants.add(as_rules(entitlements))
+        rules = as_rules(entitlements)
+        check_known(rules)
+        self._grants.add(rules)
 
     def revoke(self, *entitlements: str | Entitlement) -> None:
         """Take back grants, written as they were given or as `grants` lists them."""

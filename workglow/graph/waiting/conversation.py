@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from workglow.graph.schedule import TaskRun
-    from workglow.graph.waiting.waits import Waits
     from workglow.graph.waiting.wait import LoadValue
+    from workglow.graph.waiting.waits import Waits
     from workglow.storage.records import TurnRecord
 
 __all__ = ["Conversation", "Turn", "read_turns"]
