@@ -41,7 +41,8 @@ def test_a_slip_is_an_error_that_names_what_comes_near(project: wg.Project, slip
     ):
         with pytest.raises(UnknownEntitlementError, match=f"did you mean .*{meant}"):
             call()
-    assert project.runs() == [] and project.grants == []
+    assert project.runs() == []
+    assert project.grants == []
 
 
 @pytest.mark.parametrize(
@@ -52,8 +53,6 @@ def test_names_of_ones_own_and_wide_ones_are_no_slips(name: str) -> None:
 
 
 def test_everything_that_shipped_tasks_ask_for_is_known() -> None:
-    import workglow.library.files  # noqa: F401
-    from workglow.tasks import task_registry
 
     for name in task_registry.names():
         kind: type[Task] = task_registry.get(name)

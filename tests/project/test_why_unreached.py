@@ -47,7 +47,8 @@ def run(project_path: Path) -> str:
         ("map[1]/use", "it is inside 'map', which has begun 1 of the graphs inside it, and not yet this one."),
         (
             "later[0]/again",
-            "it is inside 'later', which has not started either.\n'later' has not started: it waits for 'map' (running).",
+            "it is inside 'later', which has not started either.\n"
+            "'later' has not started: it waits for 'map' (running).",
         ),
     ],
 )

@@ -20,7 +20,7 @@ class Step(NamedTuple):
     """One part of a task's path: `map[3]` is the task 'map' and the scope 3; the last part has no scope of its own."""
 
     task: str
-    index: int | None
+    scope: int | None
     above: str
     """The path of what is around it, with a slash at its end; '' for a task of the run's own graph."""
 
@@ -52,11 +52,11 @@ class PinnedGraph:
         graph: Mapping[str, Any] = self._whole
         for step in around:
             holder = _task(graph, step.task)
-            inner = None if holder is None else holder.get("subgraph")
-            if not isinstance(inner, dict):
+            inner: Mapping[str, Any] | None = None if holder is None else holder.get("subgraph")
+            if inner is None:
                 return None
             graph = inner
-        if last.index is not None or _task(graph, last.task) is None:
+        if last.scope is not None or _task(graph, last.task) is None:
             return None
         flows = graph.get("dataflows", ())
         return list(dict.fromkeys(flow["sourceTaskId"] for flow in flows if flow["targetTaskId"] == last.task))

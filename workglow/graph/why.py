@@ -96,7 +96,7 @@ def _unreached(engine: Engine, record: RunRecord, path: str) -> str:
         if row.finished_at is not None:
             return f"{inside} is {row.status} and never came to it."
         opened = scopes_opened(row.state)
-        if holder.index is not None and opened is not None and holder.index >= opened:
+        if holder.scope is not None and opened is not None and holder.scope >= opened:
             return f"{inside} has begun {opened} of the graphs inside it, and not yet this one."
     waiting = [said for id in sources if (said := _undelivered(engine, record, last.above + id)) is not None]
     reason = f"it waits for {', '.join(waiting)}" if waiting else f"the run is {record.status}"

@@ -233,7 +233,7 @@ class WaitingRepository(Protocol):
         """What a task run was told so far, by turn and attempt."""
         ...
 
-    def answer(self, run: RunRecord, path: str, attempt: int, action: str, content: Encoded, turn: int = 1) -> None:
+    def answer(self, run: RunRecord, path: str, attempt: int, action: str, content: Encoded, *, turn: int = 1) -> None:
         """Keep the answer to a task that waits in this turn; RunStateError when it does not, has one, or is too late.
 
         On return the answer is on the disk, and who drives the run is woken.  Of several answers exactly one is kept.

@@ -101,7 +101,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRow:
-    """A task that waits in an unfinished run, whose id is `run`; `state` is JSON and says for what; `turn` counts from 1."""
+    """A task that waits in an unfinished run, whose id is `run`; `state` is JSON and says for what.
+
+    `turn` is the how many-th time, from 1.
+    """
 
     run: str
     path: str

@@ -129,7 +129,7 @@ class TaskContext:
                 f"{f'Task {self.path!r}' if self.path else 'This task'} cannot ask: write it as `async def` without "
                 "streams, and run it in a graph."
             )
-        return await self._asks(message, schema, data or {}, target, timeout, default)
+        return await self._asks(message, schema, data=data or {}, target=target, timeout=timeout, default=default)
 
     def own(self, resource: Resource) -> Resource:
         """Keep a resource until the task ends, then release it; the last one owned is released first.

@@ -32,8 +32,8 @@ def check_known(rules: Iterable[Entitlement]) -> None:
         near = [] if _is_known(id, known) else difflib.get_close_matches(id, sorted(known), 3, _NEAR)
         if near:
             raise UnknownEntitlementError(
-                f"No task asks for {id!r}; did you mean {' or '.join(map(repr, near))}?  An entitlement of your own that "
-                "looks so much like another one is known once a task that declares it is defined."
+                f"No task asks for {id!r}; did you mean {' or '.join(map(repr, near))}?  An entitlement of your own "
+                "that looks so much like another one is known once a task that declares it is defined."
             )
 
 

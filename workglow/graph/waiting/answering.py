@@ -70,7 +70,7 @@ class Answering:
             )
         answer = as_answer(question, value, action)
         content = encode(answer.content, where=f"the answer to '{path}'")
-        self._waiting.answer(record, path, row.attempt, answer.action, content, row.turn)
+        self._waiting.answer(record, path, row.attempt, answer.action, content, turn=row.turn)
         return question
 
     def _nothing_waits(self, record: RunRecord, path: str) -> str:

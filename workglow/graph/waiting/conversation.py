@@ -1,9 +1,9 @@
 """What the body of a task asks, turn by turn.
 
 The policy.  Turns are numbered in the order in which the body asks.  A turn that was answered, in this attempt or an
-earlier one, in this process or another, has its answer at once; so whoever begins the body anew asks nobody twice.  Only
-a deadline that passed without a default is forgotten by the next attempt: that attempt asks again.  One question of a
-task is open at a time; the next one waits for its turn.
+earlier one, in this process or another, has its answer at once; so whoever begins the body anew asks nobody twice.
+Only a deadline that passed without a default is forgotten by the next attempt: that attempt asks again.  One question
+of a task is open at a time; the next one waits for its turn.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def read_turns(records: Iterable[TurnRecord], load: LoadValue) -> dict[int, Turn
     """Return what a task asked and was told, by turn; of several attempts the last."""
     turns: dict[int, Turn] = {}
     for record in records:
-        asked = decode(record.question or "{}", load)
+        asked: dict[str, Any] = decode(record.question or "{}", load)
         content = decode(record.content, load)
         message, schema = asked.get("message", ""), asked.get("schema", {})
         turns[record.turn] = Turn(record.attempt, record.action, content, message, schema)
@@ -77,6 +77,7 @@ class Conversation:
         self,
         message: str,
         schema: Mapping[str, Any] | type | None,
+        *,
         data: Mapping[str, Any],
         target: str,
         timeout: float | None,
@@ -109,9 +110,9 @@ class Conversation:
             return None
         if (known.message, known.schema) != (question.message, question.schema):
             raise QuestionChangedError(
-                f"Task '{self._run.path}' asks in turn {question.turn} {question.message!r}, but what was answered there "
-                f"is {known.message!r}.  A task has to ask the same questions in the same order whenever it is begun: "
-                "make them of its inputs and the answers, or fork the run to ask anew."
+                f"Task '{self._run.path}' asks in turn {question.turn} {question.message!r}, but what was answered "
+                f"there is {known.message!r}.  A task has to ask the same questions in the same order whenever it "
+                "is begun: make them of its inputs and the answers, or fork the run to ask anew."
             )
         return known
 
@@ -142,10 +143,7 @@ class Conversation:
 def _schema(schema: Mapping[str, Any] | type | None, who: str) -> dict[str, Any]:
     if schema is None:
         return _TEXT
-    found: object = Ports.from_model(schema).schema if isinstance(schema, type) else schema
-    if not isinstance(found, Mapping):
-        raise TaskConfigurationError(f"{who}: a question's schema is a JSON Schema of type object, or a model.")
-    known = cast("Mapping[str, Any]", found)
+    known = Ports.from_model(schema).schema if isinstance(schema, type) else schema
     if known.get("type", "object") != "object" or not isinstance(known.get("properties", {}), Mapping):
         raise TaskConfigurationError(f"{who}: a question's schema has to be a JSON Schema of type object.")
     try:

@@ -185,7 +185,7 @@ def describe_wait(state: str | None, wake_at: int | None, load: LoadValue) -> st
 # ---------------------------------------------------------------------- answers
 
 
-def as_answer(question: Question, value: object, action: Action = "accept") -> Answer:
+def as_answer(question: Question, value: object, action: Action | Literal["default"] = "accept") -> Answer:
     """Return an answer that fits the question's schema; AnswerError says what does not.
 
     A value that is no mapping answers a question with one required field, or with one field in all.  Defaults of the

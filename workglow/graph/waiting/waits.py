@@ -203,7 +203,7 @@ class Waits:
             return
         with suppress(RunStateError):  # somebody else was quicker
             content = encode(answer.content, where=f"the answer to '{run.path}'")
-            waiting.answer(journal.run, run.path, run.attempt, answer.action, content, question.turn)
+            waiting.answer(journal.run, run.path, run.attempt, answer.action, content, turn=question.turn)
         self._news = True
 
     # ------------------------------------------------------------------ ending
@@ -266,7 +266,7 @@ class Waits:
             self._end(run, lambda inputs: cast("WaitTask", run.task).woken(inputs, until))
 
     def _end(self, run: TaskRun, outcome: Callable[[dict[str, object]], object]) -> None:
-        turn = decode(run.state or "{}", self._environment.load_value).get("turn", 1)
+        turn = cast("int", decode(run.state or "{}", self._environment.load_value).get("turn", 1))
         self.forget(run)
         run.status = "running"
         run.wake_at = None

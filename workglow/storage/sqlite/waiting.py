@@ -139,7 +139,7 @@ class SqliteWaiting:
         found = self._file.reader.execute(_TURNS, (row_id,))
         return [TurnRecord(*row) for row in found]  # pyright: ignore[reportArgumentType]
 
-    def answer(self, run: RunRecord, path: str, attempt: int, action: str, content: Encoded, turn: int = 1) -> None:
+    def answer(self, run: RunRecord, path: str, attempt: int, action: str, content: Encoded, *, turn: int = 1) -> None:
         now = self._file.clock.now()
         with self._file.transaction(sync=True) as db:
             found = db.execute(
