@@ -9,6 +9,7 @@ import pytest
 import workglow as wg
 from workglow import Entitlement, Workflow, task
 from workglow.errors import UnknownEntitlementError
+from workglow.tasks import task_registry
 from workglow.tasks.task import Task
 from workglow.tasks.vocabulary import SHIPPED, check_known
 
