@@ -202,15 +202,6 @@ CREATE VIRTUAL TABLE chunk_text USING fts5 (
   text, place, content = 'chunk', content_rowid = 'id', tokenize = 'porter unicode61 remove_diacritics 2'
 );
 
-CREATE TABLE answer (                             -- what ended a wait; the first one counts, and there is no second
-  task_run_id    INTEGER NOT NULL REFERENCES task_run (id) ON DELETE CASCADE,
-  attempt        INTEGER NOT NULL,                -- the attempt of the task that asked
-  action         TEXT    NOT NULL CHECK (action IN ('accept', 'decline', 'cancel', 'event', 'expired')),
-  content        TEXT    NOT NULL CHECK (json_valid(content)),
-  answered_at    INTEGER NOT NULL,
-  PRIMARY KEY (task_run_id, attempt)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE sent_event (                         -- an event that was sent to a run before anything in it waited for it
   id             INTEGER PRIMARY KEY,
   run_id         INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
@@ -322,3 +313,14 @@ CREATE TABLE worker (
 ) STRICT;
 
 CREATE INDEX worker_session ON worker (session_id);
+
+CREATE TABLE answer (                             -- what ended a wait; the first one counts, and there is no second
+  task_run_id    INTEGER NOT NULL REFERENCES task_run (id) ON DELETE CASCADE,
+  attempt        INTEGER NOT NULL,                -- the attempt of the task that asked
+  turn           INTEGER NOT NULL CHECK (turn >= 1),  -- 1 for the first thing that the task waited for, then 2, …
+  action         TEXT    NOT NULL CHECK (action IN ('accept', 'decline', 'cancel', 'event', 'expired')),
+  content        TEXT    NOT NULL CHECK (json_valid(content)),
+  question       TEXT    CHECK (question IS NULL OR json_valid(question)),  -- the state of the task when the answer came
+  answered_at    INTEGER NOT NULL,
+  PRIMARY KEY (task_run_id, attempt, turn)
+) STRICT, WITHOUT ROWID;

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from workglow.graph.streams.chunks import StreamChunk
     from workglow.graph.streams.follow import StreamRecord
     from workglow.graph.transforms import TransformDefinition, TransformRegistry
-    from workglow.graph.waiting.wait import Answer, Question
+    from workglow.graph.waiting.wait import AnsweredQuestion, Question
     from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
     from workglow.project import Project, open
     from workglow.queue import Handler, HandlerRegistry, Job, JobContext, JobEvent, JobQueue, Queues, Worker, job
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         task,
         task_registry,
     )
+    from workglow.tasks.answer import Answer
     from workglow.tasks.usage import Usage
     from workglow.telemetry import Span, Tracer
     from workglow.telemetry.logs import LoggingTracer
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MISSING",
     "Answer",
+    "AnsweredQuestion",
     "AnyOf",
     "ArrayTask",
     "CacheEntry",
@@ -148,7 +150,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Answer": "graph.waiting.wait",
+    "Answer": "tasks.answer",
+    "AnsweredQuestion": "graph.waiting.wait",
     "AnyOf": "storage.policies",
     "ArrayTask": "graph.control.array",
     "CacheEntry": "storage.outputs",

@@ -12,6 +12,7 @@ WorkglowError
 │   └── GraphFormatError           JSON that is not a graph
 ├── TaskConfigurationError
 │   ├── UnknownTaskTypeError       a type name that no registry knows
+│   ├── UnknownEntitlementError    an entitlement that is nearly a known one
 │   └── TaskSerializationError
 ├── InvalidValueError              a value does not fit where it was given
 │   ├── PortError                  one port refused a value; a task turns it into the next two
@@ -34,6 +35,7 @@ WorkglowError
 │   ├── CodeChangedError
 │   ├── ResumeError                of several runs, some failed or could not go on
 │   ├── InterruptedTaskError       a side effect whose outcome nobody knows
+│   ├── QuestionChangedError       a task asks something else than what was answered before its restart
 │   └── LeaseLostError             another process took the run over
 ├── JobError
 │   ├── UnknownJobError
@@ -103,6 +105,7 @@ __all__ = [
     "OutsideRootsError",
     "PermanentJobError",
     "PortError",
+    "QuestionChangedError",
     "ResourceLimitError",
     "ResumeError",
     "RetryableJobError",
@@ -118,6 +121,7 @@ __all__ = [
     "TaskOutputError",
     "TaskSerializationError",
     "TaskTimeoutError",
+    "UnknownEntitlementError",
     "UnknownGraphError",
     "UnknownHandlerError",
     "UnknownJobError",
@@ -182,6 +186,10 @@ class TaskConfigurationError(WorkglowError):
 
 class UnknownTaskTypeError(TaskConfigurationError):
     """A task type that is not registered."""
+
+
+class UnknownEntitlementError(TaskConfigurationError):
+    """What was granted or denied is no entitlement that any task asks for, and looks like a slip of one."""
 
 
 class TaskSerializationError(TaskConfigurationError):
@@ -293,6 +301,10 @@ class ResumeError(RunError):
 
 class InterruptedTaskError(RunError):
     """A task with side effects was in flight at a crash, and its policy forbids a silent repeat."""
+
+
+class QuestionChangedError(RunError):
+    """A task that is begun anew asks something else than what was answered in that turn before."""
 
 
 class LeaseLostError(RunError):

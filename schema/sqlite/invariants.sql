@@ -87,6 +87,7 @@ WITH text (place, id, json) AS (
   UNION ALL SELECT 'run.output', id, output FROM run WHERE output LIKE '%"$value"%'
   UNION ALL SELECT 'task_run.state', id, state FROM task_run WHERE state LIKE '%"$value"%'
   UNION ALL SELECT 'answer.content', task_run_id, content FROM answer WHERE content LIKE '%"$value"%'
+  UNION ALL SELECT 'answer.question', task_run_id, question FROM answer WHERE question LIKE '%"$value"%'
   UNION ALL SELECT 'sent_event.content', id, content FROM sent_event WHERE content LIKE '%"$value"%'
   UNION ALL SELECT 'task_output.output', hex(cache_key), output FROM task_output WHERE output LIKE '%"$value"%'
   UNION ALL SELECT 'stream_chunk.data', seq, data FROM stream_chunk WHERE data LIKE '%"$value"%'

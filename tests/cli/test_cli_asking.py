@@ -66,7 +66,7 @@ def test_what_waits_says_for_what_everywhere(call: Call, begun: str, tasks: str)
     reason = "waits for a person: Say it loud?"
     for words in (("runs", "notes.wg"), ("show", "notes.wg"), ("show", "notes.wg", "last", "approve")):
         assert reason in call(*words).stdout
-    why = call("why", "notes.wg", "last", "approve", "--tasks", tasks).stdout
+    why = call("why", "notes.wg", "last", "approve").stdout
     assert reason in why
     assert "workglow questions notes.wg" in why
     assert "\n  workglow questions notes.wg\n" in call("show", "notes.wg").stdout  # the file as it was typed
@@ -74,7 +74,7 @@ def test_what_waits_says_for_what_everywhere(call: Call, begun: str, tasks: str)
     assert facts["status"] == "waiting"
     assert facts["tasks"][1]["waits_for"] == "for a person: Say it loud?"
     call("answer", "notes.wg", "last", "approve", "--value", "true")
-    assert "has come: resuming the run goes on" in call("why", "notes.wg", "last", "approve", "--tasks", tasks).stdout
+    assert "has come: resuming the run goes on" in call("why", "notes.wg", "last", "approve").stdout
     assert "workglow resume notes.wg" in call("runs", "notes.wg").stdout
 
 

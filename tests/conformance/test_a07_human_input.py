@@ -79,9 +79,26 @@ def test_a7_an_answer_has_to_fit() -> None:
         ask(Person({"name": 3}))
 
 
-def test_a7_several_turns_are_not_known() -> None:
-    with pytest.raises(TaskConfigurationError, match="'mode' is not known"):
-        HumanInputTask(content_schema=NAME, mode="multi-turn")
+def test_a7_several_turns_go_on_until_the_answer_is_done() -> None:
+    schema = {"type": "object", "properties": {"step": {"type": "integer"}, "final": {"type": "boolean"}}}
+    asked: list[Question] = []
+
+    def person(question: Question) -> object:
+        asked.append(question)
+        step = len(asked)
+        return {"step": step, "done": step == 3, **({"final": True} if step == 3 else {})}
+
+    graph = graph_of(HumanInputTask(id="ask", content_schema=schema, mode="multi-turn"))
+    run = run_in_memory_sync(graph, {}, on_question=person)
+    assert run.tasks["ask"].outputs == {"action": "accept", "step": 3, "final": True}
+    assert [question.turn for question in asked] == [1, 2, 3]
+    assert [question.data for question in asked] == [{}, {"previous": {"step": 1}}, {"previous": {"step": 2}}]
+
+
+@pytest.mark.parametrize("given", [{"kind": "notify"}, {"content_schema": {"properties": {"done": {}}}}])
+def test_a7_what_cannot_have_several_turns_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(TaskConfigurationError, match="its own field 'done'"):
+        HumanInputTask(**{"content_schema": NAME, "mode": "multi-turn", **given})
 
 
 def test_a7_an_abort_reaches_who_is_asked() -> None:

@@ -121,6 +121,41 @@ def test_killed_when_it_acts_on_an_answer(place: Place, point: str) -> None:
     assert doctor(place.project).ok
 
 
+@pytest.mark.parametrize(
+    ("turn", "point"),
+    [
+        (0, "wait.inside:1"),
+        (0, "wait.after:1"),
+        (1, "start.after:1"),
+        (1, "wait.before:1"),
+        (2, "wait.halfway:1"),
+        (3, "complete.before:1"),
+    ],
+)
+def test_killed_between_the_turns_of_a_conversation(place: Place, point: str, turn: int) -> None:
+    said: list[str] = []
+    place.call("talk", point=point if turn == 0 else "")
+    for number in range(1, 9):
+        with wg.open(place.project) as project:
+            runs = project.runs()
+        if not runs:
+            assert place.call("talk") == "waiting"
+        elif runs[-1].status == "completed":
+            break
+        elif (now := place.call("say", f"{number}-")) != "":
+            said.append(now)
+        place.call("resume", point=point if turn == number else "")
+    with wg.open(place.project, read_only=True) as project:
+        (run,) = project.runs()
+        assert run.status == "completed"
+        told = project.answers(run.id, "talk")
+        assert [one.question.turn for one in told] == [1, 2, 3]
+        assert run.tasks["talk"].outputs == {"text": " ".join(one.content["answer"] for one in told)}
+    assert said == ["0", "1", "2"]  # nobody was asked twice
+    assert place.begun()["draft"] == place.begun()["publish"] == 1
+    assert doctor(place.project).ok
+
+
 def test_of_two_processes_that_answer_at_once_one_wins(place: Place) -> None:
     assert place.call("run") == "waiting"
     racing = [place.start("answer", "0", said) for said in ("yes", "no", "yes", "no")]

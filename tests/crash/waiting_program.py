@@ -40,6 +40,17 @@ def build() -> Workflow:
     return Workflow().map(body, id="map", max_iterations=9)
 
 
+@task(output="text", cache=False)
+async def interview(text: str, context: TaskContext) -> str:
+    enter(context)
+    return " ".join([(await context.ask(f"{number}. {text}?")).content["answer"] for number in range(3)])
+
+
+def build_talk() -> Workflow:
+    """A task that asks three times, between one before and one behind it."""
+    return Workflow().then(draft, id="draft").then(interview, id="talk").then(publish, id="publish")
+
+
 def main() -> None:
     global LEDGER  # the task bodies read it
     command, path, LEDGER, *more = sys.argv[1:]
@@ -47,6 +58,13 @@ def main() -> None:
         if command == "run":
             install_crash_points()
             print(project.run_sync(build(), {"topic": ["bees", "ants"]}).status)
+        elif command == "talk":
+            install_crash_points()
+            print(project.run_sync(build_talk(), {"topic": "bees"}).status)
+        elif command == "say":
+            for question in project.questions():
+                project.answer(question.run, question.task, more[0] + question.message[0], turn=question.turn)
+                print(question.message[0])
         elif command == "stay":
             print(project.run_sync(build(), {"topic": ["bees", "ants"]}, wait=True).status)
         elif command == "resume":

@@ -60,7 +60,7 @@ def resumed(epoch: int) -> str:
 
 
 def answered(attempt: int) -> Row:
-    columns = {"task_run_id": 2 - (attempt == 2), "attempt": attempt, "action": "accept", "content": "{}"}
+    columns = {"task_run_id": 2 - (attempt == 2), "attempt": attempt, "turn": 1, "action": "accept", "content": "{}"}
     return Row("answer", {**columns, "answered_at": 0})
 
 

@@ -39,7 +39,7 @@ def questions(file: ProjectFile, json: AsJson = False) -> None:
 
 def question_as_json(question: Question) -> dict[str, object]:
     """Return a question for other programs; times are milliseconds since 1970."""
-    names = ("run", "task", "message", "target", "schema", "data", "metadata", "asked_at", "deadline")
+    names = ("run", "task", "turn", "message", "target", "schema", "data", "metadata", "asked_at", "deadline")
     return {name: getattr(question, name) for name in names}
 
 
@@ -57,7 +57,8 @@ def show_question(screen: Screen, question: Question) -> None:
     until = "" if question.deadline is None else f", until {moment(question.deadline)}"
     to = "" if question.target == "default" else f" asks {question.target}"
     where = f" in run {question.run}" if question.run else ""
-    screen.line((question.task, "bold"), to, where, (until, "yellow"))
+    turn = f", turn {question.turn}" if question.turn > 1 else ""
+    screen.line((question.task, "bold"), to, where, turn, (until, "yellow"))
     screen.line(question.message, indent=2)
     for name, value in question.data.items():
         screen.line((name, "cyan"), "  ", describe(value, whole=False), indent=4)
@@ -71,7 +72,8 @@ def _command(file: str, question: Question) -> str:
         option = ["--text", "…"] if kind == "string" else ["--value", "true" if kind == "boolean" else "…"]
     else:
         option = ["--value", jsons.dumps(dict.fromkeys(required, "…"), ensure_ascii=False)]
-    return shlex.join(["workglow", "answer", file, question.run, question.task, *option])
+    turn = ["--turn", str(question.turn)] if question.turn > 1 else []
+    return shlex.join(["workglow", "answer", file, question.run, question.task, *turn, *option])
 
 
 @app.command()
@@ -87,6 +89,12 @@ def answer(
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="The same, as text.")] = None,
     decline: Annotated[bool, typer.Option("--decline", help="Decline to answer.")] = False,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; for an approval.")] = None,
+    turn: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Only if this is what the task asks now.", show_default="whatever it asks now"
+        ),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Answer the question of a task.
@@ -101,7 +109,7 @@ def answer(
     action: Action = "decline" if decline else "accept"
     with work_on(file) as project:
         found = pick(project, run).id
-        project.answer(found, task, given, action=action)
+        project.answer(found, task, given, action=action, turn=turn)
         _show_sent(project, file, [found], f"The answer to {task} is kept.", as_json=json)
 
 

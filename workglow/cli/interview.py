@@ -62,7 +62,7 @@ def _ask(screen: Screen, project: Project, question: Question) -> bool:
         if content is None:
             return False
         try:
-            project.answer(question.run, question.task, content)
+            project.answer(question.run, question.task, content, turn=question.turn)
         except AnswerError as error:
             screen.line((str(error), "red"))
         except RunStateError as error:

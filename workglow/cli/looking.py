@@ -207,11 +207,9 @@ def why(
     file: ProjectFile,
     run: RunName,
     task: Annotated[str, typer.Argument(metavar="TASK", help="The task's path.", show_default=False)],
-    tasks: TaskFiles = None,
     json: AsJson = False,
 ) -> None:
     """Say why a task ran, was reused, waits or never started."""
-    import_tasks(tasks)
     screen = Screen()
     with look_into(file) as project:
         found = pick(project, run)

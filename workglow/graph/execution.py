@@ -17,7 +17,7 @@ from workglow.tasks import TaskContext
 from workglow.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 
     from workglow.clock import Clock
     from workglow.graph.environment import Environment
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from workglow.graph.streams.chunks import StreamChunk
     from workglow.graph.streams.readers import Streams
     from workglow.tasks import Task
+    from workglow.tasks.answer import Answer
     from workglow.tasks.usage import Usage
 
 __all__ = ["Execution", "Reports", "milliseconds", "suspended"]
@@ -51,6 +52,7 @@ class Reports:
         touch: Callable[[TaskRun], None],
     ) -> None:
         self.error: BaseException | None = None
+        self.asker: Callable[[TaskRun], Callable[..., Awaitable[Answer]] | None] | None = None
         self._environment = environment
         self._emit = emit
         self._wake = wake
@@ -84,6 +86,7 @@ class Reports:
             on_progress=on_progress,
             on_usage=on_usage,
             is_allowed=None if gate is None else gate.is_allowed,
+            asks=None if self.asker is None or run.task.mode != "async" else self.asker(run),
         )
 
     def _progress(self, run: TaskRun, attempt: int, fraction: float, message: str) -> None:

@@ -89,6 +89,7 @@ class TaskGraphRunner:
         self.reports = Reports(environment, self.emit, self.wake, self.touch)
         self.streams = Streams(self)
         self.waits = Waits(self, self._settle, self.reports.broken, self.wake)
+        self.reports.asker = self.waits.asker
         self._execution = Execution(
             self._settle, self.reports, self.streams, clock=self._clock, threads=self.options.concurrency
         )
@@ -275,7 +276,7 @@ class TaskGraphRunner:
         """A task that ran elsewhere has ended."""
         self._in_flight.pop(run, None)
         self._wake.set()
-        if run.status != "running":
+        if run.status != "running" and not self.waits.withdraw(run):
             return
         if error is None:
             self._finish(run, result)
@@ -393,6 +394,19 @@ class TaskGraphRunner:
         self.waits.forget(run)
         self.compounds.forget(run)
         self.streams.forget(run)
+
+    def pause(self, run: TaskRun) -> None:
+        """A task in flight waits: it takes no room among those in flight, and its timeout stands still."""
+        self._in_flight.pop(run, None)
+        if run.timer is not None:
+            run.timer.cancel()
+            run.timer = None
+
+    def go_on(self, run: TaskRun) -> None:
+        """A task in flight that waited goes on; its timeout counts from here."""
+        self._in_flight[run] = None
+        if run.task.timeout:
+            self._execution.arm(run, run.task.timeout)
 
     def sleep(self, run: TaskRun, seconds: float) -> None:
         """Make a pending task run ready after a while."""

@@ -18,6 +18,7 @@ from workglow.graph.streams.follow import follow
 from workglow.graph.waiting.answering import Answering
 from workglow.graph.why import explain
 from workglow.tasks.policy import as_rules
+from workglow.tasks.vocabulary import check_known
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from workglow.graph.run import Run
     from workglow.graph.settings import KeptRunSettings, ResumeSettings, RunSettings
     from workglow.graph.streams.follow import StreamRecord
-    from workglow.graph.waiting.wait import Action, Question
+    from workglow.graph.waiting.wait import Action, AnsweredQuestion, Question
     from workglow.tasks import Entitlement
     from workglow.telemetry import Tracer
 
@@ -263,9 +264,11 @@ class Runs:
         """Let every run of this project do more: `project.grant("files:read=docs", "network")`.
 
         Paths are taken from the current folder.  A grant counts for this user and in this very file: not in a copy, and
-        not for whoever gets it.
+        not for whoever gets it.  Raises UnknownEntitlementError for what looks like a slip of a known one.
         """
-        self._grants.add(as_rules(entitlements))
+        rules = as_rules(entitlements)
+        check_known(rules)
+        self._grants.add(rules)
 
     def revoke(self, *entitlements: str | Entitlement) -> None:
         """Take back grants, written as they were given or as `grants` lists them."""
@@ -282,15 +285,22 @@ class Runs:
         """The questions to persons that nobody has answered yet, oldest first."""
         return self._answering.questions(run)
 
-    def answer(self, run: str, task: str, value: object = None, *, action: Action = "accept") -> None:
+    def answers(self, run: str, task: str) -> list[AnsweredQuestion]:
+        """What the task at path `task` asked so far, with what it was told: one for each turn, oldest first."""
+        return self._answering.turns(run, task)
+
+    def answer(
+        self, run: str, task: str, value: object = None, *, action: Action = "accept", turn: int | None = None
+    ) -> None:
         """Answer the question of the task at path `task`, from any process; a process that drives the run goes on.
 
         `value` is a mapping that fits the question's schema, or the value of its one required field.  `action`
-        "decline" or "cancel" needs none.  The first answer is kept on the disk before this returns.  Raises AnswerError
+        "decline" or "cancel" needs none.  `turn`, the question's, refuses the answer when the task asks something else
+        by now.  The first answer is kept on the disk before this returns.  Raises AnswerError
         for a value that does not fit, and RunStateError when there is no such question, it has an answer, or its
         deadline is over.
         """
-        self._answering.answer(run, task, value, action)
+        self._answering.answer(run, task, value, action, turn)
 
     def send_event(self, name: str, payload: object = None, *, run: str | None = None) -> list[str]:
         """Send an event to a run, or to every unfinished one; the ids of the runs that it reached.

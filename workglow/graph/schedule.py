@@ -72,6 +72,8 @@ class TaskRun(TaskRow):
     timer: Any = None
     controller: Any = None
     context: Any = None
+    conversation: Any = None  # what its body asks, while somebody has to answer
+    turns: Any = None  # what its body asked and was told, by turn
     progress: float = 0.0
     streams: bool = False  # has to do with a stream, so that the next five are worth looking at
     channel: Any = None  # what its current attempt streams

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from workglow.errors import UnknownTaskError
+from workglow.graph.pinned import PinnedGraph, scopes_opened, steps_of
 from workglow.graph.waiting.wait import describe_wait
 
 if TYPE_CHECKING:
@@ -81,25 +82,37 @@ def _waiting(engine: Engine, record: RunRecord, row: TaskRow) -> str:
 
 
 def _unreached(engine: Engine, record: RunRecord, path: str) -> str:
-    graph = engine.graph_of(record.uid)
-    prefix, _, id = path.rpartition("/")
-    for step in prefix.split("/") if prefix else ():
-        inner = getattr(graph.tasks.get(step.partition("[")[0]), "subgraph", None)
-        if inner is None:
-            raise UnknownTaskError(f"Run {record.uid} has no task at '{path}'.  `workglow show` lists the paths.")
-        graph = inner
-    if id not in graph.tasks:
+    """Say what a task without a row waits for; of its code nothing is needed, only the stored graph."""
+    graph = PinnedGraph(engine.repositories.graphs, record.graph_id)
+    sources = graph.sources(path)
+    if sources is None:
         raise UnknownTaskError(f"Run {record.uid} has no task at '{path}'.  `workglow show` lists the paths.")
-    waiting: list[str] = []
-    for edge in graph.incoming[id]:
-        source = f"{prefix}/{edge.source}" if prefix else edge.source
-        row = engine.repositories.runs.row(record, source)
-        if row is None or row.finished_at is None:
-            waiting.append(f"'{source}' ({'not reached' if row is None else row.status})")
-        elif row.status in ("failed", "aborted"):
-            waiting.append(f"'{source}', which {row.status}")
+    *around, last = steps_of(path)
+    for holder in around:
+        row = engine.repositories.runs.row(record, holder.path)
+        inside = f"'{path}' has not started: it is inside '{holder.path}', which"
+        if row is None:
+            return f"{inside} has not started either.\n{_unreached(engine, record, holder.path)}"
+        if row.finished_at is not None:
+            return f"{inside} is {row.status} and never came to it."
+        opened = scopes_opened(row.state)
+        if holder.scope is not None and opened is not None and holder.scope >= opened:
+            return f"{inside} has begun {opened} of the graphs inside it, and not yet this one."
+    waiting = [said for id in sources if (said := _undelivered(engine, record, last.above + id)) is not None]
     reason = f"it waits for {', '.join(waiting)}" if waiting else f"the run is {record.status}"
     return f"'{path}' has not started: {reason}."
+
+
+def _undelivered(engine: Engine, record: RunRecord, source: str) -> str | None:
+    """Say why a task has given nothing yet to those behind it; None when it has."""
+    row = engine.repositories.runs.row(record, source)
+    if row is None:
+        return f"'{source}' (not reached)"
+    if row.status == "waiting":
+        return f"'{source}' (waits {describe_wait(row.state, row.wake_at, engine.repositories.values.load)})"
+    if row.finished_at is None:
+        return f"'{source}' ({row.status})"
+    return f"'{source}', which {row.status}" if row.status in ("failed", "aborted") else None
 
 
 def _event(event: EventRecord) -> str:

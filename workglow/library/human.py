@@ -17,6 +17,7 @@ __all__ = ["HumanApprovalTask", "HumanInputTask"]
 
 _NOTHING: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 _ACTION = {"type": "string", "enum": ["accept", "decline", "cancel", "default"]}
+_DONE = {"type": "boolean", "title": "Done?", "default": True}
 _APPROVAL: dict[str, Any] = {
     "type": "object",
     "properties": {"approved": {"type": "boolean"}, "reason": {"type": "string"}},
@@ -38,6 +39,7 @@ class _Config(BaseModel):
 class _InputConfig(_Config):
     content_schema: dict[str, Any] = Field(default=_NOTHING, alias="contentSchema")
     kind: Literal["notify", "display", "elicit"] = "elicit"
+    mode: Literal["single", "multi-turn"] = "single"
     default: dict[str, Any] | None = None
 
 
@@ -94,6 +96,9 @@ class HumanInputTask(_HumanTask):
     `content_schema` is the JSON Schema of the answer, an object.  `deadline` is a time and `timeout` a number of
     seconds; after it the answer is `default` (and the action "default"), or the task fails with a TaskTimeoutError.
     `kind` "notify" and "display" tell the person something and wait for nothing.
+
+    With `mode` "multi-turn" the answer has one field more, `done`: whoever answers with `done` false is asked again,
+    and is shown the answer before as `previous`.  The last answer comes out; a deadline is one of each turn.
     """
 
     type: ClassVar[str] = "HumanInputTask"
@@ -121,17 +126,34 @@ class HumanInputTask(_HumanTask):
             raise TaskConfigurationError(
                 f"{self._who}: the answer has its own field 'action'; give yours another name."
             )
+        if self._has_turns and ("done" in schema.get("properties", {}) or self.config["kind"] != "elicit"):
+            raise TaskConfigurationError(
+                f"{self._who}: with several turns the answer has its own field 'done', and the kind is 'elicit'."
+            )
         if default is not None:
             try:
                 as_answer(Question(message="", schema=schema), default)
             except AnswerError as error:
                 raise TaskConfigurationError(f"{self._who}: default: {error}") from None
 
-    def wait(self, inputs: dict[str, Any], now: int) -> Wait:
-        return self._question(inputs, self.config["content_schema"], self.config["kind"])
+    @property
+    def _has_turns(self) -> bool:
+        return self.config["mode"] == "multi-turn"
 
-    def answered(self, inputs: dict[str, Any], action: str, content: dict[str, Any]) -> dict[str, Any]:
-        return {**content, "action": action}
+    def wait(self, inputs: dict[str, Any], now: int) -> Wait:
+        schema = self.config["content_schema"]
+        if self._has_turns:
+            schema = {**schema, "properties": {**schema.get("properties", {}), "done": _DONE}}
+        return self._question(inputs, schema, self.config["kind"])
+
+    def answered(self, inputs: dict[str, Any], action: str, content: dict[str, Any]) -> dict[str, Any] | Wait:
+        if not self._has_turns:
+            return {**content, "action": action}
+        said = {name: value for name, value in content.items() if name != "done"}
+        if action == "accept" and content.get("done") is False:
+            shown = {**inputs.get("content_data", {}), "previous": said}
+            return self.wait({**inputs, "content_data": shown}, 0)
+        return {**said, "action": action}
 
     def woken(self, inputs: dict[str, Any], until: int) -> dict[str, Any]:
         if self.config["default"] is None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         GraphVersion,
         RunRecord,
         TaskRow,
+        TurnRecord,
         WaitingRow,
     )
     from workglow.values import Blob, Encoded
@@ -232,8 +233,12 @@ class WaitingRepository(Protocol):
         """The tasks that wait, oldest first; those whose answer nobody has acted on yet are `answered`."""
         ...
 
-    def answer(self, run: RunRecord, path: str, attempt: int, action: str, content: Encoded) -> None:
-        """Keep the answer to a task that waits; RunStateError when it does not, has one, or its deadline is over.
+    def turns(self, row_id: int) -> list[TurnRecord]:
+        """What a task run was told so far, by turn and attempt."""
+        ...
+
+    def answer(self, run: RunRecord, path: str, attempt: int, action: str, content: Encoded, *, turn: int = 1) -> None:
+        """Keep the answer to a task that waits in this turn; RunStateError when it does not, has one, or is too late.
 
         On return the answer is on the disk, and who drives the run is woken.  Of several answers exactly one is kept.
         """

@@ -22,6 +22,7 @@ __all__ = [
     "GraphVersion",
     "RunRecord",
     "TaskRow",
+    "TurnRecord",
     "WaitingRow",
 ]
 
@@ -100,7 +101,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRow:
-    """A task that waits in an unfinished run, whose id is `run`; `state` is JSON and says for what."""
+    """A task that waits in an unfinished run, whose id is `run`; `state` is JSON and says for what.
+
+    `turn` is the how many-th time, from 1.
+    """
 
     run: str
     path: str
@@ -109,6 +113,19 @@ class WaitingRow:
     wake_at: int | None
     state: str
     answered: bool
+    turn: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """What ended one turn of a task that waits; `question` is the JSON of what it asked, None when it asked nobody."""
+
+    turn: int
+    attempt: int
+    action: str
+    content: str
+    question: str | None
+    answered_at: int
 
 
 @dataclass(frozen=True, slots=True)

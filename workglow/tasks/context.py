@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workglow.clock import Clock, SystemClock
-from workglow.errors import InvalidValueError
+from workglow.errors import InvalidValueError, TaskConfigurationError
 from workglow.tasks.signal import CancelSignal
 from workglow.tasks.usage import Usage
 from workglow.telemetry import span
+
+if TYPE_CHECKING:
+    from workglow.tasks.answer import Answer
 
 __all__ = ["TaskContext"]
 
@@ -31,6 +34,7 @@ class TaskContext:
 
     __slots__ = (
         "_allows",
+        "_asks",
         "_fraction",
         "_key",
         "_on_progress",
@@ -61,6 +65,7 @@ class TaskContext:
         on_progress: Callable[[float, str], None] | None = None,
         on_usage: Callable[[str, Usage], None] | None = None,
         is_allowed: Callable[..., bool] | None = None,
+        asks: Callable[..., Awaitable[Answer]] | None = None,
     ) -> None:
         self.run_id = run_id
         self.path = path
@@ -74,6 +79,7 @@ class TaskContext:
         self._on_progress = on_progress
         self._on_usage = on_usage
         self._allows = is_allowed
+        self._asks = asks
         self._fraction = 0.0
         self._resources: list[object] | None = None
 
@@ -124,6 +130,36 @@ class TaskContext:
     def span(self, name: str, **attributes: str | int | float | bool) -> AbstractContextManager[None]:
         """Trace a part of the work: `with context.span("tokenize", words=300):`.  Without a tracer nothing happens."""
         return span(name, attributes)
+
+    async def ask(
+        self,
+        message: str,
+        schema: Mapping[str, Any] | type | None = None,
+        *,
+        data: Mapping[str, Any] | None = None,
+        target: str = "default",
+        timeout: float | None = None,
+        default: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Ask a person, and wait for the answer; a task may do so any number of times.
+
+        `schema` is the JSON Schema of the answer, an object, or a model; without one the answer is a text called
+        `answer`.  `data` is shown with the message, `target` names who is asked.  After `timeout` seconds the answer is
+        `default`, with the action "default"; without a default a TaskTimeoutError is raised.  The task's own timeout
+        stands still meanwhile.
+
+        The process may end while it waits.  Whoever goes on with the run calls the task anew, and each question that
+        was answered has its answer at once; so a task has to ask the same questions in the same order, and what stands
+        between them is done again.  Raises QuestionChangedError when a turn asks something else than what was answered,
+        and TaskConfigurationError in a task that cannot wait: only an `async def` that a graph runs can, unless it
+        streams.
+        """
+        if self._asks is None:
+            raise TaskConfigurationError(
+                f"{f'Task {self.path!r}' if self.path else 'This task'} cannot ask: write it as `async def` without "
+                "streams, and run it in a graph."
+            )
+        return await self._asks(message, schema, data=data or {}, target=target, timeout=timeout, default=default)
 
     def own(self, resource: Resource) -> Resource:
         """Keep a resource until the task ends, then release it; the last one owned is released first.

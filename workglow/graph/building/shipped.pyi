@@ -113,6 +113,7 @@ class ShippedTasks:
         deadline: Any = ...,
         content_schema: dict[str, Any] = ...,
         kind: Literal["notify", "display", "elicit"] = ...,
+        mode: Literal["single", "multi-turn"] = ...,
         default: dict[str, Any] | None = ...,
         id: str | None = None,
         **inputs: Any,

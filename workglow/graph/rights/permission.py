@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, cast
 
 from workglow.tasks import Entitlement
 from workglow.tasks.policy import EVERYTHING, Policy
+from workglow.tasks.vocabulary import check_known
 
 __all__ = ["Answer", "EntitlementRequest", "OnEntitlement", "Permission", "RunRights"]
 
@@ -59,8 +60,9 @@ class Permission:
         deny: Iterable[str | Entitlement] = (),
         on_entitlement: OnEntitlement | None = None,
     ) -> Permission:
-        """Make a permission; TaskConfigurationError for what is no entitlement."""
+        """Make a permission; TaskConfigurationError for what is no entitlement, or looks like a slip of one."""
         policy = Policy.of(entitlements or (), deny)
+        check_known((*policy.grant, *policy.deny))
         return cls(None if entitlements is None else policy.grant, policy.deny, on_entitlement)
 
     @classmethod

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workglow.errors import RunStateError
-from workglow.graph.waiting.wait import as_answer, describe_wait, read_question
+from workglow.errors import RunStateError, UnknownTaskError
+from workglow.graph.waiting.wait import AnsweredQuestion, as_answer, describe_wait, read_question
 from workglow.storage.records import FINAL_RUN_STATUSES
-from workglow.values import encode
+from workglow.values import decode, encode
 
 if TYPE_CHECKING:
     from workglow.graph.waiting.wait import Action, Question
@@ -36,7 +36,22 @@ class Answering:
             row.state, self._load, run=row.run, task=row.path, asked_at=row.started_at, deadline=row.wake_at
         )
 
-    def answer(self, run: str, path: str, value: object, action: Action) -> Question:
+    def turns(self, run: str, path: str) -> list[AnsweredQuestion]:
+        """Return what a task asked and was told, oldest first; see Project.answers."""
+        record = self._runs.get(run)
+        row = self._runs.row(record, path)
+        if row is None:
+            raise UnknownTaskError(f"Run {record.uid} has no task at '{path}' so far.")
+        place = {"run": record.uid, "task": path, "asked_at": row.started_at or 0}
+        found: list[AnsweredQuestion] = []
+        for turn in self._waiting.turns(row.row_id):
+            question = None if turn.question is None else read_question(turn.question, self._load, **place)
+            if question is not None:
+                content = decode(turn.content, self._load)
+                found.append(AnsweredQuestion(question, turn.action, content, turn.attempt, turn.answered_at))
+        return found
+
+    def answer(self, run: str, path: str, value: object, action: Action, turn: int | None = None) -> Question:
         """Keep the answer to a question, and return the question; see Project.answer."""
         record = self._runs.get(run)
         row = next((row for row in self._waiting.rows(record) if row.path == path), None)
@@ -48,9 +63,14 @@ class Answering:
             raise RunStateError(f"'{path}' of run {record.uid} asks nobody; it waits {waits}.")
         if row.answered:
             raise RunStateError(self._answered_already(record, path))
+        if turn is not None and turn != question.turn:
+            raise RunStateError(
+                f"'{path}' of run {record.uid} asks its turn {question.turn} now, so the answer to turn {turn} was not "
+                f"kept.  It asks: {question.message}"
+            )
         answer = as_answer(question, value, action)
         content = encode(answer.content, where=f"the answer to '{path}'")
-        self._waiting.answer(record, path, row.attempt, answer.action, content)
+        self._waiting.answer(record, path, row.attempt, answer.action, content, turn=row.turn)
         return question
 
     def _nothing_waits(self, record: RunRecord, path: str) -> str:

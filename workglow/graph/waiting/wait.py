@@ -15,13 +15,16 @@ import msgspec
 
 from workglow.errors import AnswerError, CorruptValueError, PortError, TaskInputError
 from workglow.tasks import Ports, Task
+from workglow.tasks.answer import Action, Answer
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
     from workglow.values import Encoded
 
 __all__ = [
+    "Action",
     "Answer",
+    "AnsweredQuestion",
     "Question",
     "Wait",
     "WaitTask",
@@ -35,7 +38,6 @@ __all__ = [
 
 LoadValue = Callable[[bytes], tuple[str, str, bytes]]
 Kind = Literal["notify", "display", "elicit"]
-Action = Literal["accept", "decline", "cancel"]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +45,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     `schema` is the JSON Schema of the answer, an object; `data` is shown with the message; `target` names who is asked.
     `kind` "elicit" wants an answer, "notify" and "display" want none.  `run` and `task` say where the answer goes
-    (`project.answer(run, task, …)`); `deadline` is in milliseconds since 1970, None when there is none.
+    (`project.answer(run, task, …)`); `turn` counts what the task has asked; `deadline` is in milliseconds since 1970,
+    None when there is none.
     """
 
     message: str
@@ -54,6 +57,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     run: str = ""
     task: str = ""
+    turn: int = 1
     asked_at: int = 0
     deadline: int | None = None
 
@@ -63,11 +67,17 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind == "elicit"
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What a person said: `content` fits the question's schema; who declines or cancels gives none."""
+class AnsweredQuestion(msgspec.Struct, frozen=True):
+    """A question and what ended it: an action of a person, or "expired" when the deadline passed before.
 
-    content: dict[str, Any] = {}
-    action: Action = "accept"
+    `attempt` is the attempt of the task that asked; `answered_at` is in milliseconds since 1970.
+    """
+
+    question: Question
+    action: str
+    content: dict[str, Any]
+    attempt: int
+    answered_at: int
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -108,8 +118,8 @@ class WaitTask(Task):
         """Say what it waits for; `now` is in milliseconds since 1970."""
         raise NotImplementedError
 
-    def answered(self, inputs: dict[str, Any], action: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Return the outputs, now that an answer (or an event: "event" and its payload) has come."""
+    def answered(self, inputs: dict[str, Any], action: str, content: dict[str, Any]) -> dict[str, Any] | Wait:
+        """Return the outputs, now that an answer (or an event: "event" and its payload) has come; or the next wait."""
         raise NotImplementedError
 
     def woken(self, inputs: dict[str, Any], until: int) -> dict[str, Any]:
@@ -130,14 +140,18 @@ def moment(milliseconds: int) -> str:
 # ---------------------------------------------------------------------- as it is stored
 
 
-def write_wait(wait: Wait, where: str) -> Encoded:
-    """Return the state of a task's row that says what it waits for; UnstorableValueError for data that is no value."""
+def write_wait(wait: Wait, where: str, *, turn: int = 1, now: int = 0) -> Encoded:
+    """Return the state of a task's row that says what it waits for; UnstorableValueError for data that is no value.
+
+    A later turn says its number, and when it began: the row's own `started_at` is older.
+    """
+    later: dict[str, object] = {"turn": turn, "asked_at": now} if turn > 1 else {}
     if wait.question is None:
         facts = {"waits_for": "time"} if wait.event is None else {"waits_for": "event", "event": wait.event}
-        return encode(facts, where=where)
+        return encode({**facts, **later}, where=where)
     question = wait.question
     shown = {name: getattr(question, name) for name in ("message", "kind", "target", "schema", "data", "metadata")}
-    return encode({"waits_for": "person", **shown}, where=where)
+    return encode({"waits_for": "person", **shown, **later}, where=where)
 
 
 def read_question(state: str, load: LoadValue, **place: Any) -> Question | None:
@@ -146,7 +160,7 @@ def read_question(state: str, load: LoadValue, **place: Any) -> Question | None:
     if facts.pop("waits_for", None) != "person":
         return None
     try:
-        return msgspec.convert({**facts, **place}, Question)
+        return msgspec.convert({**place, **facts}, Question)
     except msgspec.ValidationError as error:
         raise CorruptValueError(
             f"A stored question cannot be read: {error}.  `workglow doctor` checks the file."
@@ -159,7 +173,8 @@ def describe_wait(state: str | None, wake_at: int | None, load: LoadValue) -> st
     until = "" if wake_at is None else f"until {moment(wake_at)}"
     match facts.get("waits_for"):
         case "person":
-            reason = f"for a person: {facts.get('message')}"
+            turn = f", turn {facts['turn']}" if "turn" in facts else ""
+            reason = f"for a person{turn}: {facts.get('message')}"
         case "event":
             reason = f"for the event '{facts.get('event')}'"
         case _:
@@ -170,7 +185,7 @@ def describe_wait(state: str | None, wake_at: int | None, load: LoadValue) -> st
 # ---------------------------------------------------------------------- answers
 
 
-def as_answer(question: Question, value: object, action: Action = "accept") -> Answer:
+def as_answer(question: Question, value: object, action: Action | Literal["default"] = "accept") -> Answer:
     """Return an answer that fits the question's schema; AnswerError says what does not.
 
     A value that is no mapping answers a question with one required field, or with one field in all.  Defaults of the

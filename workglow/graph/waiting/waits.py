@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, cast
 from workglow.errors import RunStateError
 from workglow.graph.inputs import gather
 from workglow.graph.waiting.asking import Asking
-from workglow.graph.waiting.wait import as_answer, read_question, write_wait
+from workglow.graph.waiting.conversation import Conversation, Turn, read_turns
+from workglow.graph.waiting.wait import Wait, as_answer, read_question, write_wait
 from workglow.storage.records import EventRecord
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from workglow.clock import Timer
     from workglow.graph.runner import TaskGraphRunner
     from workglow.graph.schedule import TaskRun
-    from workglow.graph.waiting.wait import Question, Wait, WaitTask
+    from workglow.graph.waiting.wait import Question, WaitTask
+    from workglow.tasks.answer import Answer
 
 __all__ = ["Waits"]
 
@@ -58,6 +60,8 @@ class Waits:
         self._due: dict[TaskRun, None] = {}
         handler = runner.environment.on_question
         self._asking = None if handler is None else Asking(handler, self._heard)
+        self._to_ask: dict[TaskRun, Question] = {}  # asked once the question is committed
+        self.now = runner.environment.clock.now
         self._news = False  # something may have come since the file was last looked at
         self._watcher: asyncio.Task[None] | None = None
         self._patience: Timer | None = None
@@ -75,26 +79,29 @@ class Waits:
             if question is not None and not question.expects_answer:
                 self._tell(run, question)
                 return
-            self._check_possible(run, wait)
-            run.state, run.blobs = write_wait(wait, f"task '{run.path}'")
+            self._wait_for(run, wait)
         except Exception as error:
             self._runner.failures.fail(run, error)
-            return
+
+    def _wait_for(self, run: TaskRun, wait: Wait, turn: int = 1) -> None:
+        self._check_possible(run, wait)
+        run.state, run.blobs = write_wait(wait, f"task '{run.path}'", turn=turn, now=self.now())
         run.status = "waiting"
         run.wake_at = wait.until
         self._hold(run, wait.is_for_time)
         if self._environment.journal is not None:
             self._runner.touch(run)
-        self._runner.emit("task_waiting", run.path, self._placed(run, question) if question else wait)
+        question = None if wait.question is None else self._placed(run, wait.question, turn)
+        self._runner.emit("task_waiting", run.path, question or wait)
         if question is not None and self._asking is not None:
-            self._asking.ask(run, self._placed(run, question))
+            self._to_ask[run] = question
 
     def restore(self, run: TaskRun) -> None:
         """Go on waiting where an earlier process left."""
         question = read_question(run.state or "{}", self._environment.load_value)
         self._hold(run, question is None and "event" not in decode(run.state or "{}", self._environment.load_value))
         if question is not None and self._asking is not None:
-            self._asking.ask(run, self._placed(run, question))
+            self._to_ask[run] = self._placed(run, question, question.turn)
 
     @staticmethod
     def _limited(wait: Wait, timeout: float | None, now: int) -> Wait:
@@ -148,11 +155,12 @@ class Waits:
 
     # ------------------------------------------------------------------ whoever is asked in this process
 
-    def _placed(self, run: TaskRun, question: Question) -> Question:
+    def _placed(self, run: TaskRun, question: Question, turn: int = 1) -> Question:
         from msgspec.structs import replace
 
-        asked = run.started_at or 0
-        return replace(question, run=self._environment.run_id, task=run.path, asked_at=asked, deadline=run.wake_at)
+        place = {"run": self._environment.run_id, "task": run.path, "deadline": run.wake_at}
+        asked = run.started_at or 0 if turn == 1 else question.asked_at or self.now()
+        return replace(question, **place, turn=turn, asked_at=asked)
 
     def _tell(self, run: TaskRun, question: Question) -> None:
         placed = self._placed(run, question)
@@ -195,13 +203,16 @@ class Waits:
             return
         with suppress(RunStateError):  # somebody else was quicker
             content = encode(answer.content, where=f"the answer to '{run.path}'")
-            waiting.answer(journal.run, run.path, run.attempt, answer.action, content)
+            waiting.answer(journal.run, run.path, run.attempt, answer.action, content, turn=question.turn)
         self._news = True
 
     # ------------------------------------------------------------------ ending
 
     async def take_turn(self, idle: bool) -> bool:
         """End the waits that are over; when the loop is idle, perhaps leave.  True when the loop must look again."""
+        while self._asking is not None and self._to_ask:
+            run, question = self._to_ask.popitem()
+            self._asking.ask(run, question)
         if (self._due or self._news) and self._look():
             return True
         if idle and self._is_to_leave():
@@ -242,13 +253,20 @@ class Waits:
         return bool(due or arrivals)
 
     def _end_answered(self, run: TaskRun, action: str, content: dict[str, object]) -> None:
-        self._end(run, lambda inputs: cast("WaitTask", run.task).answered(inputs, action, content))
+        if run.task.mode != "wait":
+            self._tell_body(run, action, content)
+        else:
+            self._end(run, lambda inputs: cast("WaitTask", run.task).answered(inputs, action, content))
 
     def _end_time(self, run: TaskRun) -> None:
         until = run.wake_at or 0
-        self._end(run, lambda inputs: cast("WaitTask", run.task).woken(inputs, until))
+        if run.task.mode != "wait":
+            self._tell_body(run, "expired", {})
+        else:
+            self._end(run, lambda inputs: cast("WaitTask", run.task).woken(inputs, until))
 
     def _end(self, run: TaskRun, outcome: Callable[[dict[str, object]], object]) -> None:
+        turn = cast("int", decode(run.state or "{}", self._environment.load_value).get("turn", 1))
         self.forget(run)
         run.status = "running"
         run.wake_at = None
@@ -256,6 +274,10 @@ class Waits:
             if run.inputs is None:  # an earlier process asked
                 run.inputs = run.task.check_inputs(gather(run, run.task, self._runner.outputs_of))
             result = outcome(run.inputs)
+            if isinstance(result, Wait):
+                now = self.now()
+                self._wait_for(run, self._limited(result, run.task.timeout, now), turn + 1)
+                return
         except Exception as error:
             self._settle(run, None, error)
         else:
@@ -266,11 +288,67 @@ class Waits:
         self.open.pop(run, None)
         self._for_time.discard(run)
         self._due.pop(run, None)
+        self._to_ask.pop(run, None)
         if self._asking is not None:
             self._asking.stop(run)
         if run.timer is not None:
             run.timer.cancel()
             run.timer = None
+
+    # ------------------------------------------------------------------ what the body of a task asks
+
+    def asker(self, run: TaskRun) -> Callable[..., Awaitable[Answer]] | None:
+        """Return what a task asks with in its present attempt; None for one that reads streams."""
+        return None if run.task.inputs.streaming else Conversation(run, self).ask
+
+    def turns_of(self, run: TaskRun) -> dict[int, Turn]:
+        """What the task asked and was told so far, also in earlier attempts and processes."""
+        if run.turns is None:
+            waiting = self._environment.waiting
+            records = waiting.turns(run.row_id) if waiting is not None and run.row_id else ()
+            run.turns = read_turns(records, self._environment.load_value)
+        return run.turns
+
+    def ask(self, run: TaskRun, conversation: Conversation, wait: Wait, turn: int) -> None:
+        """Let a task wait whose body asks; `conversation` is told the answer, if this process lives to see it."""
+        self._runner.pause(run)
+        try:
+            self._wait_for(run, wait, turn)
+        except BaseException:
+            self.go_on(run)
+            raise
+        run.conversation = conversation
+        run.key = None  # what a person said is no output of the inputs alone
+        self._wake()
+
+    def withdraw(self, run: TaskRun) -> bool:
+        """A task whose body asked does not wait any more for the answer; False when it does not wait."""
+        if run.conversation is None or run not in self.open:
+            return False
+        self.forget(run)
+        run.conversation = None
+        run.status = "running"
+        run.wake_at = None
+        if self._environment.journal is not None:
+            self._runner.touch(run)
+        return True
+
+    def go_on(self, run: TaskRun) -> None:
+        """A task whose body asked is in flight again."""
+        self._runner.go_on(run)
+        self._wake()
+
+    def _tell_body(self, run: TaskRun, action: str, content: dict[str, object]) -> None:
+        conversation = run.conversation
+        if conversation is None:  # an earlier process asked: the body is begun anew, in the same attempt
+            self.forget(run)
+            run.status, run.wake_at = "pending", None
+            run.attempt -= 1
+            self._runner.schedule.ready.append(run)
+            return
+        self.withdraw(run)
+        conversation.tell(action, content)
+        self.go_on(run)
 
     # ------------------------------------------------------------------ staying and leaving
 

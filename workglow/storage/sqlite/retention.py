@@ -30,6 +30,7 @@ UNION ALL SELECT input  FROM run         WHERE input  LIKE '%"$value"%'
 UNION ALL SELECT output FROM run         WHERE output LIKE '%"$value"%'
 UNION ALL SELECT state   FROM task_run   WHERE state   LIKE '%"$value"%'
 UNION ALL SELECT content FROM answer     WHERE content LIKE '%"$value"%'
+UNION ALL SELECT question FROM answer    WHERE question LIKE '%"$value"%'
 UNION ALL SELECT content FROM sent_event WHERE content LIKE '%"$value"%'
 UNION ALL SELECT definition FROM graph_task WHERE definition LIKE '%"$value"%'
 UNION ALL SELECT data   FROM stream_chunk WHERE data  LIKE '%"$value"%'
@@ -38,6 +39,7 @@ UNION ALL SELECT data   FROM stream_chunk WHERE data  LIKE '%"$value"%'
 _WAITS = """
 SELECT run_id, state FROM task_run WHERE state LIKE '%"$value"%'
 UNION ALL SELECT run_id, content FROM answer JOIN task_run ON id = task_run_id WHERE content LIKE '%"$value"%'
+UNION ALL SELECT run_id, question FROM answer JOIN task_run ON id = task_run_id WHERE question LIKE '%"$value"%'
 UNION ALL SELECT run_id, content FROM sent_event WHERE content LIKE '%"$value"%'
 """
 

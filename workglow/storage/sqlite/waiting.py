@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workglow.errors import RunStateError
-from workglow.storage.records import Arrival, WaitingRow
+from workglow.storage.records import Arrival, TurnRecord, WaitingRow
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteWaiting", "has_arrivals", "list_waiting", "select_arrivals", "take_arrivals", "unlist_finished"]
 
-_ARRIVALS = """
+_TURN = "coalesce(json_extract(task_run.state, '$.turn'), 1)"
+_ANSWER = f"answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt AND answer.turn = {_TURN}"
+_ARRIVALS = f"""
 SELECT task_run.id, answer.action, answer.content
   FROM waiting CROSS JOIN task_run ON task_run.id = waiting.task_run_id
-       JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
+       JOIN answer ON {_ANSWER}
  WHERE task_run.run_id = ? AND task_run.status = 'waiting'
 """
 _KEPT = """
@@ -37,19 +39,27 @@ SELECT 1 FROM waiting CROSS JOIN task_run ON task_run.id = waiting.task_run_id
    AND json_extract(task_run.state, '$.event') = sent_event.name
  LIMIT 1
 """
-_ADD = "INSERT OR IGNORE INTO answer (task_run_id, attempt, action, content, answered_at) VALUES (?, ?, ?, ?, ?)"
-_WAITING = """
+_ADD = f"""
+INSERT OR IGNORE INTO answer (task_run_id, attempt, turn, action, content, question, answered_at)
+SELECT id, attempt, {_TURN}, ?, ?, iif(json_extract(state, '$.waits_for') = 'person', state, NULL), ?
+  FROM task_run WHERE id = ? AND status = 'waiting'
+"""
+_TURNS = """
+SELECT turn, attempt, action, content, question, answered_at
+  FROM answer WHERE task_run_id = ? ORDER BY turn, attempt
+"""
+_WAITING = f"""
 SELECT run.uid, task_run.path, task_run.attempt, task_run.started_at, task_run.wake_at, task_run.state,
-       answer.action IS NOT NULL
+       answer.action IS NOT NULL, {_TURN}
   FROM waiting CROSS JOIN task_run ON task_run.id = waiting.task_run_id
        JOIN run ON run.id = task_run.run_id
-       LEFT JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
+       LEFT JOIN answer ON {_ANSWER}
  WHERE task_run.status = 'waiting' AND run.finished_at IS NULL
 """
-_UNANSWERED = """
-SELECT task_run.id, task_run.attempt
+_UNANSWERED = f"""
+SELECT task_run.id
   FROM waiting CROSS JOIN task_run ON task_run.id = waiting.task_run_id
-       LEFT JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
+       LEFT JOIN answer ON {_ANSWER}
  WHERE task_run.run_id = ? AND task_run.status = 'waiting' AND answer.action IS NULL
    AND json_extract(task_run.state, '$.event') = ? AND (task_run.wake_at IS NULL OR task_run.wake_at > ?)
 """
@@ -98,11 +108,7 @@ def take_arrivals(db: apsw.Connection, run_id: int, expired: Iterable[int], now:
     for (name,) in names:
         _hand_out(db, run_id, str(name), now)
     for row_id in expired:
-        db.execute(
-            "INSERT OR IGNORE INTO answer (task_run_id, attempt, action, content, answered_at) "
-            "SELECT id, attempt, 'expired', '{}', ? FROM task_run WHERE id = ? AND status = 'waiting'",
-            (now, row_id),
-        )
+        db.execute(_ADD, ("expired", "{}", now, row_id))
 
 
 def _hand_out(db: apsw.Connection, run_id: int, name: str, now: int) -> bool:
@@ -112,8 +118,8 @@ def _hand_out(db: apsw.Connection, run_id: int, name: str, now: int) -> bool:
         return False
     event = "SELECT id, content, sent_at FROM sent_event WHERE run_id = ? AND name = ? ORDER BY id LIMIT 1"
     event_id, content, sent_at = db.execute(event, (run_id, name)).fetchall()[0]
-    for row_id, attempt in waiting:
-        db.execute(_ADD, (row_id, attempt, "event", content, sent_at))
+    for (row_id,) in waiting:
+        db.execute(_ADD, ("event", content, sent_at, row_id))
     db.execute("DELETE FROM sent_event WHERE id = ?", (event_id,))
     return True
 
@@ -127,22 +133,32 @@ class SqliteWaiting:
     def rows(self, run: RunRecord | None = None) -> list[WaitingRow]:
         one, values = ("", ()) if run is None else (" AND task_run.run_id = ?", (run.row_id,))
         found = self._file.reader.execute(f"{_WAITING}{one} ORDER BY task_run.id", values)
-        return [WaitingRow(*row[:-1], answered=bool(row[-1])) for row in found]  # pyright: ignore
+        return [WaitingRow(*row[:-2], answered=bool(row[-2]), turn=row[-1]) for row in found]  # pyright: ignore
 
-    def answer(self, run: RunRecord, path: str, attempt: int, action: str, content: Encoded) -> None:
+    def turns(self, row_id: int) -> list[TurnRecord]:
+        found = self._file.reader.execute(_TURNS, (row_id,))
+        return [TurnRecord(*row) for row in found]  # pyright: ignore[reportArgumentType]
+
+    def answer(self, run: RunRecord, path: str, attempt: int, action: str, content: Encoded, *, turn: int = 1) -> None:
         now = self._file.clock.now()
         with self._file.transaction(sync=True) as db:
             found = db.execute(
-                "SELECT id, attempt, status, wake_at FROM task_run WHERE run_id = ? AND path = ?", (run.row_id, path)
+                f"SELECT id, attempt, status, wake_at, {_TURN} FROM task_run WHERE run_id = ? AND path = ?",
+                (run.row_id, path),
             ).fetchone()
             if found is None or found[1:3] != (attempt, "waiting"):
                 raise RunStateError(f"'{path}' of run {run.uid} does not wait any more, so the answer was not kept.")
+            if found[4] != turn:
+                raise RunStateError(
+                    f"'{path}' of run {run.uid} asks something else by now (turn {found[4]}), so the answer to turn "
+                    f"{turn} was not kept.  `workglow questions` shows what it asks."
+                )
             if found[3] is not None and found[3] <= now:
                 raise RunStateError(
                     f"The deadline of '{path}' of run {run.uid} has passed, so the answer was not kept."
                 )
             insert_values(db, content.blobs)
-            db.execute(_ADD, (found[0], attempt, action, content.text, now))
+            db.execute(_ADD, (action, content.text, now, found[0]))
             if not db.changes():
                 raise RunStateError(
                     f"'{path}' of run {run.uid} has been answered already.  The first answer stands, and this one was "
