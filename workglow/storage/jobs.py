@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 
@@ -82,7 +84,7 @@ class ClaimedJob(NamedTuple):
     queue_id: int
 
 
-class Settlement(NamedTuple):
+class Settlement(msgspec.Struct, frozen=True):
     """How one claim of a job ended.
 
     `completed` has an output, every other outcome may have an `error` (JSON).  With `retry_at` (milliseconds) the job

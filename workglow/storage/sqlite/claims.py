@@ -142,7 +142,8 @@ class Claims:
         self._workers: dict[int, _Worker] = {}
         self._chores_at = 0
         self._looked_at = -1.0
-        self._execute: Execute | None = None
+        # One cursor serves all statements; making one costs 0.5 µs.
+        self._cursor = file.db.cursor()
 
     # ------------------------------------------------------------------ workers
 
@@ -187,8 +188,7 @@ class Claims:
         limit = ask.limit
         next_at: int | None = None
         claimed: list[ClaimedJob] = []
-        # One cursor serves all statements; making one costs 0.5 µs.
-        execute = self._execute = self._execute or db.cursor().execute
+        execute = self._cursor.execute
         if worker.session_id != self._session():
             self._begin_again(db, worker)
         lost: list[int] = []
@@ -209,8 +209,11 @@ class Claims:
     def committed(self, ask: Ask, turn: Turn) -> None:
         """Remember what the worker runs now."""
         worker = self._workers[ask.worker_id]
-        worker.running.difference_update(done.job.id for done in ask.settled)
-        worker.running.update(job.id for job in turn.claimed)
+        running = worker.running
+        for done in ask.settled:
+            running.discard(done.job.id)
+        for job in turn.claimed:
+            running.add(job.id)
         worker.claims += len(turn.claimed)
 
     def _claim(
@@ -231,9 +234,8 @@ class Claims:
                 rows = execute(_ALL_READY, (queue_id, free)).fetchall()
             else:
                 rows = execute(_KNOWN_READY, (queue_id, known, free)).fetchall()
-            for row in rows:
-                execute(_CLAIM, (session_id, row[1], row[2], now, row[0]))
-                claimed.append(ClaimedJob._make(row))
+            self._cursor.executemany(_CLAIM, [(session_id, row[1], row[2], now, row[0]) for row in rows])
+            claimed.extend(map(ClaimedJob._make, rows))
             if len(claimed) == limit:
                 break
         if claimed:
@@ -242,7 +244,7 @@ class Claims:
 
     def _keep_low_mark(self, execute: Execute, worker: _Worker, claimed: Sequence[ClaimedJob]) -> None:
         """See to it that the worker's row says from which id on its running jobs are."""
-        lowest = min(job.id for job in claimed)
+        lowest = min([job.id for job in claimed])
         if worker.claims >= _RAISE_EVERY:
             worker.claims = 0
             mark = min(lowest, min(worker.running, default=lowest))
