@@ -258,7 +258,7 @@ CREATE TABLE job (
   waits_for      INTEGER NOT NULL DEFAULT 0,      -- how many of the jobs it needs are not completed
   attempt        INTEGER NOT NULL DEFAULT 0,      -- how often it was started, counted when it is claimed
   claim          INTEGER NOT NULL DEFAULT 0,      -- +1 at each claim; a write with an old number is refused
-  session_id     INTEGER REFERENCES session (id), -- who runs it, or ran it last
+  session_id     INTEGER,                         -- who runs it, or ran it last: looking it up is a third of a claim
   input          TEXT    NOT NULL,                -- JSON, parameters → values
   output         TEXT,                            -- JSON {"output": value}
   error          TEXT,                            -- JSON {"type", "message", "trace"}: of the last attempt

@@ -103,7 +103,7 @@ class Settlement(msgspec.Struct, frozen=True):
     cost: int | None = None  # what it really cost, when that differs from what was reserved
 
 
-class Turn(NamedTuple):
+class Turn(msgspec.Struct, frozen=True):
     """What one transaction of a worker came to.
 
     `lost` are ids of jobs that were settled too late: another claim has them, or they are over.  `retried` are those
