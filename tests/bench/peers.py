@@ -127,16 +127,16 @@ def huey_queue(folder: Path) -> tuple[Callable[[int], Callable[[], float]], Call
 
 def dbos_queue(folder: Path, size: int) -> Callable[[], object]:
     """A DBOS queue in SQLite, asked every 10 ms: that many workflows enqueued, and awaited."""
-    from dbos import DBOS, Queue
+    from dbos import DBOS
 
     DBOS(config={"name": "bench", "system_database_url": f"sqlite:///{folder}/dbos.sqlite", "log_level": "ERROR"})
-    queue = Queue("bench", polling_interval_sec=0.01)
 
     @DBOS.workflow()
     def noop(a: int) -> None:
         return None
 
     DBOS.launch()
+    queue = DBOS.register_queue("bench", polling_interval_sec=0.01)
 
     def run() -> None:
         for handle in [queue.enqueue(noop, number) for number in range(size)]:
