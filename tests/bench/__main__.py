@@ -19,6 +19,7 @@ import durable
 import loading
 import memory
 import preview
+import queueing
 import resuming
 import starting
 import streaming
@@ -26,6 +27,7 @@ import streaming
 WORKS = {
     "W1": memory.rows,
     "W2": durable.rows,
+    "W3": queueing.rows,
     "W4": caching.rows,
     "W6": resuming.rows,
     "W7": starting.rows,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypedDict
 
 from shapes import Edges
 
-__all__ = ["dbos_chain", "hamilton", "langgraph_chain"]
+__all__ = ["dbos_chain", "dbos_queue", "hamilton", "huey_queue", "langgraph_chain"]
 
 
 def hamilton(edges: Edges) -> Callable[[], object]:
@@ -80,5 +81,65 @@ def langgraph_chain(folder: Path, size: int) -> Callable[[], object]:
         runs += 1
         config: Any = {"configurable": {"thread_id": str(runs)}, "recursion_limit": size + 10}
         return compiled.invoke({"value": 0}, config, durability="sync")
+
+    return run
+
+
+def huey_queue(folder: Path) -> tuple[Callable[[int], Callable[[], float]], Callable[[int], Callable[[], float]]]:
+    """Put and take with SqliteHuey at its fastest: no fsync, no results, no consumer that pauses."""
+    from huey import SqliteHuey
+
+    huey = SqliteHuey(filename=str(folder / "huey.db"), fsync=False, results=False, strict_fifo=False)
+
+    @huey.task()
+    def noop(a: int) -> None:
+        return None
+
+    def fill(size: int) -> float:
+        begun = time.perf_counter()
+        for number in range(size):
+            noop(number)
+        return time.perf_counter() - begun
+
+    def empty() -> float:
+        begun = time.perf_counter()
+        while (task := huey.dequeue()) is not None:
+            huey.execute(task)
+        return time.perf_counter() - begun
+
+    def put(size: int) -> Callable[[], float]:
+        def run() -> float:
+            taken = fill(size)
+            empty()
+            return taken
+
+        return run
+
+    def take(size: int) -> Callable[[], float]:
+        def run() -> float:
+            fill(size)
+            return empty()
+
+        return run
+
+    return put, take
+
+
+def dbos_queue(folder: Path, size: int) -> Callable[[], object]:
+    """A DBOS queue in SQLite, asked every 10 ms: that many workflows enqueued, and awaited."""
+    from dbos import DBOS
+
+    DBOS(config={"name": "bench", "system_database_url": f"sqlite:///{folder}/dbos.sqlite", "log_level": "ERROR"})
+
+    @DBOS.workflow()
+    def noop(a: int) -> None:
+        return None
+
+    DBOS.launch()
+    queue = DBOS.register_queue("bench", polling_interval_sec=0.01)
+
+    def run() -> None:
+        for handle in [queue.enqueue(noop, number) for number in range(size)]:
+            handle.get_result()
 
     return run

@@ -347,3 +347,19 @@ def test_errors_of_sqlite_are_told_with_a_remedy(
     assert caught.value.__cause__ is error
     assert file.path in str(caught.value)
     assert explain(ValueError(), file.path) is None
+
+
+def test_a_statement_is_planned_once_whatever_is_bound_to_it(path: Path) -> None:
+    asked: list[int] = []
+
+    def authorize(*_: object) -> int:  # is asked whenever SQLite plans a statement
+        asked.append(limit)
+        return apsw.SQLITE_OK
+
+    limit = 0
+    with File.open(path) as file:
+        file.db.authorizer = authorize
+        for limit in range(1, 5):
+            file.db.execute("SELECT id FROM session WHERE ended_at IS NULL ORDER BY id LIMIT ?", (limit,)).fetchall()
+        file.db.authorizer = None
+    assert set(asked) == {1}

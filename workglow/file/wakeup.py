@@ -33,6 +33,8 @@ class Wakeup:
 
     def notify(self) -> None:
         """Wake the waiters of this process now rather than at their next question."""
+        if not self._waiters:  # whoever comes now sees what was committed before this call
+            return
         with self._lock:
             waiters = list(self._waiters)
         for waiter in waiters:

@@ -48,14 +48,15 @@ class Execution:
 
     def in_place(self, running: Running, inputs: dict[str, object]) -> object:
         """Call an inline function, or step a coroutine that cannot suspend."""
-        result = running.handler.function(**inputs)
-        if running.handler.mode == "step":
+        handler = running.handler
+        result = handler.function(**inputs)
+        if handler.mode == "step":
             try:
                 result.send(None)
             except StopIteration as stop:
                 return stop.value
             result.close()
-            raise TaskConfigurationError(f"Handler {running.handler.name} suspended although it contains no await.")
+            raise TaskConfigurationError(f"Handler {handler.name} suspended although it contains no await.")
         return result
 
     def launch(self, running: Running, inputs: dict[str, object], timeout: float | None) -> None:

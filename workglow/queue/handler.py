@@ -92,6 +92,10 @@ class HandlerRegistry:
         self._handlers[handler.name] = handler
         return handler
 
+    def find(self, name: str) -> Handler | None:
+        """Return a handler, or None when no handler has this name."""
+        return self._handlers.get(name)
+
     def get(self, name: str) -> Handler:
         """Return a handler, or raise UnknownHandlerError, which has the nearest names."""
         handler = self._handlers.get(name)

@@ -77,7 +77,7 @@ class Queues:
         """The handler that is meant; None for a name that is unknown here."""
         if isinstance(handler, Handler):
             return handler
-        return self.handlers.get(handler) if handler in self.handlers else None
+        return self.handlers.find(handler)
 
     def job(self, job_id: int) -> Job:
         """Find a job; UnknownJobError when there is none of that number."""

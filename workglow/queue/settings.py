@@ -58,7 +58,7 @@ class QueueSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def delete_at(self, status: str, now: int) -> int | None:
         """When a job that ends now need not be kept any more, in milliseconds; None: it is kept for good."""
-        keep = {"completed": self.keep_completed, "failed": self.keep_failed, "aborted": self.keep_aborted}[status]
+        keep = self.keep_completed if status == "completed" else getattr(self, f"keep_{status}")
         return None if keep is None else now + round(keep * 1000)
 
 

@@ -7,7 +7,7 @@ after the wait that RetryableJobError asks for, or the one that the retry policy
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from workglow.errors import InvalidValueError, PermanentJobError, RetryableJobError, TaskAbortedError, TaskTimeoutError
 from workglow.storage.error_record import error_record
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["settle_failure", "settle_result"]
 
+_NOTHING: Final = encode({"output": None})
+
 
 def settle_result(job: ClaimedJob, result: object, settings: QueueSettings, now: int) -> Settlement:
     """Complete a job; UnstorableValueError when its result cannot be kept."""
-    output = encode({"output": result}, where="job")
+    output = _NOTHING if result is None else encode({"output": result}, where="job")
     return Settlement(job, "completed", output, delete_at=settings.delete_at("completed", now))
 
 

@@ -50,10 +50,11 @@ def new_job(
     """Make what is stored; a handler that is not known here is only a name."""
     retry: Retry | None = None
     timeout: float | None = None
-    name = str(handler)
     if isinstance(handler, Handler):
         name, retry, timeout = handler.name, handler.retry, handler.timeout
         inputs = handler.check(dict(inputs))
+    else:
+        name = handler
     encoded = encode(inputs, where=f"job {name!r}")
     if not terms and retry is None and timeout is None:
         return NewJob(name, encoded, settings.retry.attempts)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 
@@ -82,7 +84,7 @@ class ClaimedJob(NamedTuple):
     queue_id: int
 
 
-class Settlement(NamedTuple):
+class Settlement(msgspec.Struct, frozen=True):
     """How one claim of a job ended.
 
     `completed` has an output, every other outcome may have an `error` (JSON).  With `retry_at` (milliseconds) the job
@@ -101,7 +103,7 @@ class Settlement(NamedTuple):
     cost: int | None = None  # what it really cost, when that differs from what was reserved
 
 
-class Turn(NamedTuple):
+class Turn(msgspec.Struct, frozen=True):
     """What one transaction of a worker came to.
 
     `lost` are ids of jobs that were settled too late: another claim has them, or they are over.  `retried` are those
