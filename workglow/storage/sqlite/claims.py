@@ -13,6 +13,7 @@ idle, and every `_CHORES` milliseconds while it is busy.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -39,8 +40,9 @@ _LOOK_FOR_DEAD: Final = 0.5  # seconds; it reads a file of /proc for each open s
 
 _READY = """
 SELECT job.id, claim + 1, attempt + 1, handler, input, options, queue_id
-  FROM queue CROSS JOIN job ON queue_id = queue.id
- WHERE queue.id = ? AND paused_at IS NULL AND status = 'pending' AND run_after IS NULL AND waits_for = 0 {}
+  FROM worker CROSS JOIN queue CROSS JOIN job ON queue_id = queue.id
+ WHERE worker.id = ? AND worker.session_id = ?
+   AND queue.id = ? AND paused_at IS NULL AND status = 'pending' AND run_after IS NULL AND waits_for = 0 {}
  ORDER BY priority DESC, job.id LIMIT ?
 """
 _ALL_READY = _READY.format("")
@@ -59,10 +61,17 @@ UPDATE job SET status = 'pending', run_after = ?, attempt = ?, error = ?, progre
  WHERE id = ?
 """
 _END = """
-UPDATE job SET status = ?, run_after = NULL, error = coalesce(?, error), progress = coalesce(?, progress),
-               finished_at = ?, delete_at = ?
- WHERE id = ?
+UPDATE job SET status = ?1, run_after = NULL, error = coalesce(?2, error), progress = coalesce(?3, progress),
+               finished_at = ?4,
+               delete_at = (SELECT ?4 + CAST(round(1000 * json_extract(settings, '$.keep_' || ?1)) AS INTEGER)
+                              FROM queue WHERE queue.id = queue_id)
+ WHERE id = ?5 RETURNING delete_at
 """
+_NEEDING = """
+SELECT job.id FROM job_dependency JOIN job ON job.id = job_id WHERE needs_id = ? AND status = 'pending' ORDER BY job.id
+"""
+_FORGET = "DELETE FROM worker WHERE id = ? AND session_id = ?"
+_ADOPT = "UPDATE job SET session_id = ? WHERE id = ? AND status = 'running' AND session_id = ?"
 _CRASHED = '{"type":"WorkerLostError","message":"The process that ran the job is gone.","trace":""}'
 _TOO_LATE = '{"type":"JobDeadlineError","message":"Its deadline passed before it could start.","trace":""}'
 
@@ -77,37 +86,41 @@ def next_job_id(execute: Execute) -> int:
 def _delete(execute: Execute, job_id: int) -> None:
     """Delete a job; the number of the newest stays used."""
     execute(
-        "INSERT OR REPLACE INTO last_job (id, job_id) SELECT 1, ? WHERE ? = (SELECT max(id) FROM job)",
-        (job_id, job_id),
+        """
+        INSERT INTO last_job (id, job_id) SELECT 1, ?1 WHERE ?1 = (SELECT max(id) FROM job)
+        ON CONFLICT (id) DO UPDATE SET job_id = max(job_id, excluded.job_id)
+        """,
+        (job_id,),
     )
     execute("DELETE FROM job WHERE id = ?", (job_id,))
 
 
 def end_job(
-    execute: Execute,
-    job_id: int,
-    status: str,
-    now: int,
-    *,
-    error: str | None = None,
-    progress: str | None = None,
-    delete_at: int | None = None,
+    execute: Execute, job_id: int, status: str, now: int, *, error: str | None = None, progress: str | None = None
 ) -> None:
-    """End a job without a result; what needs it cannot start any more, and fails with it."""
-    execute(_END, (status, error, progress, now, delete_at, job_id))
-    needing = execute("SELECT job_id FROM job_dependency WHERE needs_id = ?", (job_id,)).fetchall()
-    for (dependent,) in needing:
-        still = execute("SELECT 1 FROM job WHERE id = ? AND status = 'pending'", (dependent,)).fetchall()
-        if still:
-            told = {
-                "type": "JobFailedError",
-                "message": f"It needs job {job_id}, which {'was' if status == 'aborted' else 'has'} {status}.  "
-                "Retry that one, then this one.",
-                "trace": "",
-            }
-            end_job(execute, int(dependent), "failed", now, error=msgspec.json.encode(told).decode())
-    if delete_at is not None and delete_at <= now:
-        _delete(execute, job_id)
+    """End a job without a result; what needs it cannot start any more, and fails with it, and so on.
+
+    It is kept as its queue says, or not at all.
+    """
+    ended = {job_id: (status, error, progress)}
+    waiting = [job_id]
+    while waiting:
+        one = waiting.pop()
+        status, error, progress = ended[one]
+        ((delete_at,),) = execute(_END, (status, error, progress, now, one)).fetchall()
+        for (dependent,) in execute(_NEEDING, (one,)).fetchall():
+            if dependent not in ended:
+                what = "was aborted" if status == "aborted" else "has failed"
+                ended[dependent] = ("failed", _needed(one, what), None)
+                waiting.append(dependent)
+        if delete_at is not None and delete_at <= now:
+            _delete(execute, one)
+
+
+def _needed(job_id: int, what: str) -> str:
+    """The error, as JSON, of a job that can never start because of one that it needs."""
+    message = f"It needs job {job_id}, which {what}.  Retry that one, then this one."
+    return msgspec.json.encode({"type": "JobFailedError", "message": message, "trace": ""}).decode()
 
 
 class Ask(NamedTuple):
@@ -121,12 +134,12 @@ class Ask(NamedTuple):
 
 
 class _Worker:
-    """What is known here of a worker of this process."""
+    """What is known here of a worker of this process; `id` is its row, which is another one after it was lost."""
 
-    __slots__ = ("claims", "id", "jobs_from", "row", "running", "session_id")
+    __slots__ = ("claims", "id", "jobs_from", "key", "row", "running", "session_id")
 
     def __init__(self, row: tuple[str, str, int], session_id: int) -> None:
-        self.id: int | None = None
+        self.key = self.id = 0
         self.row = row
         self.session_id = session_id
         self.running: set[int] = set()
@@ -140,9 +153,12 @@ class Claims:
     def __init__(self, file: File) -> None:
         self._file = file
         self._workers: dict[int, _Worker] = {}
+        self._changed: dict[int, _Worker] = {}  # what they are once the transaction under way is committed
         self._chores_at = 0
         self._looked_at = -1.0
         self._execute: Execute | None = None
+        self.unseated = False
+        """Whether the last turn found that somebody took this process for dead: it has claimed nothing."""
 
     # ------------------------------------------------------------------ workers
 
@@ -150,11 +166,14 @@ class Claims:
         with self._file.transaction() as db:
             worker = _Worker((queues, handlers, concurrency), self._session())
             worker.jobs_from = next_job_id(db.execute)
-            worker.id = self._register(db, worker)
-        self._workers[worker.id] = worker
-        return worker.id
+            self._register(db, worker)
+        worker.key = worker.id
+        self._workers[worker.key] = worker
+        return worker.key
 
-    def _register(self, db: apsw.Connection, worker: _Worker) -> int:
+    def _register(self, db: apsw.Connection, worker: _Worker) -> None:
+        last: int = db.execute("SELECT coalesce(max(id), 0) FROM worker").get
+        worker.id = 1 + max(last, *self._workers, 0)
         db.execute(
             """
             INSERT INTO worker (id, session_id, queues, handlers, concurrency, jobs_from, started_at)
@@ -162,15 +181,15 @@ class Claims:
             """,
             (worker.id, worker.session_id, *worker.row, worker.jobs_from, self._file.clock.now()),
         )
-        return db.last_insert_rowid()
 
     def end_worker(self, worker_id: int) -> None:
         """Forget a worker; jobs that it still has become pending again."""
-        worker = self._workers.pop(worker_id, None)
+        worker = self._workers.get(worker_id)
         with self._file.transaction() as db:
             if worker is not None:
                 self._reclaim(db.execute, worker.session_id, worker.running, "returned")
-            db.execute("DELETE FROM worker WHERE id = ?", (worker_id,))
+                db.execute(_FORGET, (worker.id, worker.session_id))
+        self._workers.pop(worker_id, None)
 
     def _session(self) -> int:
         session = self._file.session
@@ -182,6 +201,7 @@ class Claims:
     def turn(self, db: apsw.Connection, ask: Ask) -> Turn:
         """Inside a transaction; `committed` has to be told of it afterwards."""
         worker = self._workers[ask.worker_id]
+        self._changed.pop(ask.worker_id, None)  # of a transaction that was undone
         now = self._file.clock.now()
         known = None if ask.handlers is None else msgspec.json.encode(sorted(ask.handlers)).decode()
         limit = ask.limit
@@ -190,7 +210,7 @@ class Claims:
         # One cursor serves all statements; making one costs 0.5 µs.
         execute = self._execute = self._execute or db.cursor().execute
         if worker.session_id != self._session():
-            self._begin_again(db, worker)
+            worker = self._begin_again(db, worker)
         lost: list[int] = []
         retried: list[int] = []
         if ask.settled:
@@ -202,13 +222,17 @@ class Claims:
             claimed = self._claim(execute, worker, ask.queue_ids, limit, known=known, now=now)
             if len(claimed) < limit and not chores and self._do_chores(db, execute, now):
                 claimed += self._claim(execute, worker, ask.queue_ids, limit - len(claimed), known=known, now=now)
+            if claimed:
+                self._keep_low_mark(execute, worker, claimed)
             if len(claimed) < limit:
+                self.unseated = self._is_unseated(execute, worker)
                 next_at = self._next_at(execute, ask.queue_ids)
         return Turn(claimed, lost, retried, next_at)
 
     def committed(self, ask: Ask, turn: Turn) -> None:
         """Remember what the worker runs now."""
-        worker = self._workers[ask.worker_id]
+        worker = self._changed.pop(ask.worker_id, None) or self._workers[ask.worker_id]
+        self._workers[ask.worker_id] = worker
         worker.running.difference_update(done.job.id for done in ask.settled)
         worker.running.update(job.id for job in turn.claimed)
         worker.claims += len(turn.claimed)
@@ -228,31 +252,28 @@ class Claims:
         for queue_id in queue_ids:
             free = limit - len(claimed)
             if known is None:
-                rows = execute(_ALL_READY, (queue_id, free)).fetchall()
+                rows = execute(_ALL_READY, (worker.id, session_id, queue_id, free)).fetchall()
             else:
-                rows = execute(_KNOWN_READY, (queue_id, known, free)).fetchall()
+                rows = execute(_KNOWN_READY, (worker.id, session_id, queue_id, known, free)).fetchall()
             for row in rows:
                 execute(_CLAIM, (session_id, row[1], row[2], now, row[0]))
                 claimed.append(ClaimedJob._make(row))
             if len(claimed) == limit:
                 break
-        if claimed:
-            self._keep_low_mark(execute, worker, claimed)
         return claimed
 
     def _keep_low_mark(self, execute: Execute, worker: _Worker, claimed: Sequence[ClaimedJob]) -> None:
         """See to it that the worker's row says from which id on its running jobs are."""
         lowest = min(job.id for job in claimed)
         if worker.claims >= _RAISE_EVERY:
-            worker.claims = 0
             mark = min(lowest, min(worker.running, default=lowest))
         elif lowest < worker.jobs_from:
             mark = lowest
         else:
             return
-        if mark != worker.jobs_from:
-            execute("UPDATE worker SET jobs_from = ? WHERE id = ?", (mark, worker.id))
-            worker.jobs_from = mark
+        execute("UPDATE worker SET jobs_from = ? WHERE id = ?", (mark, worker.id))
+        changed = self._changed[worker.key] = copy.copy(worker)
+        changed.jobs_from, changed.claims = mark, 0
 
     # ------------------------------------------------------------------ settling
 
@@ -264,7 +285,7 @@ class Claims:
         lost: list[int],
         retried: list[int],
     ) -> None:
-        completed = False
+        completed: list[int] = []
         for done in settled:
             job = done.job
             if done.outcome == "completed" and (output := done.output) is not None:
@@ -272,7 +293,7 @@ class Claims:
                     insert_values(self._file.db, output.blobs)
                 execute(_COMPLETE, (output.text, now, done.delete_at, job.id, job.claim))
                 if self._file.db.changes():
-                    completed = True
+                    completed.append(job.id)
                     if done.delete_at is not None and done.delete_at <= now:
                         _delete(execute, job.id)
                     continue
@@ -282,9 +303,8 @@ class Claims:
             elif status == "pending":
                 retried.append(job.id)
         if completed and execute("SELECT 1 FROM job_dependency LIMIT 1").fetchall():
-            for done in settled:
-                if done.outcome == "completed" and done.job.id not in lost:
-                    self._release_dependents(execute, done.job.id)
+            for job_id in completed:
+                self._release_dependents(execute, job_id)
 
     def _settle_otherwise(self, execute: Execute, done: Settlement, now: int) -> JobStatus | None:
         """Settle what did not simply complete; None when the claim does not count any more."""
@@ -304,7 +324,7 @@ class Claims:
                 self._chores_at = min(self._chores_at, done.retry_at)
             return "pending"
         status: JobStatus = "aborted" if outcome == "aborted" else "failed"
-        end_job(execute, job.id, status, now, error=error, progress=done.progress, delete_at=done.delete_at)
+        end_job(execute, job.id, status, now, error=error, progress=done.progress)
         return status
 
     @staticmethod
@@ -328,7 +348,8 @@ class Claims:
         ).fetchall()
         for (job_id,) in late:
             end_job(execute, job_id, "failed", now, error=_TOO_LATE)
-        self.prune(execute, now, _PRUNE)
+        if self.prune(execute, now, _PRUNE) == _PRUNE:
+            self._chores_at = now  # there are more, and they come faster than one look at a time removes them
         monotonic = self._file.clock.monotonic()
         if not 0 <= monotonic - self._looked_at < _LOOK_FOR_DEAD:
             self._looked_at = monotonic
@@ -343,9 +364,10 @@ class Claims:
         rows = execute(
             "SELECT worker.id, session_id, jobs_from, ended_at FROM worker JOIN session ON session.id = session_id"
         ).fetchall()
+        own = {(worker.id, worker.session_id) for worker in self._workers.values()}
         found = False
         for worker_id, session_id, jobs_from, ended_at in rows:
-            if worker_id in self._workers or (ended_at is None and session_id not in dead):
+            if (worker_id, session_id) in own or (ended_at is None and session_id not in dead):
                 continue
             self._file.end_dead_session(db, int(session_id))
             ids = execute(
@@ -376,19 +398,32 @@ class Claims:
                 else:
                     execute(_AGAIN, (None, attempt if crashed else attempt - 1, error, job_id))
 
-    def _begin_again(self, db: apsw.Connection, worker: _Worker) -> None:
-        """Somebody took this process for dead: what it had is not its any more, and it starts anew."""
-        worker.session_id = self._session()
-        worker.running.clear()
-        worker.jobs_from = next_job_id(db.execute)
-        db.execute("DELETE FROM worker WHERE id = ?", (worker.id,))
-        self._register(db, worker)
+    def _is_unseated(self, execute: Execute, worker: _Worker) -> bool:
+        """Whether somebody took this process for dead, and the worker's row and jobs with it."""
+        return not execute(
+            "SELECT 1 FROM worker WHERE id = ? AND session_id = ?", (worker.id, worker.session_id)
+        ).fetchall()
+
+    def _begin_again(self, db: apsw.Connection, worker: _Worker) -> _Worker:
+        """Somebody took this process for dead: go on in its new session, with those jobs that nobody has taken."""
+        anew = self._changed[worker.key] = _Worker(worker.row, self._session())
+        anew.key = worker.key
+        for job_id in worker.running:
+            db.execute(_ADOPT, (anew.session_id, job_id, worker.session_id))
+            if db.changes():
+                anew.running.add(job_id)
+        anew.jobs_from = min(anew.running, default=next_job_id(db.execute))
+        db.execute(_FORGET, (worker.id, worker.session_id))
+        self._register(db, anew)
+        return anew
 
     @staticmethod
     def prune(execute: Execute, now: int, limit: int) -> int:
         """Delete jobs that have been kept long enough; how many."""
         old = execute("SELECT id FROM job WHERE delete_at <= ? LIMIT ?", (now, limit)).fetchall()
         for (job_id,) in old:
+            for (dependent,) in execute(_NEEDING, (job_id,)).fetchall():
+                end_job(execute, dependent, "failed", now, error=_needed(job_id, "is not kept any more"))
             _delete(execute, job_id)
         return len(old)
 
@@ -399,7 +434,10 @@ class Claims:
             for queue_id in queue_ids
         ]
         times.append(
-            execute("SELECT min(deadline_at) FROM job WHERE deadline_at IS NOT NULL AND finished_at IS NULL").get
+            execute(
+                "SELECT min(deadline_at) FROM job "
+                "WHERE deadline_at IS NOT NULL AND finished_at IS NULL AND status = 'pending'"
+            ).get
         )
         return min((time for time in times if time is not None), default=None)
 
