@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Execute = Callable[..., Any]
     """`execute` of one cursor, whose rows nobody but the reader of the query knows the types of."""
 
-__all__ = ["Ask", "Claims", "aborted", "end_job", "next_job_id"]
+__all__ = ["CRASHED", "Ask", "Claims", "aborted", "end_job", "next_job_id"]
 
 _CHORES: Final = 50  # milliseconds
 _RAISE_EVERY: Final = 256  # claims
@@ -43,6 +43,7 @@ SELECT job.id, claim + 1, attempt + 1, handler, input, options, queue_id
   FROM worker CROSS JOIN queue CROSS JOIN job ON queue_id = queue.id
  WHERE worker.id = ? AND worker.session_id = ?
    AND queue.id = ? AND paused_at IS NULL AND status = 'pending' AND run_after IS NULL AND waits_for = 0 {}
+   AND (deadline_at IS NULL OR deadline_at > ?)
  ORDER BY priority DESC, job.id LIMIT ?
 """
 _ALL_READY = _READY.format("")
@@ -72,7 +73,7 @@ SELECT job.id FROM job_dependency JOIN job ON job.id = job_id WHERE needs_id = ?
 """
 _FORGET = "DELETE FROM worker WHERE id = ? AND session_id = ?"
 _ADOPT = "UPDATE job SET session_id = ? WHERE id = ? AND status = 'running' AND session_id = ?"
-_CRASHED = '{"type":"WorkerLostError","message":"The process that ran the job is gone.","trace":""}'
+CRASHED = '{"type":"WorkerLostError","message":"The process that ran the job is gone.","trace":""}'
 _TOO_LATE = '{"type":"JobDeadlineError","message":"Its deadline passed before it could start.","trace":""}'
 
 
@@ -252,9 +253,9 @@ class Claims:
         for queue_id in queue_ids:
             free = limit - len(claimed)
             if known is None:
-                rows = execute(_ALL_READY, (worker.id, session_id, queue_id, free)).fetchall()
+                rows = execute(_ALL_READY, (worker.id, session_id, queue_id, now, free)).fetchall()
             else:
-                rows = execute(_KNOWN_READY, (worker.id, session_id, queue_id, known, free)).fetchall()
+                rows = execute(_KNOWN_READY, (worker.id, session_id, queue_id, known, now, free)).fetchall()
             for row in rows:
                 execute(_CLAIM, (session_id, row[1], row[2], now, row[0]))
                 claimed.append(ClaimedJob._make(row))
@@ -389,7 +390,7 @@ class Claims:
             ).fetchall()
             for claim, attempt, most, started_at, abort_reason in rows:
                 crashed = outcome == "crashed"
-                error = _CRASHED if crashed else None
+                error = CRASHED if crashed else None
                 execute(_ATTEMPT, (job_id, claim, attempt, outcome, error, started_at, now))
                 if abort_reason is not None:
                     end_job(execute, job_id, "aborted", now, error=aborted(str(abort_reason)))
