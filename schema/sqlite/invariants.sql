@@ -112,3 +112,60 @@ SELECT name, graph_id FROM graph_name
 WHERE graph_id IS NOT (SELECT graph_id FROM graph_version WHERE graph_version.name = graph_name.name
                        ORDER BY number DESC LIMIT 1)
    OR (SELECT max(number) - count(*) FROM graph_version WHERE graph_version.name = graph_name.name) <> 0;
+
+-- running_jobs: a job that runs was started by somebody, and the claim and the attempt were counted before
+SELECT id FROM job
+WHERE status = 'running' AND (started_at IS NULL OR session_id IS NULL OR claim < 1 OR attempt < 1);
+
+-- jobs_of_workers: whoever runs a job is a worker that says so, or nobody would find the job when it dies
+SELECT id, session_id FROM job
+WHERE status = 'running'
+  AND NOT EXISTS (SELECT 1 FROM worker WHERE worker.session_id = job.session_id AND jobs_from <= job.id);
+
+-- finished_jobs: a job has an end if and only if it is over
+SELECT id, status FROM job WHERE (finished_at IS NOT NULL) <> (status IN ('completed', 'failed', 'aborted'));
+
+-- completed_jobs: a completed job has an output, and no other has one
+SELECT id, status FROM job WHERE (output IS NOT NULL) <> (status = 'completed');
+
+-- job_attempts: no job was tried more often than it may be, or was claimed
+SELECT id, attempt, max_attempts, claim FROM job WHERE attempt > max_attempts OR attempt > claim OR attempt < 0;
+
+-- job_claims: an attempt that is over belongs to a claim that was made, and not to the one that runs or has completed
+SELECT job_id, job_attempt.claim, job.claim FROM job_attempt JOIN job ON job.id = job_id
+WHERE job_attempt.claim > job.claim
+   OR (job_attempt.claim = job.claim AND job.status IN ('running', 'completed'));
+
+-- deferred_jobs: only a pending job waits for a time
+SELECT id, status FROM job WHERE run_after IS NOT NULL AND status <> 'pending';
+
+-- needed_jobs: a pending job waits for as many jobs as are listed, and none of them is completed, or gone
+SELECT id, waits_for FROM job
+WHERE status = 'pending' AND waits_for <> (SELECT count(*) FROM job_dependency WHERE job_id = job.id)
+UNION ALL
+SELECT job_id, needs_id FROM job_dependency JOIN job ON job.id = job_id
+WHERE job.status = 'pending' AND needs_id NOT IN (SELECT id FROM job WHERE status <> 'completed');
+
+-- started_early: a job that was started, and what it needs is not completed
+SELECT job_id, needs_id FROM job_dependency JOIN job ON job.id = job_id WHERE job.status IN ('running', 'completed');
+
+-- aborted_jobs: nobody wants a job to stop that does not run
+SELECT id, status FROM job WHERE abort_reason IS NOT NULL AND status IN ('pending', 'completed');
+
+-- kept_jobs: a job that is not over is not deleted
+SELECT id, status FROM job WHERE delete_at IS NOT NULL AND finished_at IS NULL;
+
+-- job_json: what is JSON in a job can be read
+SELECT id FROM job
+WHERE NOT json_valid(input) OR (output IS NOT NULL AND NOT json_valid(output))
+   OR (error IS NOT NULL AND NOT json_valid(error)) OR (options IS NOT NULL AND NOT json_valid(options))
+   OR (progress IS NOT NULL AND NOT json_valid(progress));
+
+-- job_values: every value that a job refers to is there
+WITH text (id, json) AS (
+  SELECT id, input FROM job WHERE input LIKE '%"$value"%'
+  UNION ALL SELECT id, output FROM job WHERE output LIKE '%"$value"%'
+)
+SELECT text.id, reference.value FROM text, json_tree(text.json) AS reference
+WHERE json_valid(text.json) AND reference.key = '$value' AND reference.type = 'text' AND length(reference.value) = 64
+  AND upper(reference.value) NOT IN (SELECT hex(hash) FROM value);

@@ -64,6 +64,24 @@ def answered(attempt: int) -> Row:
     return Row("answer", {**columns, "answered_at": 0})
 
 
+QUEUE = Row("queue", {"name": "q", "scope": "{}", "settings": "{}"})
+
+
+def job(status: str = "pending", **columns: object) -> Row:
+    return Row("job", {"queue_id": 1, "status": status, "input": "{}", "max_attempts": 3, **columns})
+
+
+def running(**columns: object) -> Row:
+    return job("running", **{"session_id": 1, "claim": 1, "attempt": 1, "started_at": 0, **columns})
+
+
+def tried(claim: int) -> Row:
+    return Row("job_attempt", {"job_id": 1, "claim": claim, "attempt": 1, "outcome": "failed"})
+
+
+WORKER = Row("worker", {"session_id": 1, "queues": "[]", "handlers": "[]", "jobs_from": 1})
+NEEDS = "INSERT INTO job_dependency (job_id, needs_id) VALUES (1, 2)"
+
 WAITING = """INSERT INTO task_run (run_id, path, attempt, status, started_at, state)
              VALUES (1, 'w', 1, 'waiting', 0, '{"waits_for": "event", "event": "e"}')"""
 
@@ -105,6 +123,19 @@ BROKEN = {
     "vectors": [BASE, DOCUMENT, chunk(7), word()],
     "words": [BASE, DOCUMENT, chunk(8)],
     "graph_names": [GRAPH, "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)"],
+    "running_jobs": [QUEUE, WORKER, running(attempt=0)],
+    "jobs_of_workers": [QUEUE, running(), Row("worker", {**WORKER.columns, "jobs_from": 2})],
+    "finished_jobs": [QUEUE, job("failed")],
+    "completed_jobs": [QUEUE, job("completed", finished_at=0)],
+    "job_attempts": [QUEUE, job(attempt=4, claim=4)],
+    "job_claims": [QUEUE, WORKER, running(), tried(1)],
+    "deferred_jobs": [QUEUE, job("aborted", finished_at=0, run_after=1)],
+    "needed_jobs": [QUEUE, job(waits_for=1), job("completed", finished_at=0, output="{}"), NEEDS],
+    "started_early": [QUEUE, WORKER, running(), job(), NEEDS],
+    "aborted_jobs": [QUEUE, job(abort_reason="enough")],
+    "kept_jobs": [QUEUE, job(delete_at=1)],
+    "job_json": [QUEUE, job(options="{")],
+    "job_values": [QUEUE, job(input='{"a": {"$value": "%s"}}' % ("a" * 64))],
     "pages": [BASE, DOCUMENT, chunk(8), word(), "UPDATE chunk_text_data SET block = zeroblob(3) WHERE id > 10"],
     "references": [Row("document", {"base_id": 9, "hash": "0" * 64})],
     "schema": ["CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM run; END"],
@@ -115,7 +146,8 @@ SOUND = [
     GRAPH, RUN, "UPDATE run SET epoch = 2", resumed(1), resumed(2),
     task("status, output, finished_at", "'completed', '{\"a\": 1}', 0"),
     "UPDATE run SET status = 'waiting'", WAITING, LISTED, answered(1),
-    BASE, DOCUMENT, chunk(8), word(),
+    BASE, DOCUMENT, chunk(8), word(), QUEUE, WORKER,
+    job(waits_for=1), running(claim=2), NEEDS, tried(0), job("completed", finished_at=0, output="{}", delete_at=0),
     "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)",
     "INSERT INTO graph_version (name, number, graph_id, note, saved_at) VALUES ('ingest', 1, 1, '', 0)",
 ]  # fmt: skip

@@ -197,6 +197,11 @@ class File:
             end_session(db, session_id, reason, now)
         return reason is not None
 
+    def begin_anew(self) -> None:
+        """Have a session that nobody has ended: another one, when somebody took this process for dead."""
+        if self._upkeep is not None:
+            self._upkeep.beat()
+
     def changed(self) -> bool:
         """Say whether another process has committed anything since the last call; the first call says no."""
         if self.memory or not self._gate.lock.acquire(False):

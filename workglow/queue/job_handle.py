@@ -36,8 +36,6 @@ class Job:
         if record is None or record.status not in FINAL_JOB_STATUSES:
             found = self._queues.repository.get(self.id)
             if found is None:
-                if record is not None:
-                    return record
                 raise UnknownJobError(
                     f"There is no job {self.id} any more: it had been kept for as long as its queue keeps jobs."
                 )
@@ -108,10 +106,15 @@ class Job:
         """Wait for the job to end and return what its handler returned.
 
         Raises JobFailedError when it failed, JobAbortedError when it was aborted, and TimeoutError after `timeout`
-        seconds; the job goes on then.  A result that was returned cannot be lost to a power cut any more.
+        seconds; the job goes on then.  A result that was returned cannot be lost to a power cut any more.  Of a job
+        that is not kept it is only known in the process that ran it; elsewhere this is an UnknownJobError.
         """
         await self._queues.wait_for_end(self, timeout)
         return self._outcome()
+
+    def remember(self, record: JobRecord) -> None:
+        """Keep how the job ended, of which nothing is kept in the file."""
+        self._record = record
 
     def result_sync(self, timeout: float | None = None) -> Any:
         """`result`, blocking."""

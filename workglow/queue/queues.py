@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from workglow.errors import TaskConfigurationError, UnknownJobError
 from workglow.listeners import Listeners
@@ -11,10 +13,10 @@ from workglow.queue.job_handle import Job
 from workglow.queue.job_queue import JobQueue
 from workglow.queue.settings import QueueSettings, QueueTerms, changed
 from workglow.storage.jobs import FINAL_JOB_STATUSES
-from workglow.values import canonical
+from workglow.values import canonical, encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Generator, Mapping
 
     from workglow.clock import Clock
     from workglow.file import File
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
     from workglow.storage.protocols import ValueRepository
 
 __all__ = ["Queues"]
+
+_ENDS: Final[Mapping[JobEventKind, JobStatus]] = {
+    "job_completed": "completed",
+    "job_failed": "failed",
+    "job_aborted": "aborted",
+}
 
 
 class Queues:
@@ -100,16 +108,48 @@ class Queues:
 
     async def wait_for_end(self, job: Job, timeout: float | None) -> None:
         """Return when the job is over and cannot be lost; TimeoutError after `timeout` seconds."""
+        with self._remembering(job):
+            await self._wait_for_end(job, timeout)
+
+    @contextmanager
+    def _remembering(self, job: Job) -> Generator[None]:
+        """Meanwhile note how the job ends, in this process, when its queue keeps nothing of such a job."""
+        record = job.record
+        settings = QueueSettings.from_json(self.repository.queue(record.queue, record.scope).settings)
+        if 0 not in (settings.keep_completed, settings.keep_failed, settings.keep_aborted):
+            yield
+            return
+
+        def note(event: JobEvent) -> None:
+            if event.job == job.id and event.kind in _ENDS:
+                output = encode({"output": event.data}).text if event.kind == "job_completed" else None
+                error = None if output is not None else event.data
+                job.remember(replace(record, status=_ENDS[event.kind], output=output, error=error))
+
+        stop = self.events.subscribe(note)
+        try:
+            yield
+        finally:
+            stop()
+
+    async def _wait_for_end(self, job: Job, timeout: float | None) -> None:
+        import asyncio  # costs 60 ms, and who only enqueues needs no loop
+
         clock = self.clock
         until = None if timeout is None else clock.monotonic() + timeout
         while True:
             version = self.file.version()
-            if job.status in FINAL_JOB_STATUSES:
+            try:
+                status = job.status
+            except UnknownJobError:  # it is not kept; a worker of this loop tells right after the commit how it ended
+                await asyncio.sleep(0)
+                status = job.status
+            if status in FINAL_JOB_STATUSES:
                 self.file.sync()
                 return
             left = None if until is None else until - clock.monotonic()
             if left is not None and left <= 0:
-                raise TimeoutError(f"Job {job.id} is {job.status} after {timeout:g} s; it goes on without this waiter.")
+                raise TimeoutError(f"Job {job.id} is {status} after {timeout:g} s; it goes on without this waiter.")
             await self.file.wait_for_change(left, since=version)
 
     async def follow(self, job: Job) -> AsyncIterator[Progress]:
@@ -124,7 +164,10 @@ class Queues:
         try:
             while True:
                 version = self.file.version()
-                over = job.status in FINAL_JOB_STATUSES
+                try:
+                    over = job.status in FINAL_JOB_STATUSES
+                except UnknownJobError:  # it is over, and not kept
+                    return
                 while not heard.empty():
                     last = heard.get_nowait()
                     yield last

@@ -33,7 +33,6 @@ def settle_result(job: ClaimedJob, result: object, settings: QueueSettings, now:
 def settle_failure(
     job: ClaimedJob,
     error: BaseException,
-    settings: QueueSettings,
     handler: Handler,
     *,
     retry: RetryPolicy,
@@ -43,14 +42,13 @@ def settle_failure(
     """Decide about a job whose handler raised, timed out or was cancelled."""
     record = error_record(error)
     if isinstance(error, TaskAbortedError) and not isinstance(error, TaskTimeoutError):
-        return Settlement(job, "aborted", error=record, progress=progress, delete_at=settings.delete_at("aborted", now))
+        return Settlement(job, "aborted", error=record, progress=progress)
     outcome = "timed out" if isinstance(error, TaskTimeoutError) else "failed"
     retry_at = None
     if _is_worth_a_retry(error, handler):
         after = error.after if isinstance(error, RetryableJobError) else None
         retry_at = now + round((retry.wait(job.attempt) if after is None else after) * 1000)
-    delete_at = settings.delete_at("failed", now)  # should it have been the last attempt
-    return Settlement(job, outcome, error=record, retry_at=retry_at, progress=progress, delete_at=delete_at)
+    return Settlement(job, outcome, error=record, retry_at=retry_at, progress=progress)
 
 
 def _is_worth_a_retry(error: BaseException, handler: Handler) -> bool:

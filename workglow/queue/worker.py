@@ -236,6 +236,7 @@ class Worker:
             if handler.mode in ("step", "inline"):
                 result = self._execution.in_place(running, inputs)
             else:
+                self._drop(job.id)
                 self._running[job.id] = running
                 self._execution.launch(running, inputs, self._seconds_for(job, handler.timeout, queue))
                 return
@@ -244,6 +245,12 @@ class Worker:
             self._fail(running, error)
             return
         self._complete(running, result)
+
+    def _drop(self, job_id: int) -> None:
+        """Stop an attempt of a job that was lost while nobody had noticed yet."""
+        running = self._running.pop(job_id, None)
+        if running is not None and self._execution is not None:
+            self._execution.stop(running, "The lease was lost.")
 
     def _seconds_for(self, job: ClaimedJob, timeout: float | None, queue: JobQueue) -> float | None:
         own = JobOptions.from_json(job.options)
@@ -271,8 +278,9 @@ class Worker:
         )
 
     def _ended(self, running: Running, result: object, error: BaseException | None) -> None:
-        if self._running.pop(running.job.id, None) is None:
+        if self._running.get(running.job.id) is not running:
             return
+        del self._running[running.job.id]
         if error is None:
             self._complete(running, result)
         else:
@@ -298,7 +306,6 @@ class Worker:
             settle_failure(
                 job,
                 error,
-                settings,
                 running.handler,
                 retry=retry,
                 now=self._queues.clock.now(),

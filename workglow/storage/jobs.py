@@ -89,7 +89,7 @@ class Settlement(msgspec.Struct, frozen=True):
 
     `completed` has an output, every other outcome may have an `error` (JSON).  With `retry_at` (milliseconds) the job
     is pending again, and is not started before then, unless that was its last attempt; `counts` says whether the
-    attempt counts.  At `delete_at` nothing of the job need be kept any more.
+    attempt counts.  At `delete_at` nothing of a completed job need be kept any more; of others, what its queue says.
     """
 
     job: ClaimedJob

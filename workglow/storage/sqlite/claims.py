@@ -13,6 +13,7 @@ idle, and every `_CHORES` milliseconds while it is busy.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     Execute = Callable[..., Any]
     """`execute` of one cursor, whose rows nobody but the reader of the query knows the types of."""
 
-__all__ = ["Ask", "Claims", "aborted", "end_job", "next_job_id"]
+__all__ = ["CRASHED", "Ask", "Claims", "aborted", "end_job", "next_job_id"]
 
 _CHORES: Final = 50  # milliseconds
 _RAISE_EVERY: Final = 256  # claims
@@ -39,8 +40,10 @@ _LOOK_FOR_DEAD: Final = 0.5  # seconds; it reads a file of /proc for each open s
 
 _READY = """
 SELECT job.id, claim + 1, attempt + 1, handler, input, options, queue_id
-  FROM queue CROSS JOIN job ON queue_id = queue.id
- WHERE queue.id = ? AND paused_at IS NULL AND status = 'pending' AND run_after IS NULL AND waits_for = 0 {}
+  FROM worker CROSS JOIN queue CROSS JOIN job ON queue_id = queue.id
+ WHERE worker.id = ? AND worker.session_id = ?
+   AND queue.id = ? AND paused_at IS NULL AND status = 'pending' AND run_after IS NULL AND waits_for = 0 {}
+   AND (deadline_at IS NULL OR deadline_at > ?)
  ORDER BY priority DESC, job.id LIMIT ?
 """
 _ALL_READY = _READY.format("")
@@ -50,7 +53,6 @@ _COMPLETE = """
 UPDATE job SET status = 'completed', output = ?, finished_at = ?, delete_at = ?
  WHERE id = ? AND claim = ? AND status = 'running' AND abort_reason IS NULL
 """
-_COMPLETED = "SELECT 1 FROM job WHERE id = ? AND claim = ? AND status = 'completed'"
 _HELD = "SELECT started_at, abort_reason, max_attempts FROM job WHERE id = ? AND claim = ? AND status = 'running'"
 _ATTEMPT = """
 INSERT INTO job_attempt (job_id, claim, attempt, outcome, error, started_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -60,11 +62,18 @@ UPDATE job SET status = 'pending', run_after = ?, attempt = ?, error = ?, progre
  WHERE id = ?
 """
 _END = """
-UPDATE job SET status = ?, run_after = NULL, error = coalesce(?, error), progress = coalesce(?, progress),
-               finished_at = ?, delete_at = ?
- WHERE id = ?
+UPDATE job SET status = ?1, run_after = NULL, error = coalesce(?2, error), progress = coalesce(?3, progress),
+               finished_at = ?4,
+               delete_at = (SELECT ?4 + CAST(round(1000 * json_extract(settings, '$.keep_' || ?1)) AS INTEGER)
+                              FROM queue WHERE queue.id = queue_id)
+ WHERE id = ?5 RETURNING delete_at
 """
-_CRASHED = '{"type":"WorkerLostError","message":"The process that ran the job is gone.","trace":""}'
+_NEEDING = """
+SELECT job.id FROM job_dependency JOIN job ON job.id = job_id WHERE needs_id = ? AND status = 'pending' ORDER BY job.id
+"""
+_FORGET = "DELETE FROM worker WHERE id = ? AND session_id = ?"
+_ADOPT = "UPDATE job SET session_id = ? WHERE id = ? AND status = 'running' AND session_id = ?"
+CRASHED = '{"type":"WorkerLostError","message":"The process that ran the job is gone.","trace":""}'
 _TOO_LATE = '{"type":"JobDeadlineError","message":"Its deadline passed before it could start.","trace":""}'
 
 
@@ -78,37 +87,41 @@ def next_job_id(execute: Execute) -> int:
 def _delete(execute: Execute, job_id: int) -> None:
     """Delete a job; the number of the newest stays used."""
     execute(
-        "INSERT OR REPLACE INTO last_job (id, job_id) SELECT 1, ? WHERE ? = (SELECT max(id) FROM job)",
-        (job_id, job_id),
+        """
+        INSERT INTO last_job (id, job_id) SELECT 1, ?1 WHERE ?1 = (SELECT max(id) FROM job)
+        ON CONFLICT (id) DO UPDATE SET job_id = max(job_id, excluded.job_id)
+        """,
+        (job_id,),
     )
     execute("DELETE FROM job WHERE id = ?", (job_id,))
 
 
 def end_job(
-    execute: Execute,
-    job_id: int,
-    status: str,
-    now: int,
-    *,
-    error: str | None = None,
-    progress: str | None = None,
-    delete_at: int | None = None,
+    execute: Execute, job_id: int, status: str, now: int, *, error: str | None = None, progress: str | None = None
 ) -> None:
-    """End a job without a result; what needs it cannot start any more, and fails with it."""
-    execute(_END, (status, error, progress, now, delete_at, job_id))
-    needing = execute("SELECT job_id FROM job_dependency WHERE needs_id = ?", (job_id,)).fetchall()
-    for (dependent,) in needing:
-        still = execute("SELECT 1 FROM job WHERE id = ? AND status = 'pending'", (dependent,)).fetchall()
-        if still:
-            told = {
-                "type": "JobFailedError",
-                "message": f"It needs job {job_id}, which {'was' if status == 'aborted' else 'has'} {status}.  "
-                "Retry that one, then this one.",
-                "trace": "",
-            }
-            end_job(execute, int(dependent), "failed", now, error=msgspec.json.encode(told).decode())
-    if delete_at is not None and delete_at <= now:
-        _delete(execute, job_id)
+    """End a job without a result; what needs it cannot start any more, and fails with it, and so on.
+
+    It is kept as its queue says, or not at all.
+    """
+    ended = {job_id: (status, error, progress)}
+    waiting = [job_id]
+    while waiting:
+        one = waiting.pop()
+        status, error, progress = ended[one]
+        ((delete_at,),) = execute(_END, (status, error, progress, now, one)).fetchall()
+        for (dependent,) in execute(_NEEDING, (one,)).fetchall():
+            if dependent not in ended:
+                what = "was aborted" if status == "aborted" else "has failed"
+                ended[dependent] = ("failed", _needed(one, what), None)
+                waiting.append(dependent)
+        if delete_at is not None and delete_at <= now:
+            _delete(execute, one)
+
+
+def _needed(job_id: int, what: str) -> str:
+    """The error, as JSON, of a job that can never start because of one that it needs."""
+    message = f"It needs job {job_id}, which {what}.  Retry that one, then this one."
+    return msgspec.json.encode({"type": "JobFailedError", "message": message, "trace": ""}).decode()
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -122,12 +135,12 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class _Worker:
-    """What is known here of a worker of this process."""
+    """What is known here of a worker of this process; `id` is its row, which is another one after it was lost."""
 
-    __slots__ = ("claims", "id", "jobs_from", "row", "running", "session_id")
+    __slots__ = ("claims", "id", "jobs_from", "key", "row", "running", "session_id")
 
     def __init__(self, row: tuple[str, str, int], session_id: int) -> None:
-        self.id: int | None = None
+        self.key = self.id = 0
         self.row = row
         self.session_id = session_id
         self.running: set[int] = set()
@@ -141,10 +154,13 @@ class Claims:
     def __init__(self, file: File) -> None:
         self._file = file
         self._workers: dict[int, _Worker] = {}
+        self._changed: dict[int, _Worker] = {}  # what they are once the transaction under way is committed
         self._chores_at = 0
         self._looked_at = -1.0
         # One cursor serves all statements; making one costs 0.5 µs.
         self._cursor = file.db.cursor()
+        self.unseated = False
+        """Whether the last turn found that somebody took this process for dead: it has claimed nothing."""
 
     # ------------------------------------------------------------------ workers
 
@@ -152,11 +168,14 @@ class Claims:
         with self._file.transaction() as db:
             worker = _Worker((queues, handlers, concurrency), self._session())
             worker.jobs_from = next_job_id(db.execute)
-            worker.id = self._register(db, worker)
-        self._workers[worker.id] = worker
-        return worker.id
+            self._register(db, worker)
+        worker.key = worker.id
+        self._workers[worker.key] = worker
+        return worker.key
 
-    def _register(self, db: apsw.Connection, worker: _Worker) -> int:
+    def _register(self, db: apsw.Connection, worker: _Worker) -> None:
+        last: int = db.execute("SELECT coalesce(max(id), 0) FROM worker").get
+        worker.id = 1 + max(last, *self._workers, 0)
         db.execute(
             """
             INSERT INTO worker (id, session_id, queues, handlers, concurrency, jobs_from, started_at)
@@ -164,15 +183,15 @@ class Claims:
             """,
             (worker.id, worker.session_id, *worker.row, worker.jobs_from, self._file.clock.now()),
         )
-        return db.last_insert_rowid()
 
     def end_worker(self, worker_id: int) -> None:
         """Forget a worker; jobs that it still has become pending again."""
-        worker = self._workers.pop(worker_id, None)
+        worker = self._workers.get(worker_id)
         with self._file.transaction() as db:
             if worker is not None:
                 self._reclaim(db.execute, worker.session_id, worker.running, "returned")
-            db.execute("DELETE FROM worker WHERE id = ?", (worker_id,))
+                db.execute(_FORGET, (worker.id, worker.session_id))
+        self._workers.pop(worker_id, None)
 
     def _session(self) -> int:
         session = self._file.session
@@ -184,6 +203,7 @@ class Claims:
     def turn(self, db: apsw.Connection, ask: Ask) -> Turn:
         """Inside a transaction; `committed` has to be told of it afterwards."""
         worker = self._workers[ask.worker_id]
+        self._changed.pop(ask.worker_id, None)  # of a transaction that was undone
         now = self._file.clock.now()
         known = None if ask.handlers is None else msgspec.json.encode(sorted(ask.handlers)).decode()
         limit = ask.limit
@@ -191,7 +211,7 @@ class Claims:
         claimed: list[ClaimedJob] = []
         execute = self._cursor.execute
         if worker.session_id != self._session():
-            self._begin_again(db, worker)
+            worker = self._begin_again(db, worker)
         lost: list[int] = []
         retried: list[int] = []
         if ask.settled:
@@ -203,13 +223,17 @@ class Claims:
             claimed = self._claim(execute, worker, ask.queue_ids, limit, known=known, now=now)
             if len(claimed) < limit and not chores and self._do_chores(db, execute, now):
                 claimed += self._claim(execute, worker, ask.queue_ids, limit - len(claimed), known=known, now=now)
+            if claimed:
+                self._keep_low_mark(execute, worker, claimed)
             if len(claimed) < limit:
+                self.unseated = self._is_unseated(execute, worker)
                 next_at = self._next_at(execute, ask.queue_ids)
         return Turn(claimed, lost, retried, next_at)
 
     def committed(self, ask: Ask, turn: Turn) -> None:
         """Remember what the worker runs now."""
-        worker = self._workers[ask.worker_id]
+        worker = self._changed.pop(ask.worker_id, None) or self._workers[ask.worker_id]
+        self._workers[ask.worker_id] = worker
         running = worker.running
         for done in ask.settled:
             running.discard(done.job.id)
@@ -232,30 +256,27 @@ class Claims:
         for queue_id in queue_ids:
             free = limit - len(claimed)
             if known is None:
-                rows = execute(_ALL_READY, (queue_id, free)).fetchall()
+                rows = execute(_ALL_READY, (worker.id, session_id, queue_id, now, free)).fetchall()
             else:
-                rows = execute(_KNOWN_READY, (queue_id, known, free)).fetchall()
+                rows = execute(_KNOWN_READY, (worker.id, session_id, queue_id, known, now, free)).fetchall()
             self._cursor.executemany(_CLAIM, [(session_id, row[1], row[2], now, row[0]) for row in rows])
             claimed.extend(map(ClaimedJob._make, rows))
             if len(claimed) == limit:
                 break
-        if claimed:
-            self._keep_low_mark(execute, worker, claimed)
         return claimed
 
     def _keep_low_mark(self, execute: Execute, worker: _Worker, claimed: Sequence[ClaimedJob]) -> None:
         """See to it that the worker's row says from which id on its running jobs are."""
         lowest = min([job.id for job in claimed])
         if worker.claims >= _RAISE_EVERY:
-            worker.claims = 0
             mark = min(lowest, min(worker.running, default=lowest))
         elif lowest < worker.jobs_from:
             mark = lowest
         else:
             return
-        if mark != worker.jobs_from:
-            execute("UPDATE worker SET jobs_from = ? WHERE id = ?", (mark, worker.id))
-            worker.jobs_from = mark
+        execute("UPDATE worker SET jobs_from = ? WHERE id = ?", (mark, worker.id))
+        changed = self._changed[worker.key] = copy.copy(worker)
+        changed.jobs_from, changed.claims = mark, 0
 
     # ------------------------------------------------------------------ settling
 
@@ -267,37 +288,28 @@ class Claims:
         lost: list[int],
         retried: list[int],
     ) -> None:
-        completed = self._complete(execute, settled, now)
-        if len(completed) < len(settled):
-            over = {done.job.id for done in completed}
-            for done in settled:
-                if done.job.id not in over:
-                    status = self._settle_otherwise(execute, done, now)
-                    if status is None:
-                        lost.append(done.job.id)
-                    elif status == "pending":
-                        retried.append(done.job.id)
+        completed: list[Settlement] = []
+        changes = self._file.db.changes
+        for done in settled:
+            output, job = done.output, done.job
+            if output is not None:
+                if output.blobs:
+                    insert_values(self._file.db, output.blobs)
+                execute(_COMPLETE, (output.text, now, done.delete_at, job.id, job.claim))
+                if changes():
+                    completed.append(done)
+                    continue
+            status = self._settle_otherwise(execute, done, now)
+            if status is None:
+                lost.append(job.id)
+            elif status == "pending":
+                retried.append(job.id)
         if completed and execute("SELECT 1 FROM job_dependency LIMIT 1").fetchall():
             for done in completed:
                 self._release_dependents(execute, done.job.id)
         for done in completed:
             if done.delete_at is not None and done.delete_at <= now:
                 _delete(execute, done.job.id)
-
-    def _complete(self, execute: Execute, settled: Sequence[Settlement], now: int) -> Sequence[Settlement]:
-        """Keep results all at once; the settlements that this completed a job by."""
-        rows: list[tuple[Any, ...]] = []
-        for done in settled:
-            output, job = done.output, done.job
-            if output is not None:
-                if output.blobs:
-                    insert_values(self._file.db, output.blobs)
-                rows.append((output.text, now, done.delete_at, job.id, job.claim))
-        before = self._file.db.total_changes()
-        self._cursor.executemany(_COMPLETE, rows)
-        if self._file.db.total_changes() - before == len(settled):
-            return settled
-        return [done for done in settled if done.output is not None and execute(_COMPLETED, done.job[:2]).fetchall()]
 
     def _settle_otherwise(self, execute: Execute, done: Settlement, now: int) -> JobStatus | None:
         """Settle what did not simply complete; None when the claim does not count any more."""
@@ -317,7 +329,7 @@ class Claims:
                 self._chores_at = min(self._chores_at, done.retry_at)
             return "pending"
         status: JobStatus = "aborted" if outcome == "aborted" else "failed"
-        end_job(execute, job.id, status, now, error=error, progress=done.progress, delete_at=done.delete_at)
+        end_job(execute, job.id, status, now, error=error, progress=done.progress)
         return status
 
     @staticmethod
@@ -341,7 +353,8 @@ class Claims:
         ).fetchall()
         for (job_id,) in late:
             end_job(execute, job_id, "failed", now, error=_TOO_LATE)
-        self.prune(execute, now, _PRUNE)
+        if self.prune(execute, now, _PRUNE) == _PRUNE:
+            self._chores_at = now  # there are more, and they come faster than one look at a time removes them
         monotonic = self._file.clock.monotonic()
         if not 0 <= monotonic - self._looked_at < _LOOK_FOR_DEAD:
             self._looked_at = monotonic
@@ -356,9 +369,10 @@ class Claims:
         rows = execute(
             "SELECT worker.id, session_id, jobs_from, ended_at FROM worker JOIN session ON session.id = session_id"
         ).fetchall()
+        own = {(worker.id, worker.session_id) for worker in self._workers.values()}
         found = False
         for worker_id, session_id, jobs_from, ended_at in rows:
-            if worker_id in self._workers or (ended_at is None and session_id not in dead):
+            if (worker_id, session_id) in own or (ended_at is None and session_id not in dead):
                 continue
             self._file.end_dead_session(db, int(session_id))
             ids = execute(
@@ -380,7 +394,7 @@ class Claims:
             ).fetchall()
             for claim, attempt, most, started_at, abort_reason in rows:
                 crashed = outcome == "crashed"
-                error = _CRASHED if crashed else None
+                error = CRASHED if crashed else None
                 execute(_ATTEMPT, (job_id, claim, attempt, outcome, error, started_at, now))
                 if abort_reason is not None:
                     end_job(execute, job_id, "aborted", now, error=aborted(str(abort_reason)))
@@ -389,19 +403,32 @@ class Claims:
                 else:
                     execute(_AGAIN, (None, attempt if crashed else attempt - 1, error, job_id))
 
-    def _begin_again(self, db: apsw.Connection, worker: _Worker) -> None:
-        """Somebody took this process for dead: what it had is not its any more, and it starts anew."""
-        worker.session_id = self._session()
-        worker.running.clear()
-        worker.jobs_from = next_job_id(db.execute)
-        db.execute("DELETE FROM worker WHERE id = ?", (worker.id,))
-        self._register(db, worker)
+    def _is_unseated(self, execute: Execute, worker: _Worker) -> bool:
+        """Whether somebody took this process for dead, and the worker's row and jobs with it."""
+        return not execute(
+            "SELECT 1 FROM worker WHERE id = ? AND session_id = ?", (worker.id, worker.session_id)
+        ).fetchall()
+
+    def _begin_again(self, db: apsw.Connection, worker: _Worker) -> _Worker:
+        """Somebody took this process for dead: go on in its new session, with those jobs that nobody has taken."""
+        anew = self._changed[worker.key] = _Worker(worker.row, self._session())
+        anew.key = worker.key
+        for job_id in worker.running:
+            db.execute(_ADOPT, (anew.session_id, job_id, worker.session_id))
+            if db.changes():
+                anew.running.add(job_id)
+        anew.jobs_from = min(anew.running, default=next_job_id(db.execute))
+        db.execute(_FORGET, (worker.id, worker.session_id))
+        self._register(db, anew)
+        return anew
 
     @staticmethod
     def prune(execute: Execute, now: int, limit: int) -> int:
         """Delete jobs that have been kept long enough; how many."""
         old = execute("SELECT id FROM job WHERE delete_at <= ? LIMIT ?", (now, limit)).fetchall()
         for (job_id,) in old:
+            for (dependent,) in execute(_NEEDING, (job_id,)).fetchall():
+                end_job(execute, dependent, "failed", now, error=_needed(job_id, "is not kept any more"))
             _delete(execute, job_id)
         return len(old)
 
@@ -412,7 +439,10 @@ class Claims:
             for queue_id in queue_ids
         ]
         times.append(
-            execute("SELECT min(deadline_at) FROM job WHERE deadline_at IS NOT NULL AND finished_at IS NULL").get
+            execute(
+                "SELECT min(deadline_at) FROM job "
+                "WHERE deadline_at IS NOT NULL AND finished_at IS NULL AND status = 'pending'"
+            ).get
         )
         return min((time for time in times if time is not None), default=None)
 

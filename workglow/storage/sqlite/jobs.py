@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from workglow.errors import FileLockedError, JobStateError, UnknownJobError
 from workglow.storage.jobs import FINAL_JOB_STATUSES, AttemptRecord, JobRecord, NewJob, QueueRecord, WorkerRecord
 from workglow.storage.sqlite.claims import Ask, Claims, aborted, end_job, next_job_id
@@ -178,15 +180,30 @@ class SqliteJobs:
                     raise
             else:
                 self._claims.committed(ask, turn)
-                return turn
+                return self._begin_anew(ask, turn) if self._claims.unseated else turn
         return self._turn_elsewhere(ask)
 
     async def _turn_elsewhere(self, ask: Ask) -> Turn:
         import asyncio
 
-        turn = await asyncio.wrap_future(self._file.submit(lambda db: self._claims.turn(db, ask)))
+        future = self._file.submit(lambda db: self._claims.turn(db, ask))
+        try:
+            turn = await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            if not future.cancel():  # it is being written: what it claims must be known, to be handed back
+                self._claims.committed(ask, future.result())
+            raise
         self._claims.committed(ask, turn)
-        return turn
+        return self._begin_anew(ask, turn) if self._claims.unseated else turn
+
+    def _begin_anew(self, ask: Ask, turn: Turn) -> Turn:
+        """Somebody took this process for dead, and it is not: claim again, in a session that nobody has ended."""
+        self._claims.unseated = False
+        self._file.begin_anew()
+        with self._file.transaction() as db:
+            more = self._claims.turn(db, msgspec.structs.replace(ask, settled=()))
+        self._claims.committed(ask, more)
+        return msgspec.structs.replace(more, lost=turn.lost, retried=turn.retried)
 
     def workers(self) -> list[WorkerRecord]:
         reader = self._file.reader
@@ -234,7 +251,8 @@ class SqliteJobs:
                 if status == "pending":
                     end_job(db.execute, job_id, "aborted", now, error=aborted(reason))
                 elif status == "running":
-                    db.execute("UPDATE job SET abort_reason = coalesce(abort_reason, ?) WHERE id = ?", (reason, job_id))
+                    why = reason or "The job was aborted."
+                    db.execute("UPDATE job SET abort_reason = coalesce(abort_reason, ?) WHERE id = ?", (why, job_id))
                 else:
                     continue
                 reached.append(job_id)
@@ -254,10 +272,13 @@ class SqliteJobs:
             """
             UPDATE job SET status = 'pending', attempt = 0, finished_at = NULL, delete_at = NULL, progress = NULL,
                            abort_reason = NULL, deadline_at = NULL,
+                           options = nullif(json_remove(options, '$.deadline_at'), '{}'),
                            waits_for = (SELECT count(*) FROM job_dependency WHERE job_id = job.id)
              WHERE id = ? AND status IN ('failed', 'aborted')
                AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.queue_id = job.queue_id
                                AND other.key = job.key AND other.finished_at IS NULL)
+               AND NOT EXISTS (SELECT 1 FROM job_dependency WHERE job_id = job.id
+                               AND needs_id NOT IN (SELECT id FROM job))
             """,
             (job_id,),
         )

@@ -3,8 +3,9 @@
 The policy.  What does not verify is left out: a value that differs from its hash, a graph that differs from its own,
 text that is no JSON, and whatever refers to something that is lost.  A run is kept as far as it goes: a task whose
 output is lost counts as failed.  An unfinished run that lost something, or may have, is closed as failed instead of
-going on from wrong premises; running it again reuses every task that is complete.  Sessions and the pieces of
-unfinished streams are not taken along.  A document that may have lost chunks forgets its hash, so the next ingestion
+going on from wrong premises; running it again reuses every task that is complete.  Jobs that ran are pending again, and
+fail when they lost something that they need.  Sessions, workers and the pieces of unfinished streams are not taken
+along.  A document that may have lost chunks forgets its hash, so the next ingestion
 reads it anew.
 """
 
@@ -26,6 +27,7 @@ from workglow.file.place import absolute, check_place, sync_folder
 from workglow.file.salvage import Salvage
 from workglow.storage.graph_json import record_to_json
 from workglow.storage.sqlite.graphs import select_graph
+from workglow.storage.sqlite.mending import REFERENCES, mend_jobs
 from workglow.values import canonical
 from workglow.values.blob import Blob, verify
 
@@ -34,17 +36,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Kept", "Recovery", "recover"]
 
-_LEFT_BEHIND: Final = ("project", "migration", "session", "stream_chunk")
+_LEFT_BEHIND: Final = ("project", "migration", "session", "stream_chunk", "worker")
 _LOST: Final = '{"type":"LostValueError","message":"Its output was lost when the file was damaged.","trace":[]}'
 _CLOSED: Final = (
     '{"type":"LostValueError","message":"Parts of this run were lost when the file was damaged.  '
     'Run it again with `workglow rerun`: what is complete is reused.","trace":[]}'
 )
-_REFERENCES: Final = """
-SELECT 1 FROM json_tree({column}) AS part
- WHERE part.key = '$value' AND length(part.value) = 64
-   AND upper(part.value) NOT IN (SELECT hex(hash) FROM value)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +119,8 @@ class _Recovering:
                 if table == "dataflow":  # before anything refers to a graph
                     self._drop_damaged_graphs(db)
             closed = self._mend_runs(db)
+            if failed := mend_jobs(db, self._file.clock.now()):
+                self._notes.append(f"{failed} jobs lost their input, their output or what they need, and have failed")
             self._mend_knowledge(db)
         return Recovery(place, self._kept, closed, tuple(self._notes))
 
@@ -174,9 +173,9 @@ class _Recovering:
 
     def _mend_runs(self, db: apsw.Connection) -> tuple[str, ...]:
         now = self._file.clock.now()
-        db.execute(f"DELETE FROM task_output WHERE EXISTS ({_REFERENCES.format(column='output')})")
+        db.execute(f"DELETE FROM task_output WHERE EXISTS ({REFERENCES.format(column='output')})")
         self._move("task_output", db.changes())
-        db.execute(f"DELETE FROM run WHERE EXISTS ({_REFERENCES.format(column='input')})")
+        db.execute(f"DELETE FROM run WHERE EXISTS ({REFERENCES.format(column='input')})")
         self._move("run", db.changes())
         for column in ("error", "state", "usage"):
             db.execute(f"UPDATE task_run SET {column} = NULL WHERE {column} IS NOT NULL AND NOT json_valid({column})")
@@ -187,7 +186,7 @@ class _Recovering:
                 UPDATE task_run SET status = 'failed', output = NULL, cache_key = NULL, source_id = NULL, error = ?1,
                                     finished_at = coalesce(finished_at, ?2)
                  WHERE output IS NOT NULL
-                   AND CASE WHEN json_valid(output) THEN EXISTS ({_REFERENCES.format(column="output")}) ELSE 1 END
+                   AND CASE WHEN json_valid(output) THEN EXISTS ({REFERENCES.format(column="output")}) ELSE 1 END
                 RETURNING run_id
                 """,
                 (_LOST, now),
@@ -201,7 +200,7 @@ class _Recovering:
                 UPDATE run SET status = 'failed', output = NULL, error = ?1, finished_at = coalesce(finished_at, ?2),
                                session_id = NULL
                  WHERE (finished_at IS NULL AND (?3 OR id IN (SELECT value FROM json_each(?4))))
-                    OR EXISTS ({_REFERENCES.format(column="output")})
+                    OR EXISTS ({REFERENCES.format(column="output")})
                 RETURNING uid
                 """,
                 (_CLOSED, now, unsure, msgspec.json.encode(damaged).decode()),

@@ -1,8 +1,9 @@
 """Growth is bounded: which runs may go, and which values nothing refers to any more.
 
-The policy.  An unfinished run never goes.  What a cached output refers to stays for as long as the output: before a run
-goes, its cached outputs move to `task_output`.  Values are found by marking: every text that can hold a reference is
-read once, under the write lock, so that nobody can begin to refer to a value that is being removed.
+The policy.  An unfinished run never goes, and a job goes when its queue says so, not here.  What a cached output
+refers to stays for as long as the output: before a run goes, its cached outputs move to `task_output`.  Values are
+found by marking: every text that can hold a reference is read once, under the write lock, so that nobody can begin to
+refer to a value that is being removed.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ UNION ALL SELECT question FROM answer    WHERE question LIKE '%"$value"%'
 UNION ALL SELECT content FROM sent_event WHERE content LIKE '%"$value"%'
 UNION ALL SELECT definition FROM graph_task WHERE definition LIKE '%"$value"%'
 UNION ALL SELECT data   FROM stream_chunk WHERE data  LIKE '%"$value"%'
+UNION ALL SELECT input  FROM job         WHERE input  LIKE '%"$value"%'
+UNION ALL SELECT output FROM job         WHERE output LIKE '%"$value"%'
 """
 
 _WAITS = """
@@ -163,6 +166,7 @@ def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
     for (text,) in db.execute(
         "SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"
         " UNION ALL SELECT data FROM stream_chunk"
+        " UNION ALL SELECT input FROM job UNION ALL SELECT output FROM job WHERE output IS NOT NULL"
     ):
         yield from references(text)
 
