@@ -90,6 +90,8 @@ WITH text (place, id, json) AS (
   UNION ALL SELECT 'sent_event.content', id, content FROM sent_event WHERE content LIKE '%"$value"%'
   UNION ALL SELECT 'task_output.output', hex(cache_key), output FROM task_output WHERE output LIKE '%"$value"%'
   UNION ALL SELECT 'stream_chunk.data', seq, data FROM stream_chunk WHERE data LIKE '%"$value"%'
+  UNION ALL SELECT 'job.input', id, input FROM job WHERE input LIKE '%"$value"%'
+  UNION ALL SELECT 'job.output', id, output FROM job WHERE output LIKE '%"$value"%'
 )
 SELECT text.place, text.id, reference.value FROM text, json_tree(text.json) AS reference
 WHERE json_valid(text.json) AND reference.key = '$value' AND reference.type = 'text' AND length(reference.value) = 64
@@ -111,3 +113,21 @@ SELECT name, graph_id FROM graph_name
 WHERE graph_id IS NOT (SELECT graph_id FROM graph_version WHERE graph_version.name = graph_name.name
                        ORDER BY number DESC LIMIT 1)
    OR (SELECT max(number) - count(*) FROM graph_version WHERE graph_version.name = graph_name.name) <> 0;
+
+-- finished_jobs: a job has an end if and only if it is over
+SELECT id, status FROM job WHERE (finished_at IS NOT NULL) <> (status IN ('completed', 'failed', 'aborted'));
+
+-- completed_jobs: a completed job has an output, a failed one an error
+SELECT id, status FROM job
+WHERE (status = 'completed' AND output IS NULL) OR (status = 'failed' AND error IS NULL);
+
+-- running_jobs: a job that runs was claimed by a session, and the attempt was counted before
+SELECT id FROM job
+WHERE status = 'running' AND (session_id IS NULL OR started_at IS NULL OR claim < 1 OR attempt < 1);
+
+-- waiting_jobs: a pending job waits for as many others as are on record
+SELECT id, waits_for FROM job
+WHERE status = 'pending' AND waits_for <> (SELECT count(*) FROM job_dependency WHERE job_id = job.id);
+
+-- job_claims: every attempt of a job on record is of a claim that was made
+SELECT id FROM job_attempt JOIN job ON job.id = job_id WHERE job_attempt.claim > job.claim;

@@ -73,6 +73,14 @@ def said(attempt: int) -> str:
 
 
 LISTED = "INSERT INTO waiting SELECT id FROM task_run WHERE status = 'waiting'"
+JOB = "INSERT INTO queue (name, scope, created_at) VALUES ('work', '{}', 0)"
+
+
+def job(columns: str, values: str) -> str:
+    return f"""INSERT INTO job (queue_id, handler, priority, max_attempts, created_at, input, {columns})
+               VALUES (1, 'do', 0, 3, 0, '{{}}', {values})"""
+
+
 REFERENCE = task("status, output, finished_at", """'completed', '{"a": {"$value": "%s"}}', 0""" % ("a" * 64))
 
 BROKEN = {
@@ -105,6 +113,13 @@ BROKEN = {
     "vectors": [BASE, DOCUMENT, chunk(7), word()],
     "words": [BASE, DOCUMENT, chunk(8)],
     "graph_names": [GRAPH, "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)"],
+    "finished_jobs": [JOB, job("status, finished_at", "'pending', 0")],
+    "completed_jobs": [JOB, job("status, finished_at", "'completed', 0")],
+    "running_jobs": [JOB, job("status", "'running'")],
+    "waiting_jobs": [JOB, job("status, waits_for", "'pending', 1")],
+    "job_claims": [
+        JOB, job("status", "'pending'"), "INSERT INTO job_attempt VALUES (1, 1, 1, 'crashed', NULL, 0, 0)",
+    ],
     "pages": [BASE, DOCUMENT, chunk(8), word(), "UPDATE chunk_text_data SET block = zeroblob(3) WHERE id > 10"],
     "references": [Row("document", {"base_id": 9, "hash": "0" * 64})],
     "schema": ["CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM run; END"],
@@ -118,6 +133,10 @@ SOUND = [
     BASE, DOCUMENT, chunk(8), word(),
     "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)",
     "INSERT INTO graph_version (name, number, graph_id, note, saved_at) VALUES ('ingest', 1, 1, '', 0)",
+    JOB, job("status, waits_for, claim, attempt", "'pending', 1, 1, 1"), "INSERT INTO job_dependency VALUES (2, 1)",
+    job("status, session_id, started_at, claim, attempt", "'running', 1, 0, 1, 1"),
+    job("status, output, finished_at", "'completed', '{}', 0"), job("status, error, finished_at", "'failed', '{}', 0"),
+    "INSERT INTO job_attempt VALUES (1, 1, 1, 'crashed', NULL, 0, 0)",
 ]  # fmt: skip
 
 

@@ -77,8 +77,9 @@ def next_job_id(execute: Execute) -> int:
 def _delete(execute: Execute, job_id: int) -> None:
     """Delete a job; the number of the newest stays used."""
     execute(
-        "INSERT OR REPLACE INTO last_job (id, job_id) SELECT 1, ? WHERE ? = (SELECT max(id) FROM job)",
-        (job_id, job_id),
+        "INSERT INTO last_job (id, job_id) SELECT 1, ?1 WHERE ?1 = (SELECT max(id) FROM job) "
+        "ON CONFLICT (id) DO UPDATE SET job_id = max(job_id, excluded.job_id)",
+        (job_id,),
     )
     execute("DELETE FROM job WHERE id = ?", (job_id,))
 
