@@ -33,7 +33,19 @@ if TYPE_CHECKING:
     from workglow.graph.waiting.wait import Answer, Question
     from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
     from workglow.project import Project, open
-    from workglow.queue import Handler, HandlerRegistry, Job, JobContext, JobEvent, JobQueue, Queues, Worker, job
+    from workglow.queue import (
+        Handler,
+        HandlerRegistry,
+        Job,
+        JobContext,
+        JobEvent,
+        JobQueue,
+        QueueInfo,
+        Queues,
+        Worker,
+        WorkerInfo,
+        job,
+    )
     from workglow.retry import Retry
     from workglow.storage.folder import FolderTaskOutputRepository
     from workglow.storage.memory import MemoryTaskOutputRepository
@@ -95,6 +107,7 @@ __all__ = [
     "Preview",
     "Project",
     "Question",
+    "QueueInfo",
     "Queues",
     "ReduceTask",
     "Retry",
@@ -120,6 +133,7 @@ __all__ = [
     "WaitUntilTask",
     "WhileTask",
     "Worker",
+    "WorkerInfo",
     "Workflow",
     "WorkglowError",
     "__version__",
@@ -174,6 +188,7 @@ _HOMES = {
     "Preview": "graph.previews.preview",
     "Project": "project",
     "Question": "graph.waiting.wait",
+    "QueueInfo": "queue",
     "Queues": "queue",
     "ReduceTask": "graph.control.reduce",
     "Retry": "retry",
@@ -199,6 +214,7 @@ _HOMES = {
     "WaitUntilTask": "library",
     "WhileTask": "graph.control.while_task",
     "Worker": "queue",
+    "WorkerInfo": "queue",
     "Workflow": "graph.building.workflow",
     "WorkglowError": "errors",
     "built_in_transforms": "graph.built_in_transforms",

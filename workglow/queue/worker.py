@@ -85,7 +85,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._execution = Execution(self._ended, queues.clock, threads=32)
         self._choose()
-        names = [queue.name for queue in self._by_id.values()]
+        names = [queue.name for queue in self._chosen]  # none: it takes from all, also those that come later
         self._id = queues.repository.begin_worker(
             msgspec.json.encode(names).decode(), msgspec.json.encode(sorted(queues.handlers)).decode(), self.concurrency
         )

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["count_ahead", "figures"]
 
 _FIGURES = """
-SELECT queue_id, status, count(*), count(CASE WHEN run_after > ?1 THEN 1 END), count(CASE WHEN waits_for > 0 THEN 1 END),
+SELECT queue_id, status, count(*),
+       count(CASE WHEN run_after > ?1 THEN 1 END),
+       count(CASE WHEN waits_for > 0 THEN 1 END),
        min(CASE WHEN waits_for = 0 AND coalesce(run_after, 0) <= ?1 THEN created_at END){}
   FROM job GROUP BY queue_id, status
 """

@@ -71,7 +71,7 @@ class SqliteJobs:
 
     def queues(self) -> list[QueueRecord]:
         rows = self._file.read(
-            "SELECT id, name, scope, paused_at, settings, created_at FROM queue ORDER BY name, scope"
+            "SELECT id, name, scope, paused_at, settings, created_at FROM queue ORDER BY name, scope <> '{}', scope"
         )
         return [QueueRecord(*row) for row in rows]
 
