@@ -35,7 +35,7 @@ def test_without_a_worker_nothing_starts(project: Project) -> None:
 def test_a_paused_queue_is_the_first_reason(project: Project) -> None:
     queue = project.queue("work")
     one = queue.enqueue("give", delay=5)
-    assert reason(one) == "starts in 5.0 s"
+    assert reason(one) == "due in 5.0 s"
     queue.pause()
     assert reason(one) == "the queue is paused"
 
@@ -47,8 +47,8 @@ def test_a_deferred_job_says_when(project: Project, handlers: HandlerRegistry, c
 
     one = project.queue("work").enqueue(fail, deadline=7200)
     project.queue("work").work_sync()
-    assert reason(one) == "is tried again in 2 min"
-    assert one.why() == "It waits: is tried again in 2 min.  It fails if it is not over in 2.0 h."
+    assert reason(one) == "next try in 2 min"
+    assert one.why() == "It waits: next try in 2 min.  It fails if it is not over in 2.0 h."
     clock.advance(121)
     assert reason(one) == "no worker is running"
 

@@ -25,7 +25,7 @@ class WorkerInfo:
     """A worker of any process that has the file open; times are milliseconds since 1970 (UTC).
 
     `alive` is False when its process is gone: its jobs are taken over by the next worker that looks.  With no `queues`
-    it takes jobs of all.  `jobs` are the numbers of the jobs that its process runs.
+    it takes jobs of all.  `jobs` are the numbers of those that it runs.
     """
 
     id: int
@@ -65,24 +65,31 @@ class QueueInfo:
 
 
 def worker_infos(queues: Queues) -> list[WorkerInfo]:
-    """Every worker on record, with what its process runs."""
-    by_session: dict[int | None, list[int]] = {}
+    """Every worker on record, with what it runs."""
+    records = queues.repository.workers()
+    takes = {record.row_id: tuple(msgspec.json.decode(record.queues, type=list[str])) for record in records}
+    running: dict[int, list[int]] = {record.row_id: [] for record in records}
     for job in queues.repository.running():
-        by_session.setdefault(job.session_id, []).append(job.id)
+        # A job names its process.  Of several workers in one it belongs to one that takes from its queue and has room.
+        mine = (one for one in records if one.session_id == job.session_id)
+        able = [one for one in mine if not takes[one.row_id] or job.queue in takes[one.row_id]]
+        if able:
+            free = [one for one in able if len(running[one.row_id]) < one.concurrency]
+            running[(free or able)[0].row_id].append(job.id)
     return [
         WorkerInfo(
             id=record.row_id,
             pid=record.pid,
             host=record.host,
             alive=record.is_alive,
-            queues=tuple(msgspec.json.decode(record.queues, type=list[str])),
+            queues=takes[record.row_id],
             handlers=frozenset(msgspec.json.decode(record.handlers, type=list[str])),
             concurrency=record.concurrency,
             started_at=record.started_at,
             session_id=record.session_id,
-            jobs=tuple(by_session.get(record.session_id, ())),
+            jobs=tuple(running[record.row_id]),
         )
-        for record in queues.repository.workers()
+        for record in records
     ]
 
 

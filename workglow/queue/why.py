@@ -37,8 +37,7 @@ class Reasons:
         if (job.queue, job.scope) in self._paused:
             return "the queue is paused"
         if job.run_after is not None and job.run_after > self._now:
-            after = "is tried again" if job.attempt else "starts"
-            return f"{after} in {_span(job.run_after - self._now)}"
+            return f"{'next try' if job.attempt else 'due'} in {_span(job.run_after - self._now)}"
         if job.waits_for:
             return self._needs(job)
         return self._nobody(job) or self._ahead(job)
