@@ -1,4 +1,4 @@
-"""`jobs`, `job`, `queues`, `enqueue`, `pause`, `resume-queue`, `retry`, `abort` of jobs, and jobs in `gc` and `info`."""
+"""Jobs from the shell: putting them in, looking at them, steering them and their queues; jobs in `gc` and `info`."""
 
 from __future__ import annotations
 
