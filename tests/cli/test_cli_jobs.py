@@ -17,6 +17,7 @@ import pytest
 
 import workglow as wg
 from workglow.cli.taskfiles import import_tasks
+from workglow.errors import JobAbortedError
 from workglow.testing import FakeClock
 
 Call = Callable[..., Any]
@@ -317,7 +318,7 @@ def test_abort_of_a_job_stops_it_in_another_process(call: Call, notes: str, task
         assert process.stdout is not None
         process.stdout.readline()
         assert call("abort", notes, "1").exit_code == 0
-        with wg.open("notes.wg") as project, pytest.raises(wg.errors.JobAbortedError):
+        with wg.open("notes.wg") as project, pytest.raises(JobAbortedError):
             project.job(1).result_sync(30)
 
 

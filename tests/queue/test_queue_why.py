@@ -11,6 +11,7 @@ import pytest
 
 import workglow as wg
 from workglow import job
+from workglow.queue.why import Reasons
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,24 +21,22 @@ if TYPE_CHECKING:
     from workglow.testing import FakeClock
 
 
-def reason(one: wg.Job) -> str:
-    from workglow.queue.why import Reasons
-
-    return Reasons(one._queues).waiting(one.refresh().record)
+def reason(project: Project, one: wg.Job) -> str:
+    return Reasons(project.queues).waiting(one.refresh().record)
 
 
 def test_without_a_worker_nothing_starts(project: Project) -> None:
     one = project.queue("work").enqueue("give")
-    assert reason(one) == "no worker is running"
+    assert reason(project, one) == "no worker is running"
     assert one.why() == "It waits: no worker is running."
 
 
-def test_a_paused_queue_is_the_first_reason(project: Project) -> None:
+def test_a_paused_queue_is_the_first_reason(project, project: Project) -> None:
     queue = project.queue("work")
     one = queue.enqueue("give", delay=5)
-    assert reason(one) == "due in 5.0 s"
+    assert reason(project, one) == "due in 5.0 s"
     queue.pause()
-    assert reason(one) == "the queue is paused"
+    assert reason(project, one) == "the queue is paused"
 
 
 def test_a_deferred_job_says_when(project: Project, handlers: HandlerRegistry, clock: FakeClock) -> None:
@@ -47,18 +46,18 @@ def test_a_deferred_job_says_when(project: Project, handlers: HandlerRegistry, c
 
     one = project.queue("work").enqueue(fail, deadline=7200)
     project.queue("work").work_sync()
-    assert reason(one) == "next try in 2 min"
+    assert reason(project, one) == "next try in 2 min"
     assert one.why() == "It waits: next try in 2 min.  It fails if it is not over in 2.0 h."
     clock.advance(121)
-    assert reason(one) == "no worker is running"
+    assert reason(project, one) == "no worker is running"
 
 
 def test_a_job_that_needs_others_names_them(project: Project) -> None:
     queue = project.queue("work")
     needed = [queue.enqueue("give") for _ in range(5)]
     one = queue.enqueue("give", needs=needed)
-    assert reason(one) == "needs jobs 1, 2, 3 and 2 more"
-    assert reason(queue.enqueue("give", needs=needed[:1])) == "needs job 1"
+    assert reason(project, one) == "needs jobs 1, 2, 3 and 2 more"
+    assert reason(project, queue.enqueue("give", needs=needed[:1])) == "needs job 1"
 
 
 def test_a_retried_job_says_that_what_it_needs_failed(project: Project) -> None:
@@ -68,7 +67,7 @@ def test_a_retried_job_says_that_what_it_needs_failed(project: Project) -> None:
     needed.abort()
     assert one.refresh().status == "failed"
     one.retry()
-    assert reason(one) == "needs job 1, which is aborted"
+    assert reason(project, one) == "needs job 1, which is aborted"
 
 
 def test_with_a_worker_the_line_counts(project: Project, handlers: HandlerRegistry) -> None:
@@ -86,9 +85,13 @@ def test_with_a_worker_the_line_counts(project: Project, handlers: HandlerRegist
             running = queue.enqueue(hold)
             await started.wait()
             first, second, urgent = queue.enqueue(hold), queue.enqueue(hold), queue.enqueue(hold, priority=1)
-            assert [reason(each) for each in (urgent, first, second)] == ["next in line", "1 job ahead", "2 jobs ahead"]
-            assert reason(queue.enqueue("unheard")) == "no worker knows unheard"
-            assert reason(other.enqueue(hold)) == "no worker takes from this queue"
+            assert [reason(project, each) for each in (urgent, first, second)] == [
+                "next in line",
+                "1 job ahead",
+                "2 jobs ahead",
+            ]
+            assert reason(project, queue.enqueue("unheard")) == "no worker knows unheard"
+            assert reason(project, other.enqueue(hold)) == "no worker takes from this queue"
             [worker] = project.queues.workers()
             assert (worker.alive, worker.jobs, worker.queues) == (True, (running.id,), ("work",))
             assert running.why() == f"It runs for 0.0 s, in process {worker.pid} on {worker.host}."
@@ -110,7 +113,7 @@ def test_a_worker_for_all_takes_from_queues_that_come_later(project: Project, ha
     async def scenario() -> None:
         async with project.worker():
             await project.queue("early").enqueue(give).result(5)
-            assert reason(project.queue("late").enqueue(give)) == "next in line"
+            assert reason(project, project.queue("late").enqueue(give)) == "next in line"
             [worker] = project.queues.workers()
             assert worker.serves("late")
 
@@ -186,7 +189,7 @@ def test_failed_jobs_are_retried_together(project: Project, handlers: HandlerReg
 @pytest.mark.parametrize("most", [1, 2, 1000])
 def test_the_line_is_counted_up_to_a_bound(project: Project, most: int) -> None:
     queue = project.queue("work")
-    queue.enqueue_many("give", [{}] * 3, priority=1)
-    queue.enqueue_many("give", [{}] * 3)
+    for number in range(6):
+        queue.enqueue("give", priority=int(number < 3))
     last = queue.jobs(limit=1)[0]
     assert project.queues.repository.ahead(last.record, most) == min(5, most)

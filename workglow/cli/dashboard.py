@@ -31,7 +31,7 @@ _BAR: Final[tuple[tuple[JobStatus, str], ...]] = (
 )  # fmt: skip
 """Status → what its part of a bar is made of; the signs differ, for terminals without colours."""
 
-_FIGURES: Final = 57
+_FIGURES: Final = 50
 """Columns of all that a queue's row holds beside its name and its bar."""
 
 _LEAST: Final = 2  # rows that each section keeps
@@ -119,7 +119,7 @@ def _table(section: _Section, width: int) -> RenderableType:
 
 def _queues(picture: Picture, width: int) -> _Section:
     names = max((len(_queue_name(queue)) for queue in picture.queues), default=0)
-    size = max(10, min(40, width - names - _FIGURES))
+    size = max(10, min(60, width - names - _FIGURES))
     rows: list[list[Cell | Text]] = []
     for queue in picture.queues:
         counts = queue.counts
