@@ -68,7 +68,8 @@ def busy(project: wg.Project, look: Callable[[], None]) -> None:
 
     voices.enqueue_many(fail, [{"number": number} for number in range(9)])
     voices.work_sync()
-    books.enqueue_many(read, [{}] * 5)
+    for _ in range(5):
+        books.enqueue(read)
     project.queue("nightly").pause()
     asyncio.run(scenario())
 

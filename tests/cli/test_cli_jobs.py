@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def work(*queues: str) -> None:
 
 
 @contextmanager
-def worker(tasks: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def worker(tasks: str, folder: Path) -> Generator[subprocess.Popen[str]]:
     """A worker of every queue in a process of its own."""
     words = [sys.executable, tasks]
     environment = {"PYTHONPATH": str(ROOT)}

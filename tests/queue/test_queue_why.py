@@ -31,7 +31,7 @@ def test_without_a_worker_nothing_starts(project: Project) -> None:
     assert one.why() == "It waits: no worker is running."
 
 
-def test_a_paused_queue_is_the_first_reason(project, project: Project) -> None:
+def test_a_paused_queue_is_the_first_reason(project: Project) -> None:
     queue = project.queue("work")
     one = queue.enqueue("give", delay=5)
     assert reason(project, one) == "due in 5.0 s"
