@@ -206,6 +206,5 @@ def _show_plan(screen: Screen, chosen: RetentionPlan, *, done: bool) -> None:
     verb = "Removed" if done else "Would remove"
     for run in chosen.runs:
         screen.line(f"{verb} run {run}")
-    screen.line(
-        f"{verb} {len(chosen.runs)} runs, {chosen.jobs:,} jobs and {chosen.values} values, about {size(chosen.bytes)}."
-    )
+    jobs = f", {chosen.jobs:,} jobs" if chosen.jobs else ""
+    screen.line(f"{verb} {len(chosen.runs)} runs{jobs} and {chosen.values} values, about {size(chosen.bytes)}.")
