@@ -11,7 +11,7 @@ import pytest
 
 import workglow as wg
 from workglow import job
-from workglow.queue.why import Reasons
+from workglow.queue.reasons import Reasons
 
 if TYPE_CHECKING:
     from pathlib import Path

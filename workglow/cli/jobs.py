@@ -18,7 +18,7 @@ from workglow.cli.screen import STATUS_STYLES, Cell, Screen
 if TYPE_CHECKING:
     from workglow.project import Project
     from workglow.queue import Job, JobQueue, Queues
-    from workglow.queue.why import Reasons
+    from workglow.queue.reasons import Reasons
     from workglow.storage.jobs import AttemptRecord, JobRecord, JobStatus
 
 __all__ = ["app", "job_facts", "told_error", "told_progress"]
@@ -57,7 +57,7 @@ def jobs(
     json: AsJson = False,
 ) -> None:
     """List jobs, newest first, and why each that waits does."""
-    from workglow.queue.why import Reasons
+    from workglow.queue.reasons import Reasons
 
     screen = Screen()
     with look_into(file) as project:

@@ -106,7 +106,7 @@ class Job:
 
     def why(self) -> str:
         """Say in plain words why it waits, where it runs, or how it ended."""
-        from workglow.queue.why import Reasons
+        from workglow.queue.reasons import Reasons
 
         return Reasons(self._queues).explain(self._read())
 
