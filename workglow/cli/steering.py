@@ -77,6 +77,8 @@ def enqueue(
 
     The handler may be unknown here: a worker knows it.  With --tasks the inputs are checked against it at once.
     """
+    from workglow.queue.reasons import Reasons
+
     import_tasks(tasks)
     inputs = read_inputs(input, input_file)
     given = {
@@ -104,7 +106,9 @@ def enqueue(
             if known
             else f"Job {job.id} is in queue {label(queue, read_scope(scope) or {})}."
         )
-        screen.line((job.why(), "dim"))
+        waits = Reasons(project.queues).waiting(job.record)
+        if waits:
+            screen.line((f"It waits: {waits}.", "dim"))
 
 
 @app.command()
