@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,22 @@ def test_json_is_a_document_for_each_change(call: Call, spawn: Spawn, tmp_path: 
         assert json.loads(process.stdout.readline())["queues"][0]["counts"]["aborted"] == 1
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+def test_many_changes_are_five_pictures_a_second_at_most(spawn: Spawn, tmp_path: Path) -> None:
+    with wg.open(tmp_path / "notes.wg") as project, spawn("watch", "notes.wg", "--json") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        begun, pictures, pending = time.monotonic(), 0, 0
+        for _ in range(60):
+            project.queue("voices").enqueue("shout")
+            project.file.sync()
+        while pending < 60:
+            pending = json.loads(process.stdout.readline())["queues"][0]["counts"]["pending"]
+            pictures += 1
+        assert 1 <= pictures <= (time.monotonic() - begun) * 5 + 1
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
 
 
 def test_a_terminal_gets_a_picture_that_moves(call: Call, tmp_path: Path) -> None:
