@@ -53,7 +53,7 @@ def busy(project: wg.Project, look: Callable[[], None]) -> None:
 
     @wg.job(registry=project.queues.handlers)
     async def read(context: wg.JobContext) -> None:
-        context.progress(0.5, "page 5 of [bold]10[/bold] \x1b[31m" + "and on " * 30)
+        context.progress(0.5, "page 5 of [bold]10[/bold] \x1b[31m" + "and on " * 30 + "\nas\nbefore")
         started.set()
         await asyncio.Event().wait()
 
@@ -99,6 +99,7 @@ def test_the_picture_shows_queues_workers_what_they_run_and_failures(project: wg
     assert "50 % page 5 of [bold]10[/bold] �[31m" in text
     assert sum("ValueError: too quiet" in line for line in lines) == 8
     assert "\x1b" not in text
+    assert "before" not in text
 
 
 @pytest.mark.parametrize("height", [16, 20, 40])
