@@ -35,7 +35,19 @@ if TYPE_CHECKING:
     from workglow.graph.waiting.wait import AnsweredQuestion, Question
     from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
     from workglow.project import Project, open
-    from workglow.queue import Handler, HandlerRegistry, Job, JobContext, JobEvent, JobQueue, Queues, Worker, job
+    from workglow.queue import (
+        Handler,
+        HandlerRegistry,
+        Job,
+        JobContext,
+        JobEvent,
+        JobQueue,
+        QueueInfo,
+        Queues,
+        Worker,
+        WorkerInfo,
+        job,
+    )
     from workglow.retry import Retry
     from workglow.storage.folder import FolderTaskOutputRepository
     from workglow.storage.memory import MemoryTaskOutputRepository
@@ -106,6 +118,7 @@ __all__ = [
     "Preview",
     "Project",
     "Question",
+    "QueueInfo",
     "Queues",
     "ReduceTask",
     "Retry",
@@ -134,6 +147,7 @@ __all__ = [
     "WaitUntilTask",
     "WhileTask",
     "Worker",
+    "WorkerInfo",
     "Workflow",
     "WorkglowError",
     "__version__",
@@ -194,6 +208,7 @@ _HOMES = {
     "Preview": "graph.previews.preview",
     "Project": "project",
     "Question": "graph.waiting.wait",
+    "QueueInfo": "queue",
     "Queues": "queue",
     "ReduceTask": "graph.control.reduce",
     "Retry": "retry",
@@ -222,6 +237,7 @@ _HOMES = {
     "WaitUntilTask": "library",
     "WhileTask": "graph.control.while_task",
     "Worker": "queue",
+    "WorkerInfo": "queue",
     "Workflow": "graph.building.workflow",
     "WorkglowError": "errors",
     "built_in_transforms": "graph.built_in_transforms",

@@ -91,6 +91,8 @@ WITH text (place, id, json) AS (
   UNION ALL SELECT 'sent_event.content', id, content FROM sent_event WHERE content LIKE '%"$value"%'
   UNION ALL SELECT 'task_output.output', hex(cache_key), output FROM task_output WHERE output LIKE '%"$value"%'
   UNION ALL SELECT 'stream_chunk.data', seq, data FROM stream_chunk WHERE data LIKE '%"$value"%'
+  UNION ALL SELECT 'job.input', id, input FROM job WHERE input LIKE '%"$value"%'
+  UNION ALL SELECT 'job.output', id, output FROM job WHERE output LIKE '%"$value"%'
 )
 SELECT text.place, text.id, reference.value FROM text, json_tree(text.json) AS reference
 WHERE json_valid(text.json) AND reference.key = '$value' AND reference.type = 'text' AND length(reference.value) = 64

@@ -9,6 +9,7 @@ from threading import Event
 
 import numpy as np
 
+from workglow import JobContext, Retry, job
 from workglow.tasks import TaskContext, task
 
 
@@ -82,3 +83,33 @@ def flaky(path: str, context: TaskContext) -> str:
 @task(name="CliHostile", output="text")
 def hostile() -> str:
     return "\x1b[31mred\x1b[0m [bold]loud[/bold] \x9b2J \u202eback"
+
+
+@job(name="CliLoud", retry=Retry(attempts=2, delay=60, jitter=False))
+def loud(text: str) -> str:
+    """Shout; cannot take the word 'whisper'."""
+    if "whisper" in text:
+        raise ValueError(f"too quiet: {text}")
+    return text.upper()
+
+
+@job(name="CliBook")
+async def read_book(context: JobContext, pages: int = 10) -> int:
+    """Report where it is, and never end on the first attempt."""
+    if context.attempt == 1:
+        context.progress(0.4, f"page 4 of {pages}")
+        print("reading", flush=True)
+        await asyncio.Event().wait()
+    return pages
+
+
+def work() -> None:
+    """What a worker process does: jobs of every queue, until it is stopped."""
+    import workglow as wg
+
+    with wg.open("notes.wg") as project:
+        asyncio.run(project.worker(concurrency=2).run())
+
+
+if __name__ == "__main__":
+    work()

@@ -33,7 +33,7 @@ def test_each_command_says_in_its_help_what_the_list_says_of_it(call: Call, name
     result = call(name, "--help")
     assert result.exit_code == 0
     module, line = COMMANDS[name]
-    function = getattr(import_module(f"workglow.cli.{module}"), name)
+    function = getattr(import_module(f"workglow.cli.{module}"), name.replace("-", "_"))
     assert (inspect.getdoc(function) or "").split("\n")[0] == line
     assert line in " ".join(result.stdout.split())
 

@@ -281,3 +281,16 @@ def test_inputs_that_do_not_fit_are_refused_where_they_are_given(project: Projec
     with pytest.raises(JobInputError):
         queue.enqueue_many(double, [{"value": 1}, {"value": "x"}])
     assert queue.counts() == {}
+
+
+def test_a_handler_that_was_unknown_where_its_job_came_from_still_says_how_long_to_wait(
+    project: Project, handlers: HandlerRegistry, clock: FakeClock
+) -> None:
+    one = project.queue("work").enqueue("fail")  # nobody knows it yet
+
+    @job(registry=handlers, retry=Retry(attempts=3, delay=120, jitter=False))
+    def fail() -> None:
+        raise ValueError("no")
+
+    project.queue("work").work_sync()
+    assert one.record.run_after == clock.now() + 120_000

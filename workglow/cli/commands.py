@@ -22,7 +22,7 @@ COMMANDS = {
     "run": ("running", "Run a graph; with --project every step is kept."),
     "resume": ("running", "Go on with a run where it stopped."),
     "fork": ("running", "Run again from a task, or with other inputs, and reuse the rest."),
-    "abort": ("running", "End a run for good that waits, or whose process is gone."),
+    "abort": ("steering", "End a run for good that waits, or whose process is gone; or end jobs."),
     "rerun": ("running", "Run what failed again, and reuse what completed."),
     "allow": ("allowing", "Say what every run of a project file may do, or list it."),
     "questions": ("asking", "List what runs ask persons, and how to answer."),
@@ -33,6 +33,14 @@ COMMANDS = {
     "follow": ("streams", "Show what a run streams, as it is said."),
     "why": ("looking", "Say why a task ran, was reused, waits or never started."),
     "usage": ("usage", "Say what runs took of models: tokens, seconds, cost."),
+    "enqueue": ("steering", "Put a job into a queue, which is made if needed."),
+    "jobs": ("jobs", "List jobs, newest first, and why each that waits does."),
+    "job": ("jobs", "Show everything of one job: inputs, result or error, earlier attempts, and why it waits."),
+    "queues": ("queues", "List the job queues: how many jobs they have, how old they are, how fast they go."),
+    "pause": ("steering", "Start no more jobs of a queue, in any process; what runs goes on."),
+    "resume-queue": ("steering", "Start the jobs of a paused queue again."),
+    "retry": ("steering", "Try failed and aborted jobs again, with all their attempts."),
+    "watch": ("watching", "Watch queues, workers and runs while they go on."),
     "graph": ("graphs", "Show a graph: of a file, of a run, or a named one."),
     "graphs": ("named", "List the graphs that a project file holds by name, and their history."),
     "tasks": ("graphs", "List the task types that a graph may name."),
@@ -41,7 +49,7 @@ COMMANDS = {
     "info": ("files", "Say what a project file holds and how large it is."),
     "doctor": ("files", "Check a project file, and say what to do."),
     "recover": ("files", "Make a new project file of what can still be read of a damaged one."),
-    "gc": ("files", "Make a project file smaller: remove old runs and unused values."),
+    "gc": ("files", "Make a project file smaller: remove old runs and jobs, and unused values."),
 }
 """Name → module in this package, and what `workglow --help` says.  The order is the order in the help."""
 

@@ -72,6 +72,9 @@ def _show_info(screen: Screen, facts: Info) -> None:
     for session in facts.sessions:
         state = f"no longer there: {session.dead}" if session.dead else "has it open"
         screen.line(f"  process {session.pid} on {session.host} {state}, since {moment(session.started_at)}")
+    if facts.jobs:
+        counts = ", ".join(f"{count:,} {status}" for status, count in facts.jobs.items())
+        screen.line(f"  jobs: {counts}; `workglow queues` says more")
     screen.line("")
     rows: list[list[Cell]] = [
         [table, f"{count:,}", size(facts.bytes[table]) if table in facts.bytes else ""]
@@ -157,6 +160,7 @@ def recover(
 @app.command()
 def gc(
     file: ProjectFile,
+    *,
     keep_runs: Annotated[
         int | None,
         typer.Option(min=0, metavar="N", help="Remove finished runs but the newest N.", show_default=False),
@@ -165,36 +169,42 @@ def gc(
         float | None,
         typer.Option(min=0.0, metavar="DAYS", help="Remove runs that finished longer ago.", show_default=False),
     ] = None,
+    jobs_older_than: Annotated[
+        float | None,
+        typer.Option(min=0.0, metavar="DAYS", help="Remove jobs that ended longer ago.", show_default=False),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this nothing is changed.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Make a project file smaller: remove old runs and unused values.
+    """Make a project file smaller: remove old runs and jobs, and unused values.
 
-    Without --keep-runs and --older-than only values go that nothing refers to.  Unfinished runs never go.
+    Without --keep-runs, --older-than and --jobs-older-than only values go that nothing refers to.  Unfinished runs and
+    jobs never go, nor does a job that an unfinished one needs.
     """
     from workglow.storage.sqlite.retention import collect, plan
 
-    age = None if older_than is None else round(older_than * _DAY)
+    age, jobs_age = (None if days is None else round(days * _DAY) for days in (older_than, jobs_older_than))
     screen = Screen()
     with work_on(file) if yes else look_into(file) as project:
-        chosen = plan(project.file, keep_runs=keep_runs, older_than_ms=age)
+        chosen = plan(project.file, keep_runs=keep_runs, older_than_ms=age, jobs_older_than_ms=jobs_age)
         freed = collect(project.file, chosen) if yes else None
     if json:
-        facts = {"runs": list(chosen.runs), "values": chosen.values, "bytes": chosen.bytes}
+        facts = {"runs": list(chosen.runs), "jobs": chosen.jobs, "values": chosen.values, "bytes": chosen.bytes}
         screen.json({**facts, "done": yes, "freed": freed})
         return
     _show_plan(screen, chosen, done=yes)
     if freed is not None:
         screen.line(f"{file} is {size(max(freed, 0))} smaller.")
-    elif chosen.runs or chosen.values:
+    elif chosen.runs or chosen.jobs or chosen.values:
         screen.line(("Nothing was changed.  Add --yes to do it.", "bold"))
 
 
 def _show_plan(screen: Screen, chosen: RetentionPlan, *, done: bool) -> None:
-    if not chosen.runs and not chosen.values:
+    if not chosen.runs and not chosen.jobs and not chosen.values:
         screen.line("There is nothing to remove.")
         return
     verb = "Removed" if done else "Would remove"
     for run in chosen.runs:
         screen.line(f"{verb} run {run}")
-    screen.line(f"{verb} {len(chosen.runs)} runs and {chosen.values} values, about {size(chosen.bytes)}.")
+    jobs = f", {chosen.jobs:,} jobs" if chosen.jobs else ""
+    screen.line(f"{verb} {len(chosen.runs)} runs{jobs} and {chosen.values} values, about {size(chosen.bytes)}.")

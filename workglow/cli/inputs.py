@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["named_graph", "read_graph", "read_inputs"]
 
 
-def read_inputs(named: Iterable[str] | None, path: str | None) -> dict[str, object]:
-    """Return the inputs: those of the JSON file, then each NAME=VALUE over them."""
+def read_inputs(named: Iterable[str] | None, path: str | None, *, option: str = "--input") -> dict[str, object]:
+    """Return the inputs: those of the JSON file, then each NAME=VALUE over them; `option` names them in errors."""
     inputs: dict[str, object] = {} if path is None else _read_object(path)
     for pair in named or ():
         name, equals, text = pair.partition("=")
         if not name or not equals:
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE.", param_hint="'--input'")
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE.", param_hint=f"'{option}'")
         inputs[name] = _value(text)
     return inputs
 

@@ -52,7 +52,7 @@ Inputs = Annotated[
         "--input",
         "-i",
         metavar="NAME=VALUE",
-        help="An input of the graph: JSON if it reads as JSON, else text. May be repeated.",
+        help="An input: JSON if it reads as JSON, else text. May be repeated.",
         show_default=False,
     ),
 ]

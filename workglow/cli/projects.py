@@ -59,15 +59,15 @@ class StoredRun:
         return "interrupted" if self.interrupted else self.run.status
 
 
-def stored_runs(project: Project) -> list[StoredRun]:
-    """Return every run in the file, oldest first."""
+def stored_runs(project: Project, *, open_only: bool = False) -> list[StoredRun]:
+    """Return every run in the file, oldest first; with `open_only` those that are not over."""
     from workglow.storage.sqlite import sqlite_repositories
 
     runs = sqlite_repositories(project.file).runs
-    records = {record.uid: record for record in runs.all()}
+    records = {record.uid: record for record in runs.all(open_only=open_only)}
     dead = set(project.file.dead_sessions(project.file.reader)) if records else set[int]()
     found: list[StoredRun] = []
-    for run in project.runs():
+    for run in [project.get(uid) for uid in records] if open_only else project.runs():
         record = records.get(run.id)
         if record is not None:
             left = record.session_id is None or record.session_id in dead

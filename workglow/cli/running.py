@@ -11,7 +11,6 @@ from workglow.cli.granting import rights
 from workglow.cli.inputs import named_graph, read_graph, read_inputs
 from workglow.cli.parameters import Allow, AsJson, Deny, Inputs, InputsFile, ProjectFile, RunName, TaskFiles
 from workglow.cli.projects import pick, work_on
-from workglow.cli.screen import Screen
 from workglow.cli.taskfiles import import_tasks
 
 if TYPE_CHECKING:
@@ -229,20 +228,6 @@ def fork(
             lambda listen: project.fork_sync(origin, from_task, inputs, on_event=listen, **given),
             project=project,
         )
-
-
-@app.command()
-def abort(file: ProjectFile, run: RunName, json: AsJson = False) -> None:
-    """End a run for good that waits, or whose process is gone.
-
-    What it asks can be answered no more.  What is finished stays, and `workglow rerun` goes on from there.
-    """
-    with work_on(file) as project:
-        ended = project.abort(pick(project, run).id)
-        if json:
-            Screen().json({"run": ended.id, "status": ended.status})
-        else:
-            Screen().line(f"Run {ended.id} is aborted.")
 
 
 @app.command()

@@ -99,6 +99,7 @@ class Screen:
         *,
         right: Iterable[int] = (),
         whole: Iterable[int] = (),
+        show_header: bool = True,
     ) -> None:
         """Write rows under headers.
 
@@ -107,7 +108,7 @@ class Screen:
         """
         from rich.table import Table
 
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=show_header)
         numbers, unbroken = frozenset(right), frozenset(whole)
         for number, header in enumerate(headers):
             justify = "right" if number in numbers else "left"

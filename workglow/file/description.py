@@ -47,7 +47,10 @@ class StoredValue:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Figures of one project file; sizes are bytes, times are milliseconds since 1970 (UTC)."""
+    """Figures of one project file; sizes are bytes, times are milliseconds since 1970 (UTC).
+
+    `jobs` counts those of all queues by status.
+    """
 
     path: str
     size: int
@@ -65,6 +68,7 @@ class Info:
     rows: dict[str, int]
     bytes: dict[str, int]
     biggest: tuple[StoredValue, ...]
+    jobs: dict[str, int]
 
 
 def info(path: str | os.PathLike[str], *, clock: Clock | None = None) -> Info:
@@ -116,6 +120,7 @@ def _describe(path: str, db: apsw.Connection, now: int) -> Info:
         rows={name: db.execute(f'SELECT count(*) FROM "{name}"').get for name in tables},  # names of our own schema
         bytes=_bytes(db),
         biggest=tuple(StoredValue(hash.lower(), *rest) for hash, *rest in biggest),
+        jobs=_jobs(db) if "job" in tables else {},  # a file of an older format has none
     )
 
 
@@ -128,6 +133,11 @@ def _sessions(db: apsw.Connection, now: int) -> tuple[OpenSession, ...]:
         ).fetchall(),
     )
     return tuple(OpenSession(*row, dead.get(row[0])) for row in rows)
+
+
+def _jobs(db: apsw.Connection) -> dict[str, int]:
+    rows = db.execute("SELECT status, count(*) FROM job GROUP BY status ORDER BY status")
+    return {str(status): cast("int", count) for status, count in rows}
 
 
 def _bytes(db: apsw.Connection) -> dict[str, int]:

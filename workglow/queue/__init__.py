@@ -7,6 +7,7 @@ from workglow.queue.events import JobEvent
 from workglow.queue.handler import Handler, HandlerRegistry, handler_registry, job
 from workglow.queue.job_handle import Job
 from workglow.queue.job_queue import JobQueue
+from workglow.queue.overview import QueueInfo, WorkerInfo
 from workglow.queue.queues import Queues
 from workglow.queue.settings import QueueSettings
 from workglow.queue.worker import Worker
@@ -18,9 +19,11 @@ __all__ = [
     "JobContext",
     "JobEvent",
     "JobQueue",
+    "QueueInfo",
     "QueueSettings",
     "Queues",
     "Worker",
+    "WorkerInfo",
     "handler_registry",
     "job",
 ]

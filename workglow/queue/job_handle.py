@@ -102,6 +102,12 @@ class Job:
         found = Progress(0.0) if record.progress is None else Progress(**msgspec.json.decode(record.progress))
         return found._replace(percent=100.0) if record.status == "completed" else found
 
+    def why(self) -> str:
+        """Say in plain words why it waits, where it runs, or how it ended."""
+        from workglow.queue.reasons import Reasons
+
+        return Reasons(self._queues).explain(self._read())
+
     async def result(self, timeout: float | None = None) -> Any:
         """Wait for the job to end and return what its handler returned.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
+
+import msgspec
 
 from workglow.errors import TaskConfigurationError
 from workglow.queue.job_handle import Job
@@ -34,6 +36,11 @@ class JobQueue:
     @property
     def name(self) -> str:
         return self._record.name
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """Whose it is; {} when it is everybody's."""
+        return msgspec.json.decode(self._record.scope)
 
     @property
     def row_id(self) -> int:
@@ -102,6 +109,19 @@ class JobQueue:
             queue_id=self.row_id, statuses=("pending", "running"), group=group, limit=_PAGE, before=before
         ):
             reached += [Job(self._queues, job_id) for job_id in repository.abort([job.id for job in found], reason)]
+            before = found[-1].id
+        return reached
+
+    def retry_failed(self, group: str | None = None) -> list[Job]:
+        """Try every failed job again, with all its attempts; those that now are pending.
+
+        One whose key an unfinished job has stays as it is.
+        """
+        repository, reached, before = self._queues.repository, list[Job](), None
+        while found := repository.find(
+            queue_id=self.row_id, statuses=("failed",), group=group, limit=_PAGE, before=before
+        ):
+            reached += [Job(self._queues, job_id) for job_id in repository.retry([job.id for job in found])]
             before = found[-1].id
         return reached
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workglow.file import File
     from workglow.queue.context import Progress
     from workglow.queue.events import JobEvent, JobEventKind
+    from workglow.queue.overview import QueueInfo, WorkerInfo
     from workglow.queue.worker import Worker
     from workglow.storage.jobs import JobRepository, JobStatus
     from workglow.storage.protocols import ValueRepository
@@ -105,6 +106,18 @@ class Queues:
 
         chosen = [self.queue(queue) if isinstance(queue, str) else queue for queue in queues]
         return Worker(self, chosen, concurrency=concurrency)
+
+    def workers(self) -> list[WorkerInfo]:
+        """Who takes jobs of this file, in any process, and what they run."""
+        from workglow.queue.overview import worker_infos
+
+        return worker_infos(self)
+
+    def info(self) -> list[QueueInfo]:
+        """Figures of every queue: counts by status, the oldest that waits, how fast it goes.  It reads every job."""
+        from workglow.queue.overview import queue_infos
+
+        return queue_infos(self)
 
     async def wait_for_end(self, job: Job, timeout: float | None) -> None:
         """Return when the job is over and cannot be lost; TimeoutError after `timeout` seconds."""

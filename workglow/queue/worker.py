@@ -17,7 +17,7 @@ from workglow.errors import TaskAbortedError, UnknownHandlerError
 from workglow.queue.context import JobContext, Progress
 from workglow.queue.events import JobEvent
 from workglow.queue.execution import Execution, Running
-from workglow.queue.settings import JobOptions
+from workglow.queue.settings import JobOptions, RetryPolicy
 from workglow.queue.settling import settle_failure, settle_result
 from workglow.storage.jobs import Settlement, Turn
 from workglow.values import decode
@@ -85,7 +85,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._execution = Execution(self._ended, queues.clock, threads=32)
         self._choose()
-        names = [queue.name for queue in self._by_id.values()]
+        names = [queue.name for queue in self._chosen]  # none: it takes from all, also those that come later
         self._id = queues.repository.begin_worker(
             msgspec.json.encode(names).decode(), msgspec.json.encode(sorted(queues.handlers)).decode(), self.concurrency
         )
@@ -301,7 +301,8 @@ class Worker:
     def _fail(self, running: Running, error: BaseException) -> None:
         job = running.job
         settings = self._by_id[job.queue_id].settings
-        retry = JobOptions.from_json(job.options).retry or settings.retry
+        own, usual = JobOptions.from_json(job.options).retry, running.handler.retry
+        retry = own or (settings.retry if usual is None else RetryPolicy.of(usual))
         self._settled.append(
             settle_failure(
                 job,

@@ -22,6 +22,7 @@ __all__ = [
     "JobStatus",
     "NewJob",
     "Outcome",
+    "QueueFigures",
     "QueueRecord",
     "Settlement",
     "Turn",
@@ -172,8 +173,23 @@ class QueueRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueFigures:
+    """What one pass over the jobs of a queue tells; times are milliseconds.
+
+    `deferred` and `needing` are pending jobs that have to wait for a time, or for other jobs.  `oldest` is when the
+    oldest of the others was enqueued.  `ended` counts the jobs that were completed since each of the moments asked for.
+    """
+
+    counts: dict[JobStatus, int]
+    deferred: int
+    needing: int
+    oldest: int | None
+    ended: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerRecord:
-    """Who takes jobs: `queues` and `handlers` are JSON lists of names."""
+    """Who takes jobs: `queues` and `handlers` are JSON lists of names; with no queue it takes from all."""
 
     row_id: int
     session_id: int
@@ -259,6 +275,18 @@ class JobRepository(Protocol):
         ...
 
     def count(self, queue_id: int) -> dict[JobStatus, int]: ...
+
+    def figures(self, now: int, since: Sequence[int] = ()) -> dict[int, QueueFigures]:
+        """Figures of every queue that has jobs, by the queue's key; it reads every job once."""
+        ...
+
+    def running(self) -> list[JobRecord]:
+        """The jobs that run, oldest first; also those whose worker is dead, until another takes them over."""
+        ...
+
+    def ahead(self, job: JobRecord, most: int) -> int:
+        """How many jobs of its queue are claimed before this one, counted up to `most`."""
+        ...
 
     def begin_worker(self, queues: str, handlers: str, concurrency: int) -> int:
         """Say that this process takes jobs; the worker's key."""

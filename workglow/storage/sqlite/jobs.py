@@ -9,6 +9,7 @@ import msgspec
 from workglow.errors import FileLockedError, JobStateError, UnknownJobError
 from workglow.storage.jobs import FINAL_JOB_STATUSES, AttemptRecord, JobRecord, NewJob, QueueRecord, WorkerRecord
 from workglow.storage.sqlite.claims import Ask, Claims, aborted, end_job, next_job_id
+from workglow.storage.sqlite.job_figures import count_ahead, figures
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import apsw
 
     from workglow.file import File
-    from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
+    from workglow.storage.jobs import ClaimedJob, JobStatus, QueueFigures, Settlement, Turn
 
 __all__ = ["SqliteJobs"]
 
@@ -73,7 +74,7 @@ class SqliteJobs:
 
     def queues(self) -> list[QueueRecord]:
         rows = self._file.read(
-            "SELECT id, name, scope, paused_at, settings, created_at FROM queue ORDER BY name, scope"
+            "SELECT id, name, scope, paused_at, settings, created_at FROM queue ORDER BY name, scope <> '{}', scope"
         )
         return [QueueRecord(*row) for row in rows]
 
@@ -337,3 +338,16 @@ class SqliteJobs:
     def count(self, queue_id: int) -> dict[JobStatus, int]:
         query = "SELECT status, count(*) FROM job WHERE queue_id = ? GROUP BY status"
         return dict(self._file.reader.execute(query, (queue_id,)).fetchall())  # pyright: ignore
+
+    def figures(self, now: int, since: Sequence[int] = ()) -> dict[int, QueueFigures]:
+        return figures(self._file.reader, now, since)
+
+    def running(self) -> list[JobRecord]:
+        # Whoever runs jobs has a row in table worker, which says from which number on they are.
+        rows = self._file.reader.execute(
+            f"{_RECORD} WHERE job.id >= (SELECT min(jobs_from) FROM worker) AND status = 'running' ORDER BY job.id"
+        )
+        return [JobRecord(*row) for row in rows]  # pyright: ignore[reportArgumentType]
+
+    def ahead(self, job: JobRecord, most: int) -> int:
+        return count_ahead(self._file.reader, job, most)

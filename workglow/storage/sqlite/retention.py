@@ -1,9 +1,10 @@
 """Growth is bounded: which runs may go, and which values nothing refers to any more.
 
-The policy.  An unfinished run never goes, and a job goes when its queue says so, not here.  What a cached output
-refers to stays for as long as the output: before a run goes, its cached outputs move to `task_output`.  Values are
-found by marking: every text that can hold a reference is read once, under the write lock, so that nobody can begin to
-refer to a value that is being removed.
+The policy.  An unfinished run or job never goes.  What a cached output refers to stays for as long as the output:
+before a run goes, its cached outputs move to `task_output`.  Values are found by marking: every text that can hold a
+reference is read once, under the write lock, so that nobody can begin to refer to a value that is being removed.  A job
+goes when its queue says so, or when it is old and that was asked for; one that an unfinished job needs stays until that
+is over.
 """
 
 from __future__ import annotations
@@ -46,32 +47,54 @@ UNION ALL SELECT run_id, question FROM answer JOIN task_run ON id = task_run_id 
 UNION ALL SELECT run_id, content FROM sent_event WHERE content LIKE '%"$value"%'
 """
 
+_OLD_JOBS = """
+  FROM job
+ WHERE finished_at < ?1
+   AND NOT EXISTS (SELECT 1 FROM job_dependency JOIN job AS waiting ON waiting.id = job_dependency.job_id
+                    WHERE needs_id = job.id AND waiting.finished_at IS NULL)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RetentionPlan:
-    """What would go: runs by their ids, unreferenced values by number, and roughly how many bytes that frees."""
+    """What would go: runs by their ids, unreferenced values by number, and roughly how many bytes that frees.
+
+    `jobs` is how many finished jobs would go, those that ended before `jobs_before`, in milliseconds.
+    """
 
     runs: tuple[str, ...]
     values: int
     bytes: int
+    jobs: int = 0
+    jobs_before: int | None = None
 
 
-def plan(file: File, *, keep_runs: int | None = None, older_than_ms: int | None = None) -> RetentionPlan:
+def plan(
+    file: File,
+    *,
+    keep_runs: int | None = None,
+    older_than_ms: int | None = None,
+    jobs_older_than_ms: int | None = None,
+) -> RetentionPlan:
     """Say what `collect` would remove; changes nothing.
 
     keep_runs: all finished runs but the newest so many may go.  older_than_ms: so may those that finished longer ago.
-    With neither, only values that nothing refers to.
+    jobs_older_than_ms: so may jobs that ended longer ago.  With none of them, only values that nothing refers to.
     """
-    db = file.reader
-    runs = _removable(db, file.clock.now(), keep_runs, older_than_ms)
+    db, now = file.reader, file.clock.now()
+    runs = _removable(db, now, keep_runs, older_than_ms)
     marks = ",".join("?" * len(runs))
     gone = db.execute(
         f"SELECT coalesce(sum(length(output) + length(path) + 100), 0) FROM task_run WHERE run_id IN ({marks})",
         tuple(runs),
     ).get
-    unreferenced = _unreferenced(db, exclude=frozenset(runs))
+    before = None if jobs_older_than_ms is None else now - jobs_older_than_ms
+    jobs, job_bytes = db.execute(
+        f"SELECT count(*), coalesce(sum(length(input) + coalesce(length(output), 0) + 100), 0) {_OLD_JOBS}", (before,)
+    ).get
+    unreferenced = _unreferenced(db, exclude=frozenset(runs), jobs_before=before)
     freed = sum(size for _, size in unreferenced)
-    return RetentionPlan(tuple(runs.values()), len(unreferenced), freed + gone)
+    return RetentionPlan(tuple(runs.values()), len(unreferenced), freed + gone + job_bytes, jobs, before)
 
 
 def collect(file: File, chosen: RetentionPlan, *, keep_cache: bool = True) -> int:
@@ -83,6 +106,8 @@ def collect(file: File, chosen: RetentionPlan, *, keep_cache: bool = True) -> in
             row = db.execute("SELECT id FROM run WHERE uid = ? AND finished_at IS NOT NULL", (uid,)).fetchone()
             if row is not None:
                 _remove_run(db, row[0], now, keep_cache=keep_cache)
+        if chosen.jobs:
+            _remove_jobs(db, chosen.jobs_before)
         for value_id, _ in _unreferenced(db):
             db.execute("DELETE FROM value WHERE id = ?", (value_id,))
         db.execute(
@@ -131,9 +156,22 @@ def _remove_run(db: apsw.Connection, run_id: int, now: int, *, keep_cache: bool)
     db.execute("DELETE FROM run WHERE id = ?", (run_id,))
 
 
-def _unreferenced(db: apsw.Connection, exclude: frozenset[int] = frozenset()) -> list[tuple[int, int]]:
+def _remove_jobs(db: apsw.Connection, before: int | None) -> None:
+    """Remove old jobs; the highest number that was ever used stays used."""
+    db.execute(
+        """
+        INSERT INTO last_job (id, job_id) SELECT 1, max(id) FROM job HAVING max(id) IS NOT NULL
+        ON CONFLICT (id) DO UPDATE SET job_id = max(job_id, excluded.job_id)
+        """
+    )
+    db.execute(f"DELETE {_OLD_JOBS}", (before,))
+
+
+def _unreferenced(
+    db: apsw.Connection, exclude: frozenset[int] = frozenset(), *, jobs_before: int | None = None
+) -> list[tuple[int, int]]:
     marked: set[str] = set()
-    waiting = set(_references(db, exclude))
+    waiting = set(_references(db, exclude, jobs_before))
     while waiting:
         hash = waiting.pop()
         marked.add(hash)
@@ -148,8 +186,8 @@ def _unreferenced(db: apsw.Connection, exclude: frozenset[int] = frozenset()) ->
     ]
 
 
-def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
-    if not exclude:
+def _references(db: apsw.Connection, exclude: frozenset[int], jobs_before: int | None) -> Iterator[str]:
+    if not exclude and jobs_before is None:
         for (text,) in db.execute(_TEXTS):
             yield from references(text)
         return
@@ -166,7 +204,11 @@ def _references(db: apsw.Connection, exclude: frozenset[int]) -> Iterator[str]:
     for (text,) in db.execute(
         "SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"
         " UNION ALL SELECT data FROM stream_chunk"
-        " UNION ALL SELECT input FROM job UNION ALL SELECT output FROM job WHERE output IS NOT NULL"
+    ):
+        yield from references(text)
+    old = f"SELECT id {_OLD_JOBS}"
+    for (text,) in db.execute(
+        f"SELECT input || coalesce(output, '') FROM job WHERE ?1 IS NULL OR id NOT IN ({old})", (jobs_before,)
     ):
         yield from references(text)
 
