@@ -131,6 +131,12 @@ class Job:
         second are seen."""
         return self._queues.follow(self)
 
+    def why(self) -> str:
+        """Why it waits: a paused queue, a time, other jobs, a limit and until when, no worker; or what became of it."""
+        from workglow.queue.why import why_job
+
+        return why_job(self._queues, self._read())
+
     def abort(self, reason: str = "The job was aborted.") -> bool:
         """End the job: at once when it is pending, as soon as its worker hears of it when it runs.
 

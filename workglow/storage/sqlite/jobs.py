@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workglow.errors import FileLockedError, JobStateError, UnknownJobError
+from workglow.errors import FileLockedError, JobStateError, UnknownJobError, UnknownLimiterError
 from workglow.storage.jobs import FINAL_JOB_STATUSES, AttemptRecord, JobRecord, NewJob, QueueRecord, WorkerRecord
 from workglow.storage.sqlite.claims import Ask, Claims, aborted, end_job, next_job_id
+from workglow.storage.sqlite.gates import Gates
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from workglow.file import File
     from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
+    from workglow.storage.limits import LimitRule
 
 __all__ = ["SqliteJobs"]
 
@@ -36,12 +38,19 @@ SELECT job.id, queue.name, queue.scope, handler, status, priority, run_after, wa
 """
 
 
+def _no_rules(text: str) -> Sequence[LimitRule]:
+    if text != "[]":
+        raise UnknownLimiterError(f"Nothing here knows limiters, and the queue has some: {text}.")
+    return ()
+
+
 class SqliteJobs:
     """The queues of one file."""
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: File, gates: Gates | None = None) -> None:
+        """`gates` are those of the file's limiters; without them a queue that is limited is refused."""
         self._file = file
-        self._claims = Claims(file)
+        self._claims = Claims(file, gates or Gates(file, _no_rules))
 
     # ------------------------------------------------------------------ queues
 
@@ -314,6 +323,13 @@ class SqliteJobs:
     def needs(self, job_id: int) -> list[int]:
         query = "SELECT needs_id FROM job_dependency WHERE job_id = ? ORDER BY needs_id"
         return [row[0] for row in self._file.read(query, (job_id,))]
+
+    def ahead(self, queue_id: int, priority: int, job_id: int) -> int:
+        query = """
+        SELECT count(*) FROM job WHERE queue_id = ?1 AND status = 'pending' AND run_after IS NULL AND waits_for = 0
+           AND (priority > ?2 OR priority = ?2 AND id < ?3)
+        """
+        return self._file.read(query, (queue_id, priority, job_id))[0][0]
 
     def count(self, queue_id: int) -> dict[JobStatus, int]:
         query = "SELECT status, count(*) FROM job WHERE queue_id = ? GROUP BY status"
