@@ -84,13 +84,14 @@ class _Window(msgspec.Struct, frozen=True):
 
     def _take(self, state: State, now: int, cost: int, *, most: int, window: int) -> None:
         if "at" not in state:
-            state.update(at=[], cost=[], used=0, since=0)
+            state.update(at=[], cost=[], used=0, since=0, gone=-1)
         at, costs = state["at"], state["cost"]
         gone = 0
         while gone < len(at) and at[gone] + window <= now:
             state["used"] -= costs[gone]
             gone += 1
         if gone:
+            state["gone"] = at[gone - 1]
             del at[:gone], costs[:gone]
         grain = window // _GROUPS if most > _GROUPS else 0
         if at and now - state["since"] <= grain:
@@ -167,12 +168,14 @@ class TokenLimiter(_Window, frozen=True):
         self._take(state, now, cost, most=self.tokens, window=math.ceil(self.per * 1000))
 
     def settle(self, state: State, taken_at: int, reserved: int, cost: int) -> bool:
+        if taken_at <= state.get("gone", -1):
+            return False  # it has left the window
         for place, at in enumerate(state.get("at", ())):
             if at >= taken_at:  # the entry of a start is as old as the start, or younger
                 state["cost"][place] += cost - reserved
                 state["used"] += cost - reserved
                 return True
-        return False  # it has left the window
+        return False
 
 
 class DelayLimiter(msgspec.Struct, frozen=True):
