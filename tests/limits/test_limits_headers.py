@@ -41,7 +41,8 @@ def test_the_header_in_milliseconds_is_the_finer_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("1s", 1.0), ("6m0s", 360.0), ("20ms", 0.02), ("1h2m3.5s", 3723.5), ("1d", 86_400.0), ("2m", 120)]
+    ("text", "seconds"),
+    [("1s", 1.0), ("6m0s", 360.0), ("20ms", 0.02), ("1h2m3.5s", 3723.5), ("1d", 86_400.0), ("2m", 120.0)],
 )
 def test_resets_as_openai_writes_them(text: str, seconds: float) -> None:
     found = rate_limits({"X-RateLimit-Remaining-Requests": "0", "x-ratelimit-reset-requests": text}, NOW)
@@ -60,8 +61,14 @@ def test_resets_as_openai_writes_them(text: str, seconds: float) -> None:
             {"input-tokens": {"remaining": 120, "reset": 30}},
         ),
         ({"RateLimit-Remaining": "3", "RateLimit-Reset": "9"}, {"requests": {"remaining": 3, "reset": 9}}),
-        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW // 1000 + 40)}, {"requests": {"remaining": 0, "reset": 40}}),
-        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW + 40_000)}, {"requests": {"remaining": 0, "reset": 40}}),
+        (
+            {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW // 1000 + 40)},
+            {"requests": {"remaining": 0, "reset": 40}},
+        ),
+        (
+            {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW + 40_000)},
+            {"requests": {"remaining": 0, "reset": 40}},
+        ),
         ({"RateLimit": "limit=10, remaining=0, reset=50"}, {"requests": {"remaining": 0, "reset": 50}}),
         (
             {"RateLimit": '"minute";r=0;t=50, "day";r=99;t=3600'},

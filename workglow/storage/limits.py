@@ -76,8 +76,7 @@ class Wait(NamedTuple):
     rule: LimitRule | None
 
 
-@dataclass(frozen=True, slots=True)
-class SlotRecord:
+class SlotRecord(NamedTuple):
     """A place that was taken in a limiter: what is needed to give it back."""
 
     limiter_id: int

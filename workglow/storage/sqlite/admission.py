@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from workglow.storage.limits import Backoff, LimitRule, RulesLoader
 
     Execute = Callable[..., Any]
+    Read = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
 
 __all__ = ["Admission", "Admissions"]
 
 _LOAD: Final = "SELECT rules, state, boot, shift, seen, hold_until, strikes FROM limiter WHERE id = ?"
+_LOOK: Final = "SELECT rules, state, boot, shift, seen, hold_until, strikes, seen_at FROM limiter WHERE id = ?"
 _STORE: Final = "UPDATE limiter SET state = ?, seen = ?, seen_at = ? WHERE id = ?"
 _HELD: Final = "SELECT count(*) FROM limiter_slot WHERE limiter_id = ?"
 
@@ -112,6 +114,7 @@ class Admissions:
         self.boot = boot.partition(":")[0]  # the namespace of process numbers has the clock of its machine
         self._rules = rules
         self._known: dict[int, tuple[str, Sequence[LimitRule], str, list[dict[str, Any]]]] = {}
+        self._seen: dict[int, tuple[str, Sequence[LimitRule], str, list[dict[str, Any]]]] = {}
 
     def load(self, execute: Execute, limiter_id: int) -> Admission:
         """Read a limiter in a transaction that may write."""
@@ -168,22 +171,25 @@ class Admissions:
             self._known[admission.id] = (admission.kept, admission.rules, text, admission.states)
             admission.changed = False
 
-    def look(self, execute: Execute, limiter_id: int) -> Admission:
-        """Read a limiter without the right to write; nothing of it is shared with other threads."""
-        rows = execute(
-            "SELECT rules, state, boot, shift, seen, hold_until, strikes, seen_at FROM limiter WHERE id = ?",
-            (limiter_id,),
-        ).fetchall()
+    def look(self, read: Read, limiter_id: int) -> Admission:
+        """Read a limiter without the write lock; what it remembers is not to be changed."""
+        rows = read(_LOOK, (limiter_id,))
         if not rows:
             raise _gone(limiter_id)
         kept, text, boot, shift, seen, hold_until, strikes, seen_at = rows[0]
         now = int(self.clock.monotonic() * 1000) + shift
         if boot != self.boot or now < seen:
             now = seen + max(0, self.clock.now() - seen_at)
-        rules = self._rules(kept)
-        states = _states(rules, text)
-        admission = Admission(limiter_id, kept, rules, states, now=now, hold_until=hold_until, strikes=strikes)
-        admission.held = execute(_HELD, (limiter_id,)).get
+        known = self._seen.get(limiter_id)
+        if known is None or known[2] != text or known[0] != kept:
+            rules = self._rules(kept)
+            known = self._seen[limiter_id] = (kept, rules, text, _states(rules, text))
+        admission = Admission(limiter_id, kept, known[1], known[3], now=now, hold_until=hold_until, strikes=strikes)
+        for rule in admission.rules:
+            if rule.holds:
+                admission.holds = True
+                admission.held = read(_HELD, (limiter_id,))[0][0]
+                break
         return admission
 
     def wall(self, admission: Admission, at: float | None) -> int | None:

@@ -38,6 +38,8 @@ class SqliteLimits:
         self.gates = Gates(file, rules)
         self._admissions = self.gates.admissions
         self._numbers = itertools.count(1)
+        self._closed: set[int] = set()
+        self._execute: Execute | None = None
 
     # ------------------------------------------------------------------ making limiters
 
@@ -90,15 +92,22 @@ class SqliteLimits:
     # ------------------------------------------------------------------ without a queue
 
     def take(self, limiter_id: int, cost: int = 1) -> SlotRecord | Wait:
-        admissions, file = self._admissions, self._file
-        with file.transaction() as db:
-            execute = db.cursor().execute
+        admissions = self._admissions
+        if limiter_id in self._closed:  # it was when it was last asked, and looking costs less than a transaction
+            admission = admissions.look(self._file.read, limiter_id)
+            blocked = admission.blocks(cost)
+            if blocked is not None and blocked[0] is not None:
+                return Wait(admissions.wall(admission, blocked[0]), limiter_id, blocked[1])
+            self._closed.discard(limiter_id)
+        with self._file.transaction() as db:
+            execute = self._execute = self._execute or db.cursor().execute
             admission = admissions.load(execute, limiter_id)
             blocked = admission.blocks(cost)
             if blocked is not None and admission.holds and blocked[0] is None and self.gates.release_dead(db):
                 admission = admissions.load(execute, limiter_id)
                 blocked = admission.blocks(cost)
             if blocked is not None:
+                self._closed.add(limiter_id)
                 return Wait(admissions.wall(admission, blocked[0]), limiter_id, blocked[1])
             admissions.take(admission, cost)
             session = self.gates.session_id()
@@ -167,7 +176,7 @@ class SqliteLimits:
         return [] if text is None else msgspec.json.decode(text)
 
     def look(self, limiter_id: int, cost: int = 1) -> Wait | None:
-        return self._admissions.wait(self._admissions.look(self._file.reader.execute, limiter_id), cost)
+        return self._admissions.wait(self._admissions.look(self._file.read, limiter_id), cost)
 
     def look_at_queue(self, queue_id: int, cost: int = 1) -> Wait | None:
         waits = [self.look(limiter_id, cost) for limiter_id in self._ids(self._file.reader.execute, queue_id)]
@@ -192,7 +201,7 @@ class SqliteLimits:
         for row in reader.execute(_RECORD + where, values).fetchall():
             limiter_id, name, scope, queue, rules, held, hold_until, reason, strikes = row
             if hold_until is not None:
-                admission = self._admissions.look(reader.execute, limiter_id)  # pyright: ignore[reportArgumentType]
+                admission = self._admissions.look(self._file.read, limiter_id)  # pyright: ignore[reportArgumentType]
                 left = hold_until - admission.now  # pyright: ignore[reportOperatorIssue]
                 hold_until = self._admissions.wall(admission, hold_until) if left > 0 else None  # pyright: ignore
                 reason = reason if left > 0 else None
