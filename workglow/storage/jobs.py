@@ -88,7 +88,8 @@ class Settlement(NamedTuple):
 
     `completed` has an output, every other outcome may have an `error` (JSON).  With `retry_at` (milliseconds) the job
     is pending again, and is not started before then, unless that was its last attempt; `counts` says whether the
-    attempt counts.  At `delete_at` nothing of the job need be kept any more.
+    attempt counts.  At `delete_at` nothing of the job need be kept any more.  A `limited` job is pending until the hold
+    that it brings over the limiters of its queue has ended.
     """
 
     job: ClaimedJob
@@ -100,6 +101,10 @@ class Settlement(NamedTuple):
     progress: str | None = None
     delete_at: int | None = None
     cost: int | None = None  # what it really cost, when that differs from what was reserved
+    hold: float | None = (
+        None  # limited: for how many seconds the queue's limiters let nothing start, when that is known
+    )
+    reason: str = ""  # … and why, for people
 
 
 class Turn(NamedTuple):
