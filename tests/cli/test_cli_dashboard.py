@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def busy(project: wg.Project, look: Callable[[], None]) -> None:
 
     @wg.job(registry=project.queues.handlers)
     async def read(context: wg.JobContext) -> None:
-        context.progress(0.5, "page 5 of [bold]10[/bold] \x1b[31m" + "and on " * 30)
+        context.progress(0.5, "page 5 of [bold]10[/bold] \x1b[31m" + "and on " * 30 + "\nas\nbefore")
         started.set()
         await asyncio.Event().wait()
 
@@ -98,6 +99,7 @@ def test_the_picture_shows_queues_workers_what_they_run_and_failures(project: wg
     assert "50 % page 5 of [bold]10[/bold] �[31m" in text
     assert sum("ValueError: too quiet" in line for line in lines) == 8
     assert "\x1b" not in text
+    assert "before" not in text
 
 
 @pytest.mark.parametrize("height", [16, 20, 40])
@@ -207,6 +209,22 @@ def test_json_is_a_document_for_each_change(call: Call, spawn: Spawn, tmp_path: 
         assert json.loads(process.stdout.readline())["queues"][0]["counts"]["aborted"] == 1
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+def test_many_changes_are_five_pictures_a_second_at_most(spawn: Spawn, tmp_path: Path) -> None:
+    with wg.open(tmp_path / "notes.wg") as project, spawn("watch", "notes.wg", "--json") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        begun, pictures, pending = time.monotonic(), 0, 0
+        for _ in range(60):
+            project.queue("voices").enqueue("shout")
+            project.file.sync()
+        while pending < 60:
+            pending = json.loads(process.stdout.readline())["queues"][0]["counts"]["pending"]
+            pictures += 1
+        assert 1 <= pictures <= (time.monotonic() - begun) * 5 + 1
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
 
 
 def test_a_terminal_gets_a_picture_that_moves(call: Call, tmp_path: Path) -> None:

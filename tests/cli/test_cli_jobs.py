@@ -271,6 +271,8 @@ def test_pausing_is_for_every_scope_unless_one_is_given(call: Call, notes: str) 
     paused = look(call, "pause", notes, "voices", "--scope", "user=u2")
     assert paused == [{"queue": "voices", "scope": {"user": "u2"}, "paused": True}]
     assert len(look(call, "pause", notes, "voices")) == 2
+    told = call("pause", notes, "voices", "--scope", "user=u1").stdout
+    assert told.endswith("  workglow resume-queue notes.wg voices --scope user=u1\n")
 
 
 def test_retry_by_number_and_all_that_failed(call: Call, notes: str) -> None:

@@ -110,8 +110,13 @@ def _table(section: _Section, width: int) -> RenderableType:
             ratio=1 if free else None,
         )
     for row in section.rows:
-        table.add_row(*(as_text(cell) if isinstance(cell, str | tuple) else cell for cell in row))
+        table.add_row(*map(_one_line, row))
     return table
+
+
+def _one_line(cell: Cell | Text) -> Text:
+    text = as_text(cell) if isinstance(cell, str | tuple) else cell
+    return text if "\n" not in text.plain else text.split()[0]
 
 
 # ---------------------------------------------------------------------- the sections

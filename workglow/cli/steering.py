@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +16,7 @@ from workglow.cli.screen import Screen
 from workglow.cli.taskfiles import import_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from workglow.project import Project
     from workglow.queue import Job
@@ -98,15 +99,15 @@ def enqueue(
         newest = project.queues.jobs(limit=1)
         job = project.queue(queue, scope=read_scope(scope)).enqueue(handler, inputs, **terms)
         known = bool(newest) and job.id <= newest[0].id
+        record = project.queues.repository.get(job.id)  # a worker may have done it, and the queue may keep nothing
         if json:
-            screen.json({**job_facts(job.record), "new": not known})
+            facts = {"job": job.id, "queue": queue} if record is None else job_facts(record)
+            screen.json({**facts, "new": not known})
             return
-        screen.line(
-            f"Job {job.id} of queue {label(queue, read_scope(scope) or {})} has this key and is unfinished."
-            if known
-            else f"Job {job.id} is in queue {label(queue, read_scope(scope) or {})}."
-        )
-        waits = Reasons(project.queues).waiting(job.record)
+        name = label(queue, read_scope(scope) or {})
+        told = f"of queue {name} has this key and is unfinished" if known else f"is in queue {name}"
+        screen.line(f"Job {job.id} {told}.")
+        waits = "" if record is None else Reasons(project.queues).waiting(record)
         if waits:
             screen.line((f"It waits: {waits}.", "dim"))
 
@@ -129,7 +130,7 @@ def resume_queue(file: ProjectFile, queue: _QueueName, scope: Scope = None, json
     _set_paused(file, queue, scope, as_json=json, paused=False)
 
 
-def _set_paused(file: str, name: str, scope: Iterable[str] | None, *, as_json: bool, paused: bool) -> None:
+def _set_paused(file: str, name: str, scope: list[str] | None, *, as_json: bool, paused: bool) -> None:
     screen = Screen()
     with work_on(file) as project:
         chosen = pick_queues(project, name, scope)
@@ -143,15 +144,12 @@ def _set_paused(file: str, name: str, scope: Iterable[str] | None, *, as_json: b
         screen.json([{"queue": queue.name, "scope": queue.scope, "paused": paused} for queue in chosen])
         return
     for queue, before in zip(chosen, was, strict=True):
-        state = (
-            ("is paused" if paused else "goes on")
-            if before != paused
-            else ("was paused already" if paused else "was not paused")
-        )
-        screen.line(f"Queue {label(queue.name, queue.scope)} {state}.")
+        new, old = ("is paused", "was paused already") if paused else ("goes on", "was not paused")
+        screen.line(f"Queue {label(queue.name, queue.scope)} {old if before == paused else new}.")
     if paused:
         screen.line(("It goes on with:", "dim"))
-        screen.command(f"workglow resume-queue {file} {name}")
+        scopes = [word for pair in scope or () for word in ("--scope", pair)]
+        screen.command(shlex.join(["workglow", "resume-queue", file, name, *scopes]))
 
 
 @app.command()

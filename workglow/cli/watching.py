@@ -110,7 +110,7 @@ class _Lines:
 
     def show(self, picture: Picture) -> None:
         for line in changes(self._before, picture, self._project):
-            self._screen.line(f"{moment(picture.at)[11:]}  {line}")
+            self._screen.line(f"{moment(picture.at)[11:]}  {' '.join(line.splitlines())}")
         self._before = picture
         sys.stdout.flush()
 
