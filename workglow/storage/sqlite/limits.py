@@ -176,7 +176,14 @@ class SqliteLimits:
         return [] if text is None else msgspec.json.decode(text)
 
     def look(self, limiter_id: int, cost: int = 1) -> Wait | None:
-        return self._admissions.wait(self._admissions.look(self._file.read, limiter_id), cost)
+        admission = self._admissions.look(self._file.read, limiter_id)
+        wait = self._admissions.wait(admission, cost)
+        if wait is None or wait.until is not None:
+            return wait
+        for session_id in self.gates.dead_holders(self._file.reader):  # whoever asks for their slots gets them
+            query = "SELECT count(*) FROM limiter_slot WHERE limiter_id = ? AND session_id = ?"
+            admission.held -= self._file.read(query, (limiter_id, session_id))[0][0]
+        return self._admissions.wait(admission, cost)
 
     def look_at_queue(self, queue_id: int, cost: int = 1) -> Wait | None:
         waits = [self.look(limiter_id, cost) for limiter_id in self._ids(self._file.reader.execute, queue_id)]
