@@ -1,6 +1,6 @@
 """A process that works on a limited queue, or takes slots without one, and notes each start and end in a ledger.
 
-`limited_program.py FILE LEDGER work|slots|both [broken]`: it stops when there is nothing left to do, or is killed.
+`limited_program.py FILE LEDGER work|slots [broken]`: it goes on until it is killed.
 With `broken` the check is made before the transaction that starts the job, as a limiter must not do it.
 """
 
@@ -37,34 +37,27 @@ async def work(seconds: float, context: JobContext) -> None:
         note(f"end:{context.job_id}")
 
 
-def check_outside_the_transaction(project: wg.Project) -> None:
-    """Break the guard: look at the limiters, and let every job start that was allowed when they were looked at."""
-    queue = project.queue("limited")
-    seen: dict[str, bool] = {}
+async def check_outside_the_transaction(project: wg.Project) -> None:
+    """Break the guard: look at the limiters now and then, and start what was allowed when they were last looked at."""
+    limits, queue = project.queues.limits.repository, project.queue("limited")
+    free = False
 
     def blocked(self: gates.QueueGate, cost: int) -> Any:
-        return None if seen["free"] else (self.admissions[0], float(self.admissions[0].now + 50))
+        return None if free else (self.admissions[0], float(self.admissions[0].now + 50))
 
-    async def look() -> None:
-        while True:
-            seen["free"] = project.queues.limits.repository.look_at_queue(queue.row_id) is None
-            await asyncio.sleep(0.02)
-
-    seen["free"] = project.queues.limits.repository.look_at_queue(queue.row_id) is None
     gates.QueueGate.blocked = blocked  # pyright: ignore[reportAttributeAccessIssue]
-    project.looking = look  # pyright: ignore[reportAttributeAccessIssue]
+    while True:
+        free = limits.look_at_queue(queue.row_id) is None
+        await asyncio.sleep(0.02)
 
 
 async def main(project: wg.Project, what: str, broken: bool) -> None:
     note("ready:0")
     sys.stdin.readline()
-    if broken:
-        check_outside_the_transaction(project)
+    looking = asyncio.create_task(check_outside_the_transaction(project)) if broken else None
     if what == "work":
-        looking = asyncio.create_task(project.looking()) if broken else None  # pyright: ignore
         await project.worker("limited", concurrency=8).run()
-        del looking
-        return
+        assert looking is None, "the worker goes on until it is killed"
     limiter = project.limiter("few")
     number = 0
     while True:

@@ -69,7 +69,7 @@ class SqliteLimits:
         if before == rules:
             return
         old, states = msgspec.json.decode(before), msgspec.json.decode(text)
-        kept = [
+        kept: list[object] = [
             states[place] if place < len(states) and old[place]["kind"] == rule["kind"] else {}
             for place, rule in enumerate(msgspec.json.decode(rules))
         ]
@@ -82,9 +82,10 @@ class SqliteLimits:
             wanted = list(shared)
             if own is not None:
                 self._change(db.execute, own, rules)
-                wanted.insert(0, own)
             elif rules != "[]":
-                wanted.insert(0, self.gates.make_own(db, queue_id, rules))
+                own = self.gates.make_own(db, queue_id, rules)
+            if rules != "[]":
+                wanted.insert(0, own)
             text = msgspec.json.encode(wanted).decode() if wanted else None
             db.execute("UPDATE queue SET limiters = ?1 WHERE id = ?2 AND limiters IS NOT ?1", (text, queue_id))
         self._file.notify()
@@ -209,7 +210,7 @@ class SqliteLimits:
             limiter_id, name, scope, queue, rules, held, hold_until, reason, strikes = row
             if hold_until is not None:
                 admission = self._admissions.look(self._file.read, limiter_id)  # pyright: ignore[reportArgumentType]
-                left = hold_until - admission.now  # pyright: ignore[reportOperatorIssue]
+                left: int = hold_until - admission.now  # pyright: ignore
                 hold_until = self._admissions.wall(admission, hold_until) if left > 0 else None  # pyright: ignore
                 reason = reason if left > 0 else None
             found.append(LimiterRecord(limiter_id, name, scope, queue, rules, held, hold_until, reason, strikes))  # pyright: ignore
