@@ -19,13 +19,14 @@ from workglow import (
     job,
     rate_limited,
 )
-from workglow.errors import PermanentJobError, RateLimitedError, TaskConfigurationError
+from workglow.errors import PermanentJobError, RateLimitedError, TaskConfigurationError, UnknownLimiterError
+from workglow.file import doctor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from workglow import Handler, Job, JobQueue, Project
+    from workglow import Handler, Job, JobQueue, Limiter, Project
     from workglow.queue import HandlerRegistry
     from workglow.testing import FakeClock
 
@@ -314,3 +315,64 @@ def test_a_cost_that_makes_no_sense_is_refused(project: Project, handlers: Handl
         project.queue("work").enqueue(note, cost=-1)
     with pytest.raises(TaskConfigurationError, match="cost=-1"):
         project.limiter("few", ConcurrencyLimiter(1)).slot(-1)
+
+
+def test_a_clock_that_is_set_neither_opens_a_window_nor_keeps_it_shut(
+    project: Project, clock: FakeClock, note: Handler
+) -> None:
+    queue = project.queue("work", limits=[RateLimiter(1, per=60)])
+    queue.enqueue_many(note, [{}] * 3)
+    assert queue.work_sync() == 1
+    clock.jump(3600)
+    assert queue.work_sync() == 0
+    clock.jump(-7200)
+    clock.advance(59)
+    assert queue.work_sync() == 0
+    clock.advance(1)
+    assert queue.work_sync() == 1
+
+
+def test_after_a_restart_of_the_machine_the_time_is_that_of_the_wall_clock_and_never_goes_back(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    def restart(seconds: float) -> Limiter:
+        with wg.open(tmp_path / "a.wg", clock=clock) as project, project.file.transaction() as db:
+            db.execute("UPDATE limiter SET boot = 'before', shift = 5")
+        clock.jump(seconds)
+        return wg.open(tmp_path / "a.wg", clock=clock).limiter("one")
+
+    with wg.open(tmp_path / "a.wg", clock=clock) as project:
+        assert project.limiter("one", DelayLimiter(60)).take()
+    limiter = restart(-3600)
+    assert limiter.take() is None
+    assert limiter.next_at() == clock.now() + 60_000
+    limiter._file.close()
+    limiter = restart(45)
+    assert limiter.next_at() == clock.now() + 15_000
+    limiter._file.close()
+    limiter = restart(100)
+    assert limiter.take()
+    limiter._file.close()
+
+
+def test_a_queue_whose_limit_nobody_here_knows_starts_nothing(project: Project, note: Handler) -> None:
+    queue = project.queue("work", limits=[RateLimiter(5)])
+    one = queue.enqueue(note)
+    with project.file.transaction() as db:
+        db.execute("""UPDATE limiter SET rules = '[{"kind":"Moonlight"}]'""")
+    with pytest.raises(UnknownLimiterError, match="limits by a 'Moonlight'"):
+        queue.work_sync()
+    assert (one.status, one.attempt) == ("pending", 0)
+
+
+def test_the_doctor_finds_slots_and_limiters_that_cannot_be(project: Project, note: Handler) -> None:
+    queue = project.queue("work", limits=[ConcurrencyLimiter(5)])
+    queue.enqueue(note)
+    queue.work_sync()
+    assert doctor(project.path).ok
+    with project.file.transaction() as db:
+        db.execute("INSERT INTO limiter_slot VALUES (1, 1, 1, (SELECT max(id) FROM session), 0, 1)")
+        db.execute("UPDATE queue SET limiters = '[1, 7]'")
+        db.execute("UPDATE limiter SET state = '[{}, {}]'")
+    found = {check.name for check in doctor(project.path).failures}
+    assert found == {"limiter_slots", "limiters", "queue_limiters"}

@@ -36,11 +36,11 @@ class Limiter:
         `async with limiter.slot(cost=500) as slot: …`, or `with`, which blocks.  Set `slot.cost` to what it really
         cost.  RateLimitedError inside the block holds the limiter up for every process, and is raised on.
         """
-        return Slot(self, cost)
+        return Slot(self._file, self._repository, self.row_id, cost)
 
     def take(self, cost: int = 1) -> Slot | None:
         """Start one more at once, or None when that is not allowed now; `release` it, or use it in a `with` block."""
-        slot = Slot(self, cost)
+        slot = self.slot(cost)
         return slot if slot.try_to_take() is None else None
 
     def next_at(self, cost: int = 1) -> int | None:
@@ -72,11 +72,13 @@ class Limiter:
 class Slot:
     """A place in a limiter.  It belongs to this process: when that dies, it is given back."""
 
-    def __init__(self, limiter: Limiter, cost: int) -> None:
+    def __init__(self, file: File, repository: LimiterRepository, limiter_id: int, cost: int) -> None:
         """Use `limiter.slot`, or `limiter.take`."""
         if isinstance(cost, bool) or cost < 0:
             raise TaskConfigurationError(f"cost={cost!r}: give a whole number, 0 or more.")
-        self._limiter = limiter
+        self._file = file
+        self._repository = repository
+        self._limiter_id = limiter_id
         self._reserved = cost
         self._taken: SlotRecord | None = None
         self._started_at = 0
@@ -86,11 +88,11 @@ class Slot:
     def try_to_take(self) -> Wait | None:
         """Take it unless it is taken; why it cannot be, None when it is."""
         if self._taken is None:
-            found = self._limiter._repository.take(self._limiter.row_id, self._reserved)
+            found = self._repository.take(self._limiter_id, self._reserved)
             if isinstance(found, Wait):
                 return found
             self._taken = found
-            self._started_at = self._limiter._file.clock.now()
+            self._started_at = self._file.clock.now()
         return None
 
     def release(self, error: BaseException | None = None) -> None:
@@ -98,13 +100,13 @@ class Slot:
         taken, self._taken = self._taken, None
         if taken is None:
             return
-        repository = self._limiter._repository
+        repository = self._repository
         if isinstance(error, RateLimitedError):
             repository.hold(taken.limiter_id, hold_for(error), str(error), self._started_at)
         repository.release(taken, self.cost, succeeded=error is None)
 
     async def __aenter__(self) -> Self:
-        file = self._limiter._file
+        file = self._file
         while True:
             version = file.version()
             wait = self.try_to_take()
@@ -133,7 +135,7 @@ class Slot:
         self.release(error)
 
     def __repr__(self) -> str:
-        return f"<slot of {self._limiter.name}, {'taken' if self._taken else 'free'}>"
+        return f"<slot of limiter {self._limiter_id}, {'taken' if self._taken else 'not taken'}>"
 
 
 async def _pause(file: File, seconds: float) -> None:

@@ -35,7 +35,7 @@ State = dict[str, Any]
 _GROUPS: Final = 100
 
 
-def _check(rule: object, **least: tuple[float, float]) -> None:
+def _check(rule: object, **least: tuple[object, float]) -> None:
     """Refuse settings that are not above their limit; `least` is name → (value, limit)."""
     for name, (value, limit) in least.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not limit < value < math.inf:

@@ -159,19 +159,24 @@ class Gates:
         if 0 <= monotonic - self._looked_at < _LOOK_FOR_DEAD:
             return False
         self._looked_at = monotonic
+        gone = self.dead_holders(db)
+        for session_id in gone:
+            self._file.end_dead_session(db, session_id)
+            db.execute("DELETE FROM limiter_slot WHERE session_id = ?", (session_id,))
+        return bool(gone)
+
+    def dead_holders(self, db: apsw.Connection) -> list[int]:
+        """Sessions that have slots although they are over, or their processes gone."""
+        session = self._file.session
         rows = db.execute(
             """
             SELECT DISTINCT session_id, ended_at FROM limiter_slot JOIN session ON session.id = session_id
              WHERE session_id <> ?
             """,
-            (self.session_id(),),
+            (0 if session is None else session.id,),
         ).fetchall()
         dead = set(self._file.dead_sessions(db)) if rows else set[int]()
-        gone = [int(session_id) for session_id, ended_at in rows if ended_at is not None or session_id in dead]  # pyright: ignore
-        for session_id in gone:
-            self._file.end_dead_session(db, session_id)
-            db.execute("DELETE FROM limiter_slot WHERE session_id = ?", (session_id,))
-        return bool(gone)
+        return [int(session_id) for session_id, ended_at in rows if ended_at is not None or session_id in dead]  # pyright: ignore
 
     # ------------------------------------------------------------------ holds
 

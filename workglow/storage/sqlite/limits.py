@@ -69,7 +69,7 @@ class SqliteLimits:
         if before == rules:
             return
         old, states = msgspec.json.decode(before), msgspec.json.decode(text)
-        kept = [
+        kept: list[object] = [
             states[place] if place < len(states) and old[place]["kind"] == rule["kind"] else {}
             for place, rule in enumerate(msgspec.json.decode(rules))
         ]
@@ -82,9 +82,10 @@ class SqliteLimits:
             wanted = list(shared)
             if own is not None:
                 self._change(db.execute, own, rules)
-                wanted.insert(0, own)
             elif rules != "[]":
-                wanted.insert(0, self.gates.make_own(db, queue_id, rules))
+                own = self.gates.make_own(db, queue_id, rules)
+            if rules != "[]":
+                wanted.insert(0, own)
             text = msgspec.json.encode(wanted).decode() if wanted else None
             db.execute("UPDATE queue SET limiters = ?1 WHERE id = ?2 AND limiters IS NOT ?1", (text, queue_id))
         self._file.notify()
@@ -176,7 +177,14 @@ class SqliteLimits:
         return [] if text is None else msgspec.json.decode(text)
 
     def look(self, limiter_id: int, cost: int = 1) -> Wait | None:
-        return self._admissions.wait(self._admissions.look(self._file.read, limiter_id), cost)
+        admission = self._admissions.look(self._file.read, limiter_id)
+        wait = self._admissions.wait(admission, cost)
+        if wait is None or wait.until is not None:
+            return wait
+        for session_id in self.gates.dead_holders(self._file.reader):  # whoever asks for their slots gets them
+            query = "SELECT count(*) FROM limiter_slot WHERE limiter_id = ? AND session_id = ?"
+            admission.held -= self._file.read(query, (limiter_id, session_id))[0][0]
+        return self._admissions.wait(admission, cost)
 
     def look_at_queue(self, queue_id: int, cost: int = 1) -> Wait | None:
         waits = [self.look(limiter_id, cost) for limiter_id in self._ids(self._file.reader.execute, queue_id)]
@@ -202,7 +210,7 @@ class SqliteLimits:
             limiter_id, name, scope, queue, rules, held, hold_until, reason, strikes = row
             if hold_until is not None:
                 admission = self._admissions.look(self._file.read, limiter_id)  # pyright: ignore[reportArgumentType]
-                left = hold_until - admission.now  # pyright: ignore[reportOperatorIssue]
+                left: int = hold_until - admission.now  # pyright: ignore
                 hold_until = self._admissions.wall(admission, hold_until) if left > 0 else None  # pyright: ignore
                 reason = reason if left > 0 else None
             found.append(LimiterRecord(limiter_id, name, scope, queue, rules, held, hold_until, reason, strikes))  # pyright: ignore
