@@ -40,10 +40,12 @@ WorkglowError
 ├── JobError
 │   ├── UnknownJobError
 │   ├── UnknownHandlerError        no worker here knows a handler of that name
+│   ├── UnknownLimiterError        a limiter, or a kind of rule, that is not known here
 │   ├── JobStateError              that cannot be done to a job in this state
 │   ├── JobFailedError             what waiting for the result of a failed job raises
 │   │   └── JobAbortedError
 │   ├── RetryableJobError          a handler says that, and perhaps when, another try is worth it
+│   │   └── RateLimitedError       somebody else's limit: "too many requests"
 │   └── PermanentJobError          a handler says that no other try can help
 ├── FileError
 │   ├── NotAProjectError
@@ -106,6 +108,7 @@ __all__ = [
     "PermanentJobError",
     "PortError",
     "QuestionChangedError",
+    "RateLimitedError",
     "ResourceLimitError",
     "ResumeError",
     "RetryableJobError",
@@ -323,6 +326,10 @@ class UnknownHandlerError(JobError):
     """No handler of that name is registered."""
 
 
+class UnknownLimiterError(JobError):
+    """The file has no limiter of that name, or one whose kind no registry here knows; the text says which."""
+
+
 class JobStateError(JobError):
     """That cannot be done to a job in this state."""
 
@@ -350,6 +357,26 @@ class RetryableJobError(JobError):
     def __init__(self, message: str = "", *, after: float | None = None) -> None:
         super().__init__(message)
         self.after = after
+
+
+class RateLimitedError(RetryableJobError):
+    """Raise it when a service says "too many requests" (429): nothing is wrong with the job, it only came too early.
+
+    `retry_after` is how many seconds the service asks to wait; None: it did not say.  `limits` is what it told of its
+    limits, name → {"remaining", "reset"}.  In a job, or inside the slot of a limiter, this holds the limiters up for
+    every process; the job is tried again after that, and no attempt is counted.
+    """
+
+    def __init__(
+        self,
+        message: str = "Too many requests.",
+        *,
+        retry_after: float | None = None,
+        limits: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        super().__init__(message, after=retry_after)
+        self.retry_after = retry_after
+        self.limits = dict(limits or {})
 
 
 class PermanentJobError(JobError):

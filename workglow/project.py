@@ -19,14 +19,16 @@ from workglow.tasks.standard_resolvers import standard_resolvers
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from workglow.ai import EmbeddingModel
     from workglow.clock import Clock
     from workglow.graph.transforms import TransformRegistry
     from workglow.knowledge import KnowledgeBase, SearchResult
+    from workglow.limits import CompositeLimiter, Limiter, LimiterRegistry, LimitRule
     from workglow.queue import HandlerRegistry, Job, JobQueue, Queues, Worker
+    from workglow.queue.queues import Limit
     from workglow.queue.settings import QueueTerms
     from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks import TaskRegistry
@@ -51,6 +53,7 @@ class Project(Runs):
         transforms: TransformRegistry = built_in_transforms,
         handlers: HandlerRegistry | None = None,
         tracer: Tracer | None = None,
+        limiters: LimiterRegistry | None = None,
     ) -> None:
         repositories = sqlite_repositories(file)
         self.registry = registry
@@ -65,6 +68,7 @@ class Project(Runs):
         self._graphs = TaskGraphRepository(repositories.named, registry=registry, transforms=transforms)
         self._bases: dict[str, KnowledgeBase] = {}
         self._handlers = handlers
+        self._limiters = limiters
         self._queues: Queues | None = None
 
     @property
@@ -105,31 +109,55 @@ class Project(Runs):
     def queues(self) -> Queues:
         """The job queues of this file, their jobs, and what the workers of this process tell of them."""
         if self._queues is None:  # a program that only runs graphs need not load them
+            from workglow.limits import Limits, limiter_registry
             from workglow.queue import Queues, handler_registry
             from workglow.storage.sqlite.jobs import SqliteJobs
+            from workglow.storage.sqlite.limits import SqliteLimits
 
+            kinds = limiter_registry if self._limiters is None else self._limiters
+            limits = SqliteLimits(self.file, kinds.load)
             self._queues = Queues(
                 self.file,
-                SqliteJobs(self.file),
+                SqliteJobs(self.file, limits.gates),
                 self._repositories.values,
                 handlers=handler_registry if self._handlers is None else self._handlers,
                 project=self,
+                limits=Limits(self.file, limits, kinds),
             )
         return self._queues
 
     def queue(
-        self, name: str, *, scope: Mapping[str, object] | None = None, **settings: Unpack[QueueTerms]
+        self,
+        name: str,
+        *,
+        scope: Mapping[str, object] | None = None,
+        limits: Sequence[Limit] | None = None,
+        **settings: Unpack[QueueTerms],
     ) -> JobQueue:
         """Open a job queue of this file, or make it: `project.queue("embed", retry=Retry(5, delay=1), timeout=30)`.
 
-        Settings that are given are kept in the file.  Queues of different `scope`, {"user": "u1"} say, share nothing
-        but the name.
+        Settings that are given are kept in the file, and so are `limits`, `[RateLimiter(60, per=60)]` say, which bind
+        every process.  Queues of different `scope`, {"user": "u1"} say, share nothing but the name.
         """
-        return self.queues.queue(name, scope=scope, **settings)
+        return self.queues.queue(name, scope=scope, limits=limits, **settings)
+
+    def limiter(
+        self, name: str, rule: LimitRule | CompositeLimiter | None = None, *, scope: Mapping[str, object] | None = None
+    ) -> Limiter:
+        """Open a named limiter of this file; with a rule it is made, or gets that rule from now on.
+
+        It is given to queues, `project.queue("embed", limits=[project.limiter("openai")])`, or used without one,
+        `async with project.limiter("openai").slot(): …`.
+        """
+        return self.queues.limits.limiter(name, rule, scope=scope)
 
     def job(self, job_id: int) -> Job:
         """Find a job by its number; UnknownJobError when there is none."""
         return self.queues.job(job_id)
+
+    def why_job(self, job_id: int) -> str:
+        """Say why a job waits, or what became of it."""
+        return self.job(job_id).why()
 
     def worker(self, *queues: JobQueue | str, concurrency: int = 1) -> Worker:
         """A worker of this process for these queues, or for all: `async with project.worker(concurrency=4): …`."""
@@ -168,6 +196,7 @@ def open(  # workglow.open is to projects what open is to files
     registry: TaskRegistry = task_registry,
     transforms: TransformRegistry = built_in_transforms,
     handlers: HandlerRegistry | None = None,
+    limiters: LimiterRegistry | None = None,
     clock: Clock | None = None,
     tracer: Tracer | None = None,
 ) -> Project:
@@ -177,13 +206,13 @@ def open(  # workglow.open is to projects what open is to files
     every 200 ms; 'power' syncs every commit; 'process' never waits for the disk.
 
     `registry` and `transforms` say which names the graphs in the file may use, `handlers` which ones its jobs may:
-    what `@job` registered, unless another registry is given.  `tracer` is given the spans of every run that names none
-    itself.
+    what `@job` registered, unless another registry is given.  `limiters` are the kinds of rules that its limiters may
+    have.  `tracer` is given the spans of every run that names none itself.
 
     Raises a FileError that says what is wrong with the file and what to do about it.
     """
     file = File.open(path, clock=clock or SystemClock(), read_only=read_only, create=create, durability=durability)
-    return Project(file, registry=registry, transforms=transforms, handlers=handlers, tracer=tracer)
+    return Project(file, registry=registry, transforms=transforms, handlers=handlers, tracer=tracer, limiters=limiters)
 
 
 def _embedding_model(name: str, _: str) -> EmbeddingModel:

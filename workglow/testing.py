@@ -34,16 +34,20 @@ class _FakeTimer:
 
 
 class FakeClock:
-    """A clock that stands still until a test advances it; timers fire in the order of their time, on the way."""
+    """A clock that stands still until a test advances it; timers fire in the order of their time, on the way.
+
+    `jump` sets the wall clock, as people and time servers do: `now` changes, `monotonic` does not.
+    """
 
     def __init__(self, now: int = 1_700_000_000_000) -> None:
         self._milliseconds = now
+        self._ahead = 0
         self._timers: list[tuple[float, int, _FakeTimer]] = []
         self._order = itertools.count()
 
     def now(self) -> int:
         """Milliseconds since 1970."""
-        return self._milliseconds
+        return self._milliseconds + self._ahead
 
     def monotonic(self) -> float:
         """Seconds."""
@@ -58,6 +62,10 @@ class FakeClock:
     def waiting(self) -> int:
         """How many timers have neither fired nor been cancelled."""
         return sum(timer.callback is not None for _, _, timer in self._timers)
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock forward, or back; no time passes, so no timer fires."""
+        self._ahead += round(seconds * 1000)
 
     def advance(self, seconds: float) -> None:
         """Move the time forward, calling back what falls due on the way."""

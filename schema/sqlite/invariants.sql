@@ -171,3 +171,16 @@ WITH text (id, json) AS (
 SELECT text.id, reference.value FROM text, json_tree(text.json) AS reference
 WHERE json_valid(text.json) AND reference.key = '$value' AND reference.type = 'text' AND length(reference.value) = 64
   AND upper(reference.value) NOT IN (SELECT hex(hash) FROM value);
+
+-- limiter_slots: a slot of a job belongs to a claim that has not ended
+SELECT job_id, number, limiter_id FROM limiter_slot
+WHERE job_id <> 0
+  AND NOT EXISTS (SELECT 1 FROM job WHERE job.id = job_id AND job.claim = number AND job.status = 'running');
+
+-- limiters: what a limiter remembers can be read, and has a part for each of its rules or none
+SELECT id, name FROM limiter
+WHERE NOT json_valid(state) OR json_array_length(state) NOT IN (0, json_array_length(rules));
+
+-- queue_limiters: the limiters of a queue are there
+SELECT queue.id, each.value FROM queue, json_each(queue.limiters) AS each
+WHERE queue.limiters IS NOT NULL AND each.value NOT IN (SELECT id FROM limiter);

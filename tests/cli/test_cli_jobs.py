@@ -167,7 +167,7 @@ def test_a_failed_job_shows_its_error_its_trace_and_its_attempts(call: Call, not
     call("enqueue", notes, "voices", "CliLoud", "-i", "text=whisper", "--max-attempts", "1")
     work("voices")
     shown = call("job", notes, "1").stdout
-    assert "It has failed at the first attempt." in shown
+    assert "Job 1 is failed: ValueError: too quiet: whisper." in shown
     assert "ValueError: too quiet: whisper" in shown
     assert "in loud\n" in shown
     assert "workglow retry notes.wg 1" in shown
@@ -224,7 +224,7 @@ def test_what_runs_in_another_process_is_seen(call: Call, notes: str, tasks: str
         assert f"in process {process.pid} on {one['host']}." in shown
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert "Its worker is gone" in call("job", notes, "1").stdout
+        assert "Job 1 ran in a process that is gone" in call("job", notes, "1").stdout
         assert look(call, "queues", notes)["workers"][0]["alive"] is False
     work("books")
     assert look(call, "job", notes, "1")["result"] == 10

@@ -53,3 +53,16 @@ def test_a_crash_point_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) 
     install_crash_points()
     with pytest.raises(TaskConfigurationError, match=r"complete\.inside:3"):
         install_crash_points("somewhere")
+
+
+def test_a_jump_sets_the_wall_clock_and_lets_no_time_pass() -> None:
+    clock = FakeClock(now=1000)
+    fired: list[int] = []
+    clock.call_later(5, lambda: fired.append(clock.now()))
+    before = clock.monotonic()
+    clock.jump(3600)
+    assert (clock.now(), clock.monotonic(), fired) == (3_601_000, before, [])
+    clock.jump(-7200)
+    clock.advance(5)
+    assert fired == [-3_594_000]
+    assert clock.monotonic() == before + 5

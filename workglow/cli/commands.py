@@ -40,6 +40,7 @@ COMMANDS = {
     "pause": ("steering", "Start no more jobs of a queue, in any process; what runs goes on."),
     "resume-queue": ("steering", "Start the jobs of a paused queue again."),
     "retry": ("steering", "Try failed and aborted jobs again, with all their attempts."),
+    "limits": ("limits", "List the limiters: their rules, how many slots are taken, and what holds them back."),
     "watch": ("watching", "Watch queues, workers and runs while they go on."),
     "graph": ("graphs", "Show a graph: of a file, of a run, or a named one."),
     "graphs": ("named", "List the graphs that a project file holds by name, and their history."),

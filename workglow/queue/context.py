@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from workglow.errors import JobInputError
 from workglow.tasks.context import TaskContext
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class JobContext(TaskContext):
     until the job ends, `idempotency_key` is the same for every attempt of the job and for no other.
     """
 
-    __slots__ = ("_on_report", "job_id", "queue")
+    __slots__ = ("_on_report", "job_id", "queue", "spent")
 
     def __init__(
         self,
@@ -47,12 +48,20 @@ class JobContext(TaskContext):
         self.job_id = job_id
         self.queue = queue
         self._on_report = on_report
+        self.spent: int | None = None
+        """What it has really cost, if that was said."""
 
     @property
     def idempotency_key(self) -> str:
         """64 hex digits that are the same for every attempt of this job, and for no other job."""
         identity = "\n".join((self._project_uid, "job", str(self.job_id)))
         return hashlib.sha256(identity.encode()).hexdigest()
+
+    def spend(self, cost: int) -> None:
+        """Say what the job has really cost, tokens say, when that is not what was reserved for it."""
+        if isinstance(cost, bool) or cost < 0:
+            raise JobInputError(f"spend({cost!r}): give a whole number, 0 or more.")
+        self.spent = cost
 
     def progress(self, fraction: float, message: str = "", details: Mapping[str, object] | None = None) -> None:
         """Report how much is done, from 0 to 1, with a message for people and details for programs.

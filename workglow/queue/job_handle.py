@@ -102,12 +102,6 @@ class Job:
         found = Progress(0.0) if record.progress is None else Progress(**msgspec.json.decode(record.progress))
         return found._replace(percent=100.0) if record.status == "completed" else found
 
-    def why(self) -> str:
-        """Say in plain words why it waits, where it runs, or how it ended."""
-        from workglow.queue.reasons import Reasons
-
-        return Reasons(self._queues).explain(self._read())
-
     async def result(self, timeout: float | None = None) -> Any:
         """Wait for the job to end and return what its handler returned.
 
@@ -139,6 +133,13 @@ class Job:
         """Yield the reports of the handler as they come, to the end of the job; from another process at most ten a
         second are seen."""
         return self._queues.follow(self)
+
+    def why(self) -> str:
+        """Why it waits: a paused queue, a time, other jobs, a limit and until when, no worker; where it runs; or what
+        became of it."""
+        from workglow.queue.why import why_job
+
+        return why_job(self._queues, self._read())
 
     def abort(self, reason: str = "The job was aborted.") -> bool:
         """End the job: at once when it is pending, as soon as its worker hears of it when it runs.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workglow.queue.queues import Queues
     from workglow.queue.worker import Worker
     from workglow.storage.jobs import JobStatus, QueueRecord
+    from workglow.storage.limits import LimiterRecord
 
 __all__ = ["JobQueue"]
 
@@ -101,6 +102,20 @@ class JobQueue:
     def resume(self) -> None:
         """Start its jobs again."""
         self._queues.repository.pause(self.row_id, paused=False)
+
+    def hold(self, seconds: float, reason: str = "") -> int:
+        """Start none of its jobs for so many seconds, nor those of others that share its limiters; until when, in
+        milliseconds.  It ends when its time is over, or with `clear_limits`."""
+        return self._queues.limits.repository.hold_queue(self.row_id, seconds, reason)
+
+    def clear_limits(self) -> None:
+        """Let its limiters forget everything but their rules: starts, holds, and the slots of what runs."""
+        self._queues.limits.repository.clear_queue(self.row_id)
+
+    @property
+    def limits(self) -> list[LimiterRecord]:
+        """Its limiters, as they are now."""
+        return self._queues.limits.repository.of_queue(self.row_id)
 
     def abort_group(self, group: str, reason: str = "Its group was aborted.") -> list[Job]:
         """Abort every unfinished job of a group."""

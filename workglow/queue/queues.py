@@ -16,16 +16,19 @@ from workglow.storage.jobs import FINAL_JOB_STATUSES
 from workglow.values import canonical, encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Mapping
+    from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 
     from workglow.clock import Clock
     from workglow.file import File
+    from workglow.limits import CompositeLimiter, Limiter, LimitRule, Limits
     from workglow.queue.context import Progress
     from workglow.queue.events import JobEvent, JobEventKind
     from workglow.queue.overview import QueueInfo, WorkerInfo
     from workglow.queue.worker import Worker
     from workglow.storage.jobs import JobRepository, JobStatus
     from workglow.storage.protocols import ValueRepository
+
+    Limit = LimitRule | CompositeLimiter | Limiter
 
 __all__ = ["Queues"]
 
@@ -50,8 +53,10 @@ class Queues:
         *,
         handlers: HandlerRegistry = handler_registry,
         project: Any = None,
+        limits: Limits,
     ) -> None:
         self.file = file
+        self.limits = limits
         self.repository = repository
         self.handlers = handlers
         self.project = project
@@ -63,9 +68,16 @@ class Queues:
         return self.file.clock
 
     def queue(
-        self, name: str, *, scope: Mapping[str, object] | None = None, **settings: Unpack[QueueTerms]
+        self,
+        name: str,
+        *,
+        scope: Mapping[str, object] | None = None,
+        limits: Sequence[Limit] | None = None,
+        **settings: Unpack[QueueTerms],
     ) -> JobQueue:
         """Open a queue, which is made when the file has none of that name and scope; settings that are given are kept.
+
+        So are `limits`, all of which must allow a start; an empty list takes away those it had.
 
         Queues of different `scope`, {"user": "u1"} say, share nothing but the name.
         """
@@ -76,6 +88,8 @@ class Queues:
         if settings:
             wanted = changed(QueueSettings.from_json(record.settings), settings)
             record = self.repository.queue(name, whose, wanted.to_json())
+        if limits is not None:
+            self.limits.limit_queue(record.row_id, limits)
         return JobQueue(self, record)
 
     def all(self) -> list[JobQueue]:

@@ -1,17 +1,17 @@
-"""Why a job is where it is, in plain words.
+"""Why a job has not started, in a few words; `why` says all there is to say.
 
 Policy.  The reasons are asked in the order in which somebody would have to remove them: a queue that is paused, a time
-that has not come, jobs that it needs, nobody who would run it, and at last the jobs that are before it in the line.
+that has not come, jobs that it needs, nobody who would run it, a limit, and at last the jobs that are before it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from workglow.errors import UnknownLimiterError
 from workglow.storage.jobs import FINAL_JOB_STATUSES
 
 if TYPE_CHECKING:
-    from workglow.queue.overview import WorkerInfo
     from workglow.queue.queues import Queues
     from workglow.storage.jobs import JobRecord
 
@@ -27,32 +27,22 @@ class Reasons:
     def __init__(self, queues: Queues) -> None:
         self._queues = queues
         self._now = queues.clock.now()
-        self._paused = {(each.name, each.scope) for each in queues.repository.queues() if each.paused_at is not None}
+        self._records = {(each.name, each.scope): each for each in queues.repository.queues()}
         self._workers = [worker for worker in queues.workers() if worker.alive]
+        self._limits: dict[tuple[int, int], str] = {}
 
     def waiting(self, job: JobRecord) -> str:
         """Why a pending job has not started, in a few words; '' when it is not pending."""
         if job.status != "pending":
             return ""
-        if (job.queue, job.scope) in self._paused:
+        queue = self._records[job.queue, job.scope]
+        if queue.paused_at is not None:
             return "the queue is paused"
         if job.run_after is not None and job.run_after > self._now:
             return f"{'next try' if job.attempt else 'due'} in {_span(job.run_after - self._now)}"
         if job.waits_for:
             return self._needs(job)
-        return self._nobody(job) or self._ahead(job)
-
-    def explain(self, job: JobRecord) -> str:
-        """Say in whole sentences why the job is in its state."""
-        if job.status == "pending":
-            said = f"It waits: {self.waiting(job)}."
-            if job.deadline_at is not None:
-                said += f"  It fails if it is not over in {_span(max(0, job.deadline_at - self._now))}."
-            return said
-        if job.status == "running":
-            return self._running(job)
-        tries = f"after {job.attempt} attempts" if job.attempt != 1 else "at the first attempt"
-        return f"It {'was' if job.status == 'aborted' else 'has'} {job.status} {tries}."
+        return self._nobody(job) or self._limit(queue.row_id, job.cost) or self._ahead(job)
 
     def _needs(self, job: JobRecord) -> str:
         repository = self._queues.repository
@@ -74,23 +64,27 @@ class Reasons:
             return f"no worker knows {job.handler}"
         return ""
 
+    def _limit(self, queue_id: int, cost: int) -> str:
+        """Which limit does not let a job of this cost start now."""
+        known = self._limits.get((queue_id, cost))
+        if known is None:
+            limits = self._queues.limits
+            try:
+                wait = limits.repository.look_at_queue(queue_id, cost)
+            except UnknownLimiterError:  # only the processes that know its kind can say more
+                wait, known = None, "its queue has a limiter that is not known here"
+            else:
+                known = "" if wait is None else limits.describe(wait)
+            if wait is not None and wait.until is not None:
+                known += f", for {_span(max(0, wait.until - self._now))}"
+            self._limits[queue_id, cost] = known
+        return known
+
     def _ahead(self, job: JobRecord) -> str:
         count = self._queues.repository.ahead(job, _COUNTED)
         if count == _COUNTED:
             return f"{count:,} jobs or more ahead"
         return "next in line" if not count else f"{count:,} {'jobs' if count > 1 else 'job'} ahead"
-
-    def _running(self, job: JobRecord) -> str:
-        where = next((worker for worker in self._queues.workers() if worker.session_id == job.session_id), None)
-        since = "" if job.started_at is None else f" for {_span(self._now - job.started_at)}"
-        if where is None or not where.alive:
-            return "Its worker is gone; the next worker that is free takes the job over."
-        stops = f"  It is to stop: {job.abort_reason}" if job.abort_reason is not None else ""
-        return f"It runs{since}, in {_place(where)}.{stops}"
-
-
-def _place(worker: WorkerInfo) -> str:
-    return f"process {worker.pid} on {worker.host}"
 
 
 def _span(milliseconds: int) -> str:

@@ -293,6 +293,8 @@ class Worker:
         settings = self._by_id[job.queue_id].settings
         try:
             settlement = settle_result(job, result, settings, self._queues.clock.now())
+            if running.context is not None:
+                settlement = msgspec.structs.replace(settlement, cost=running.context.spent)
         except Exception as error:  # what it returned cannot be kept
             self._fail(running, error)
         else:
@@ -311,6 +313,7 @@ class Worker:
                 retry=retry,
                 now=self._queues.clock.now(),
                 progress=running.progress,
+                cost=None if running.context is None else running.context.spent,
             )
         )
 

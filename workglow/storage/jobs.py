@@ -90,7 +90,8 @@ class Settlement(msgspec.Struct, frozen=True):
 
     `completed` has an output, every other outcome may have an `error` (JSON).  With `retry_at` (milliseconds) the job
     is pending again, and is not started before then, unless that was its last attempt; `counts` says whether the
-    attempt counts.  At `delete_at` nothing of a completed job need be kept any more; of others, what its queue says.
+    attempt counts.  At `delete_at` nothing of a completed job need be kept any more; of others, what its queue says.  A
+    `limited` job is pending until the hold that it brings over the limiters of its queue has ended.
     """
 
     job: ClaimedJob
@@ -102,6 +103,10 @@ class Settlement(msgspec.Struct, frozen=True):
     progress: str | None = None
     delete_at: int | None = None
     cost: int | None = None  # what it really cost, when that differs from what was reserved
+    hold: float | None = (
+        None  # limited: for how many seconds the queue's limiters let nothing start, when that is known
+    )
+    reason: str = ""  # … and why, for people
 
 
 class Turn(msgspec.Struct, frozen=True):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import apsw
 
     from workglow.file import File
+    from workglow.storage.sqlite.gates import Gates
 
     Execute = Callable[..., Any]
     """`execute` of one cursor, whose rows nobody but the reader of the query knows the types of."""
@@ -39,15 +40,18 @@ _PRUNE: Final = 64  # jobs at once
 _LOOK_FOR_DEAD: Final = 0.5  # seconds; it reads a file of /proc for each open session
 
 _READY = """
-SELECT job.id, claim + 1, attempt + 1, handler, input, options, queue_id
+SELECT job.id, claim + 1, attempt + 1, handler, input, options, queue_id{}
   FROM worker CROSS JOIN queue CROSS JOIN job ON queue_id = queue.id
  WHERE worker.id = ? AND worker.session_id = ?
    AND queue.id = ? AND paused_at IS NULL AND status = 'pending' AND run_after IS NULL AND waits_for = 0 {}
    AND (deadline_at IS NULL OR deadline_at > ?)
  ORDER BY priority DESC, job.id LIMIT ?
 """
-_ALL_READY = _READY.format("")
-_KNOWN_READY = _READY.format("AND handler IN (SELECT value FROM json_each(?))")
+_KNOWN = "AND handler IN (SELECT value FROM json_each(?))"
+_ALL_READY = _READY.format("", "AND limiters IS NULL")
+_KNOWN_READY = _READY.format("", f"AND limiters IS NULL {_KNOWN}")
+_ALL_LIMITED = _READY.format(", cost", "")
+_KNOWN_LIMITED = _READY.format(", cost", _KNOWN)
 _CLAIM = "UPDATE job SET status = 'running', session_id = ?, claim = ?, attempt = ?, started_at = ? WHERE id = ?"
 _COMPLETE = """
 UPDATE job SET status = 'completed', output = ?, finished_at = ?, delete_at = ?
@@ -151,8 +155,10 @@ class _Worker:
 class Claims:
     """The workers of one process on one file, and their transactions."""
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: File, gates: Gates) -> None:
         self._file = file
+        self._gates = gates
+        self._opens_at: int | None = None  # when the first of the limiters met in this turn lets something start
         self._workers: dict[int, _Worker] = {}
         self._changed: dict[int, _Worker] = {}  # what they are once the transaction under way is committed
         self._chores_at = 0
@@ -214,6 +220,7 @@ class Claims:
             worker = self._begin_again(db, worker)
         lost: list[int] = []
         retried: list[int] = []
+        self._opens_at = None
         if ask.settled:
             self._settle(execute, ask.settled, now, lost, retried)
         chores = now >= self._chores_at or now + 2 * _CHORES < self._chores_at  # or the clock was set back
@@ -228,6 +235,8 @@ class Claims:
             if len(claimed) < limit:
                 self.unseated = self._is_unseated(execute, worker)
                 next_at = self._next_at(execute, ask.queue_ids)
+                if self._opens_at is not None and (next_at is None or self._opens_at < next_at):
+                    next_at = self._opens_at
         return Turn(claimed, lost, retried, next_at)
 
     def committed(self, ask: Ask, turn: Turn) -> None:
@@ -239,6 +248,8 @@ class Claims:
             running.discard(done.job.id)
         for job in turn.claimed:
             running.add(job.id)
+        if self._gates.holding:
+            self._gates.holding.difference_update((done.job.id, done.job.claim) for done in ask.settled)
         worker.claims += len(turn.claimed)
 
     def _claim(
@@ -255,14 +266,50 @@ class Claims:
         session_id = worker.session_id
         for queue_id in queue_ids:
             free = limit - len(claimed)
+            if queue_id in self._gates.limited:
+                claimed += self._claim_limited(execute, worker, queue_id, free, known=known, now=now)
+                continue
             if known is None:
                 rows = execute(_ALL_READY, (worker.id, session_id, queue_id, now, free)).fetchall()
             else:
                 rows = execute(_KNOWN_READY, (worker.id, session_id, queue_id, known, now, free)).fetchall()
             self._cursor.executemany(_CLAIM, [(session_id, row[1], row[2], now, row[0]) for row in rows])
             claimed.extend(map(ClaimedJob._make, rows))
+            if not rows:  # limiters that were new to this process would be a reason
+                claimed += self._claim_limited(execute, worker, queue_id, free, known=known, now=now)
             if len(claimed) == limit:
                 break
+        return claimed
+
+    def _claim_limited(
+        self, execute: Execute, worker: _Worker, queue_id: int, limit: int, *, known: str | None, now: int
+    ) -> list[ClaimedJob]:
+        """Claim what the limiters of a queue allow, in its order; the first job that may not start ends it."""
+        gates = self._gates
+        gate = gates.gate(execute, queue_id) if limit else None
+        if gate is None:
+            return []
+        if known is None:
+            rows = execute(_ALL_LIMITED, (worker.id, worker.session_id, queue_id, now, limit)).fetchall()
+        else:
+            rows = execute(_KNOWN_LIMITED, (worker.id, worker.session_id, queue_id, known, now, limit)).fetchall()
+        claimed: list[ClaimedJob] = []
+        for *row, cost in rows:
+            blocked = gate.blocked(cost)
+            if blocked is not None and blocked[1] is None and gates.release_dead(self._file.db):
+                gates.close(execute, gate)
+                gate = gates.gate(execute, queue_id) or gate
+                blocked = gate.blocked(cost)
+            if blocked is not None:
+                opens_at = gates.admissions.wall(*blocked)
+                if opens_at is not None and (self._opens_at is None or opens_at < self._opens_at):
+                    self._opens_at = opens_at
+                break
+            execute(_CLAIM, (worker.session_id, row[1], row[2], now, row[0]))
+            job = ClaimedJob._make(row)
+            gates.start(execute, gate, job.id, job.claim, cost)
+            claimed.append(job)
+        gates.close(execute, gate)
         return claimed
 
     def _keep_low_mark(self, execute: Execute, worker: _Worker, claimed: Sequence[ClaimedJob]) -> None:
@@ -304,6 +351,13 @@ class Claims:
                 lost.append(job.id)
             elif status == "pending":
                 retried.append(job.id)
+        gates = self._gates
+        if gates.holding:
+            for done in settled:
+                if (done.job.id, done.job.claim) in gates.holding:
+                    gates.release_job(execute, done.job.id, done.job.claim, done.cost)
+        if gates.struck:
+            gates.settled(execute, settled)
         if completed and execute("SELECT 1 FROM job_dependency LIMIT 1").fetchall():
             for done in completed:
                 self._release_dependents(execute, done.job.id)
@@ -323,6 +377,10 @@ class Claims:
             outcome, error = "aborted", aborted(str(abort_reason))
         execute(_ATTEMPT, (job.id, job.claim, job.attempt, outcome, error, started_at, now))
         attempt = job.attempt if done.counts else job.attempt - 1
+        if done.outcome == "limited":
+            db = self._file.db
+            until = self._gates.strike_queue(db, job.queue_id, done.hold, done.reason, int(started_at))
+            done = msgspec.structs.replace(done, retry_at=until)
         if done.retry_at is not None and outcome != "aborted" and attempt < most:
             execute(_AGAIN, (done.retry_at if done.retry_at > now else None, attempt, error, job.id))
             if done.retry_at > now:
@@ -394,6 +452,7 @@ class Claims:
             ).fetchall()
             for claim, attempt, most, started_at, abort_reason in rows:
                 crashed = outcome == "crashed"
+                self._gates.release_job(execute, job_id, claim)
                 error = CRASHED if crashed else None
                 execute(_ATTEMPT, (job_id, claim, attempt, outcome, error, started_at, now))
                 if abort_reason is not None:

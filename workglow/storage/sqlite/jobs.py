@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workglow.errors import FileLockedError, JobStateError, UnknownJobError
+from workglow.errors import FileLockedError, JobStateError, UnknownJobError, UnknownLimiterError
 from workglow.storage.jobs import FINAL_JOB_STATUSES, AttemptRecord, JobRecord, NewJob, QueueRecord, WorkerRecord
 from workglow.storage.sqlite.claims import Ask, Claims, aborted, end_job, next_job_id
+from workglow.storage.sqlite.gates import Gates
 from workglow.storage.sqlite.job_figures import count_ahead, figures
 from workglow.storage.sqlite.values import insert_values
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from workglow.file import File
     from workglow.storage.jobs import ClaimedJob, JobStatus, QueueFigures, Settlement, Turn
+    from workglow.storage.limits import LimitRule
 
 __all__ = ["SqliteJobs"]
 
@@ -39,12 +41,19 @@ SELECT job.id, queue.name, queue.scope, handler, status, priority, run_after, wa
 """
 
 
+def _no_rules(text: str) -> Sequence[LimitRule]:
+    if text != "[]":
+        raise UnknownLimiterError(f"Nothing here knows limiters, and the queue has some: {text}.")
+    return ()
+
+
 class SqliteJobs:
     """The queues of one file."""
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: File, gates: Gates | None = None) -> None:
+        """`gates` are those of the file's limiters; without them a queue that is limited is refused."""
         self._file = file
-        self._claims = Claims(file)
+        self._claims = Claims(file, gates or Gates(file, _no_rules))
         self._cursor = file.db.cursor()  # for what is written often; making one costs 0.5 µs
 
     # ------------------------------------------------------------------ queues

@@ -1,0 +1,73 @@
+"""The limiters of one project file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workglow.errors import TaskConfigurationError, UnknownLimiterError
+from workglow.limits.limiter import Limiter
+from workglow.limits.registry import LimiterRegistry, limiter_registry
+from workglow.limits.rules import CompositeLimiter
+from workglow.values import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from workglow.file import File
+    from workglow.storage.limits import LimiterRecord, LimiterRepository, LimitRule, Wait
+
+__all__ = ["Limits"]
+
+
+class Limits:
+    """Named limiters, and those of queues."""
+
+    def __init__(self, file: File, repository: LimiterRepository, registry: LimiterRegistry = limiter_registry) -> None:
+        self._file = file
+        self.repository = repository
+        self.registry = registry
+
+    def limiter(
+        self,
+        name: str,
+        rule: LimitRule | CompositeLimiter | None = None,
+        *,
+        scope: Mapping[str, object] | None = None,
+    ) -> Limiter:
+        """Open a named limiter; with a rule it is made, or gets that rule.
+
+        UnknownLimiterError when the file has none of that name and no rule is given.
+        """
+        if not name or len(name) > 200:
+            raise TaskConfigurationError(f"{name!r:.60}: a limiter's name has 1 to 200 characters.")
+        rules = None if rule is None else self.registry.dump([rule])
+        found = self.repository.open(name, canonical(dict(scope or {})).decode(), rules)
+        if found is None:
+            raise UnknownLimiterError(
+                f"{self._file.path} has no limiter {name!r}; make it: "
+                f"project.limiter({name!r}, RateLimiter(60, per=60))."
+            )
+        return Limiter(self._file, self.repository, found, name)
+
+    def limit_queue(self, queue_id: int, limits: Iterable[LimitRule | CompositeLimiter | Limiter]) -> None:
+        """Let a queue be limited by these, all at once, and by nothing else."""
+        own: list[LimitRule | CompositeLimiter] = []
+        shared: list[int] = []
+        for each in limits:
+            if isinstance(each, Limiter):
+                shared.append(each.row_id)
+            else:
+                own.append(each)
+        self.repository.limit_queue(queue_id, self.registry.dump(own), tuple(dict.fromkeys(shared)))
+
+    def all(self) -> list[LimiterRecord]:
+        """Every limiter of the file, as it is now."""
+        return self.repository.all()
+
+    def describe(self, wait: Wait) -> str:
+        """Say which limit something waits for, for people; until when is in `wait.until`."""
+        record = self.repository.get(wait.limiter_id)
+        whose = f"limiter {record.name!r}" if record.queue is None else f"the limits of queue {record.queue!r}"
+        if wait.rule is not None:
+            return f"{whose}: {wait.rule}"
+        return f"{whose}: on hold" + (f" ({record.hold_reason})" if record.hold_reason else "")
