@@ -75,6 +75,16 @@ def said(attempt: int) -> str:
 LISTED = "INSERT INTO waiting SELECT id FROM task_run WHERE status = 'waiting'"
 REFERENCE = task("status, output, finished_at", """'completed', '{"a": {"$value": "%s"}}', 0""" % ("a" * 64))
 
+QUEUE = "INSERT INTO queue (name, scope, created_at, limiters) VALUES ('q', '{}', 0, '[1]')"
+LIMITER = Row("limiter", {"scope": "{}", "rules": '[{"kind": "DelayLimiter"}]', "state": "[{}]"})
+JOB = Row("job", {"queue_id": 1, "status": "running", "claim": 3})
+SESSION = Row("session", {})
+
+
+def slot(claim: int) -> Row:
+    return Row("limiter_slot", {"job_id": 1, "number": claim, "limiter_id": 1, "session_id": 1})
+
+
 BROKEN = {
     "project_row": ["DELETE FROM project"],
     "migrations": ["DELETE FROM migration WHERE number = 1"],
@@ -105,6 +115,9 @@ BROKEN = {
     "vectors": [BASE, DOCUMENT, chunk(7), word()],
     "words": [BASE, DOCUMENT, chunk(8)],
     "graph_names": [GRAPH, "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)"],
+    "limiter_slots": [SESSION, LIMITER, QUEUE, JOB, slot(2)],
+    "limiters": [LIMITER, "UPDATE limiter SET state = '[{}, {}]'"],
+    "queue_limiters": [QUEUE],
     "pages": [BASE, DOCUMENT, chunk(8), word(), "UPDATE chunk_text_data SET block = zeroblob(3) WHERE id > 10"],
     "references": [Row("document", {"base_id": 9, "hash": "0" * 64})],
     "schema": ["CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM run; END"],
@@ -115,7 +128,7 @@ SOUND = [
     GRAPH, RUN, "UPDATE run SET epoch = 2", resumed(1), resumed(2),
     task("status, output, finished_at", "'completed', '{\"a\": 1}', 0"),
     "UPDATE run SET status = 'waiting'", WAITING, LISTED, answered(1),
-    BASE, DOCUMENT, chunk(8), word(),
+    BASE, DOCUMENT, chunk(8), word(), LIMITER, QUEUE, JOB, slot(3),
     "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)",
     "INSERT INTO graph_version (name, number, graph_id, note, saved_at) VALUES ('ingest', 1, 1, '', 0)",
 ]  # fmt: skip
