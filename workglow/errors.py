@@ -124,6 +124,7 @@ __all__ = [
     "UnknownGraphError",
     "UnknownHandlerError",
     "UnknownJobError",
+    "UnknownLimiterError",
     "UnknownModelError",
     "UnknownPortError",
     "UnknownRunError",
