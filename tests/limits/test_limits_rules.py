@@ -338,3 +338,25 @@ def test_composites_are_what_they_consist_of(project: Project) -> None:
     state = project.file.look_up("SELECT state FROM limiter WHERE id = ?", (limiter.row_id,))
     assert state is not None
     assert '"used":1' in state[0]
+
+
+def test_what_was_undone_was_never_started(tmp_path: Path, clock: FakeClock) -> None:
+    broken = True
+
+    @dataclass(frozen=True)
+    class Fragile(Every):
+        kind: ClassVar[str] = "tests.Fragile"
+
+        def take(self, state: dict[str, Any], now: int, cost: int) -> None:
+            if broken:
+                raise ValueError("it broke in the middle")
+
+    registry = LimiterRegistry()
+    registry.register(Fragile)
+    with wg.open(tmp_path / "own.wg", clock=clock, limiters=registry) as project:
+        limiter = project.limiter("both", CompositeLimiter([RateLimiter(2), Fragile(1)]))
+        for _ in range(5):
+            with pytest.raises(ValueError, match="in the middle"):
+                limiter.take()
+        broken = False
+        assert [limiter.take() is not None for _ in range(3)] == [True, True, False]
