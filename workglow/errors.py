@@ -128,6 +128,7 @@ __all__ = [
     "UnknownGraphError",
     "UnknownHandlerError",
     "UnknownJobError",
+    "UnknownLimiterError",
     "UnknownModelError",
     "UnknownPortError",
     "UnknownRunError",

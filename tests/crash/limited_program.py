@@ -37,24 +37,33 @@ async def work(seconds: float, context: JobContext) -> None:
         note(f"end:{context.job_id}")
 
 
-async def check_outside_the_transaction(project: wg.Project) -> None:
-    """Break the guard: look at the limiters now and then, and start what was allowed when they were last looked at."""
-    limits, queue = project.queues.limits.repository, project.queue("limited")
-    free = False
+class Stale:
+    """A broken guard: what the limiters said when they were looked at outside the transaction, now and then."""
 
-    def blocked(self: gates.QueueGate, cost: int) -> Any:
-        return None if free else (self.admissions[0], float(self.admissions[0].now + 50))
+    def __init__(self, project: wg.Project) -> None:
+        self.limits, self.queue = project.queues.limits.repository, project.queue("limited")
+        self.look()
+        stale = self
 
-    gates.QueueGate.blocked = blocked  # pyright: ignore[reportAttributeAccessIssue]
-    while True:
-        free = limits.look_at_queue(queue.row_id) is None
-        await asyncio.sleep(0.02)
+        def blocked(self: gates.QueueGate, cost: int) -> Any:
+            return None if stale.free else (self.admissions[0], float(self.admissions[0].now + 50))
+
+        gates.QueueGate.blocked = blocked  # pyright: ignore[reportAttributeAccessIssue]
+
+    def look(self) -> None:
+        self.free = self.limits.look_at_queue(self.queue.row_id) is None
+
+    async def keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(0.02)
+            self.look()
 
 
 async def main(project: wg.Project, what: str, broken: bool) -> None:
+    stale = Stale(project) if broken else None  # all look before the first of them starts anything
     note("ready:0")
     sys.stdin.readline()
-    looking = asyncio.create_task(check_outside_the_transaction(project)) if broken else None
+    looking = None if stale is None else asyncio.create_task(stale.keep_looking())
     if what == "work":
         await project.worker("limited", concurrency=8).run()
         assert looking is None, "the worker goes on until it is killed"

@@ -93,6 +93,14 @@ def said(attempt: int) -> str:
 LISTED = "INSERT INTO waiting SELECT id FROM task_run WHERE status = 'waiting'"
 REFERENCE = task("status, output, finished_at", """'completed', '{"a": {"$value": "%s"}}', 0""" % ("a" * 64))
 
+LIMITED = "UPDATE queue SET limiters = '[1]'"
+LIMITER = Row("limiter", {"scope": "{}", "rules": '[{"kind": "DelayLimiter"}]', "state": "[{}]"})
+
+
+def slot(job_id: int, claim: int) -> Row:
+    return Row("limiter_slot", {"job_id": job_id, "number": claim, "limiter_id": 1, "session_id": 1})
+
+
 BROKEN = {
     "project_row": ["DELETE FROM project"],
     "migrations": ["DELETE FROM migration WHERE number = 1"],
@@ -136,6 +144,9 @@ BROKEN = {
     "kept_jobs": [QUEUE, job(delete_at=1)],
     "job_json": [QUEUE, job(options="{")],
     "job_values": [QUEUE, job(input='{"a": {"$value": "%s"}}' % ("a" * 64))],
+    "limiter_slots": [QUEUE, WORKER, LIMITER, running(claim=3), slot(1, 2)],
+    "limiters": [LIMITER, "UPDATE limiter SET state = '[{}, {}]'"],
+    "queue_limiters": [QUEUE, LIMITED],
     "pages": [BASE, DOCUMENT, chunk(8), word(), "UPDATE chunk_text_data SET block = zeroblob(3) WHERE id > 10"],
     "references": [Row("document", {"base_id": 9, "hash": "0" * 64})],
     "schema": ["CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM run; END"],
@@ -148,6 +159,7 @@ SOUND = [
     "UPDATE run SET status = 'waiting'", WAITING, LISTED, answered(1),
     BASE, DOCUMENT, chunk(8), word(), QUEUE, WORKER,
     job(waits_for=1), running(claim=2), NEEDS, tried(0), job("completed", finished_at=0, output="{}", delete_at=0),
+    LIMITER, LIMITED, slot(2, 2),
     "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)",
     "INSERT INTO graph_version (name, number, graph_id, note, saved_at) VALUES ('ingest', 1, 1, '', 0)",
 ]  # fmt: skip

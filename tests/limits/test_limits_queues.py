@@ -20,7 +20,6 @@ from workglow import (
     rate_limited,
 )
 from workglow.errors import PermanentJobError, RateLimitedError, TaskConfigurationError, UnknownLimiterError
-from workglow.file import doctor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +36,7 @@ def note(handlers: HandlerRegistry, clock: FakeClock) -> Handler:
 
 
 def held(project: Project) -> int:
-    rows = project.file.look_up("SELECT count(*) FROM limiter_slot")
-    assert rows is not None
-    return rows[0]
+    return project.file.read("SELECT count(*) FROM limiter_slot")[0][0]
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -363,16 +360,3 @@ def test_a_queue_whose_limit_nobody_here_knows_starts_nothing(project: Project, 
     with pytest.raises(UnknownLimiterError, match="limits by a 'Moonlight'"):
         queue.work_sync()
     assert (one.status, one.attempt) == ("pending", 0)
-
-
-def test_the_doctor_finds_slots_and_limiters_that_cannot_be(project: Project, note: Handler) -> None:
-    queue = project.queue("work", limits=[ConcurrencyLimiter(5)])
-    queue.enqueue(note)
-    queue.work_sync()
-    assert doctor(project.path).ok
-    with project.file.transaction() as db:
-        db.execute("INSERT INTO limiter_slot VALUES (1, 1, 1, (SELECT max(id) FROM session), 0, 1)")
-        db.execute("UPDATE queue SET limiters = '[1, 7]'")
-        db.execute("UPDATE limiter SET state = '[{}, {}]'")
-    found = {check.name for check in doctor(project.path).failures}
-    assert found == {"limiter_slots", "limiters", "queue_limiters"}

@@ -106,8 +106,7 @@ def test_a_short_list_is_all_that_a_window_remembers(project: Project, clock: Fa
     for _ in range(3000):
         assert limiter.take()
         clock.advance(0.03)
-    state = project.file.look_up("SELECT state FROM limiter WHERE id = ?", (limiter.row_id,))
-    assert state is not None
+    state = project.file.read("SELECT state FROM limiter WHERE id = ?", (limiter.row_id,))[0]
     assert len(state[0]) < 2500
 
 
@@ -335,6 +334,27 @@ def test_composites_are_what_they_consist_of(project: Project) -> None:
     assert limiter.take()
     for _ in range(9):
         assert limiter.take() is None
-    state = project.file.look_up("SELECT state FROM limiter WHERE id = ?", (limiter.row_id,))
-    assert state is not None
+    state = project.file.read("SELECT state FROM limiter WHERE id = ?", (limiter.row_id,))[0]
     assert '"used":1' in state[0]
+
+
+def test_what_was_undone_was_never_started(tmp_path: Path, clock: FakeClock) -> None:
+    broken = True
+
+    @dataclass(frozen=True)
+    class Fragile(Every):
+        kind: ClassVar[str] = "tests.Fragile"
+
+        def take(self, state: dict[str, Any], now: int, cost: int) -> None:
+            if broken:
+                raise ValueError("it broke in the middle")
+
+    registry = LimiterRegistry()
+    registry.register(Fragile)
+    with wg.open(tmp_path / "own.wg", clock=clock, limiters=registry) as project:
+        limiter = project.limiter("both", CompositeLimiter([RateLimiter(2), Fragile(1)]))
+        for _ in range(5):
+            with pytest.raises(ValueError, match="in the middle"):
+                limiter.take()
+        broken = False
+        assert [limiter.take() is not None for _ in range(3)] == [True, True, False]

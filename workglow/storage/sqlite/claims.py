@@ -267,8 +267,10 @@ class Claims:
         for queue_id in queue_ids:
             free = limit - len(claimed)
             if queue_id in self._gates.limited:
-                claimed += self._claim_limited(execute, worker, queue_id, free, known=known, now=now)
-                continue
+                allowed = self._claim_limited(execute, worker, queue_id, free, known=known, now=now)
+                if allowed is not None:
+                    claimed += allowed
+                    continue
             if known is None:
                 rows = execute(_ALL_READY, (worker.id, session_id, queue_id, now, free)).fetchall()
             else:
@@ -276,19 +278,24 @@ class Claims:
             self._cursor.executemany(_CLAIM, [(session_id, row[1], row[2], now, row[0]) for row in rows])
             claimed.extend(map(ClaimedJob._make, rows))
             if not rows:  # limiters that were new to this process would be a reason
-                claimed += self._claim_limited(execute, worker, queue_id, free, known=known, now=now)
+                claimed += self._claim_limited(execute, worker, queue_id, free, known=known, now=now) or ()
             if len(claimed) == limit:
                 break
         return claimed
 
     def _claim_limited(
         self, execute: Execute, worker: _Worker, queue_id: int, limit: int, *, known: str | None, now: int
-    ) -> list[ClaimedJob]:
-        """Claim what the limiters of a queue allow, in its order; the first job that may not start ends it."""
-        gates = self._gates
-        gate = gates.gate(execute, queue_id) if limit else None
-        if gate is None:
+    ) -> list[ClaimedJob] | None:
+        """Claim what the limiters of a queue allow, in its order; the first job that may not start ends it.
+
+        None when the queue has no limiters.
+        """
+        if not limit:
             return []
+        gates = self._gates
+        gate = gates.gate(execute, queue_id)
+        if gate is None:
+            return None
         if known is None:
             rows = execute(_ALL_LIMITED, (worker.id, worker.session_id, queue_id, now, limit)).fetchall()
         else:

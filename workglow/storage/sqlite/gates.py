@@ -94,7 +94,7 @@ class Gates:
     # ------------------------------------------------------------------ claims
 
     def gate(self, execute: Execute, queue_id: int) -> QueueGate | None:
-        """The limiters of a queue; None when it has none, or is paused, or is not there."""
+        """The limiters of a queue; None when it has none."""
         text = execute("SELECT limiters FROM queue WHERE id = ?", (queue_id,)).get
         if text is None:
             self.limited.pop(queue_id, None)

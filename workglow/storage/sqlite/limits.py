@@ -82,10 +82,8 @@ class SqliteLimits:
             wanted = list(shared)
             if own is not None:
                 self._change(db.execute, own, rules)
-            elif rules != "[]":
-                own = self.gates.make_own(db, queue_id, rules)
             if rules != "[]":
-                wanted.insert(0, own)
+                wanted.insert(0, own or self.gates.make_own(db, queue_id, rules))
             text = msgspec.json.encode(wanted).decode() if wanted else None
             db.execute("UPDATE queue SET limiters = ?1 WHERE id = ?2 AND limiters IS NOT ?1", (text, queue_id))
         self._file.notify()
