@@ -127,14 +127,17 @@ def break_on_purpose(what: str) -> None:
         File.dead_sessions = lambda self, db: [row[0] for row in db.execute("SELECT id FROM session")]  # type: ignore[method-assign]
 
 
-def work(path: str, concurrency: int) -> None:
-    """Do jobs until none is unfinished."""
+def work(path: str, concurrency: int, patience: float) -> None:
+    """Do jobs until none is unfinished, or nothing was done for so many seconds."""
     with wg.open(path, handlers=handlers) as project:
 
         async def main() -> None:
             async with project.worker("work", concurrency=concurrency) as worker:
-                done = -1
+                done, silent = -1, 0
                 while done != worker.done or project.file.read("SELECT 1 FROM job WHERE finished_at IS NULL LIMIT 1"):
+                    silent = 0 if done != worker.done else silent + 1
+                    if silent > patience * 50:
+                        return
                     done = worker.done
                     await asyncio.sleep(0.02)
 
@@ -161,7 +164,7 @@ def serve() -> None:
                 if wanted["enqueue"]:
                     enqueue(wanted["path"], wanted["enqueue"])
                 else:
-                    work(wanted["path"], wanted["concurrency"])
+                    work(wanted["path"], wanted["concurrency"], 1 if wanted["hasty"] else 30)
             except BaseException as error:
                 print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
                 os._exit(1)

@@ -33,11 +33,23 @@ class JobNursery:
         self._read: dict[Path, int] = {}
         self._busy: set[int] = set()
 
-    def fork(self, path: Path, *, point: str = "", broken: str = "", concurrency: int = 1, enqueue: int = 0) -> int:
-        """Start a worker that ends when no job is unfinished, or a process that only enqueues so many."""
+    def fork(
+        self,
+        path: Path,
+        *,
+        point: str = "",
+        broken: str = "",
+        concurrency: int = 1,
+        enqueue: int = 0,
+        hasty: bool = False,
+    ) -> int:
+        """Start a worker that ends when no job is unfinished, or a process that only enqueues so many.
+
+        A `hasty` one gives up when nothing happens for a second.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        wanted = {"path": str(path), "ledger": str(self.ledger), "point": point, "broken": broken}
+        wanted = {"path": str(path), "ledger": str(self.ledger), "point": point, "broken": broken, "hasty": hasty}
         self._process.stdin.write(json.dumps({**wanted, "concurrency": concurrency, "enqueue": enqueue}) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
