@@ -178,9 +178,9 @@ def _crash_in_queues(at: Callable[[str, set[str]], None]) -> None:
         at("inside", written)
         return done
 
-    def crashing_committed(self: Any, ask: Any, done: Any) -> None:
+    def crashing_committed(self: Any, ask: Any, turn: Any) -> None:
         at("after", written)
-        committed(self, ask, done)
+        committed(self, ask, turn)
 
     def crashing_add(self: Any, db: Any, queue_id: int, jobs: Sequence[Any], now: int) -> list[int]:
         ids = in_halves("enqueue", jobs, lambda some: add(self, db, queue_id, some, now))
@@ -192,8 +192,9 @@ def _crash_in_queues(at: Callable[[str, set[str]], None]) -> None:
         at("after", {"enqueue"})
         return ids
 
-    Claims._claim, Claims._settle, Claims._reclaim = crashing_claim, crashing_settle, crashing_reclaim  # pyright: ignore[reportPrivateUsage]
-    Claims.turn, Claims.committed = crashing_turn, crashing_committed
+    patched: Any = Claims
+    patched._claim, patched._settle, patched._reclaim = crashing_claim, crashing_settle, crashing_reclaim
+    patched.turn, patched.committed = crashing_turn, crashing_committed
     SqliteJobs._add, SqliteJobs.add = crashing_add, crashing_add_all  # pyright: ignore[reportPrivateUsage]
 
 
