@@ -18,7 +18,7 @@ from job_nursery import JobNursery, assert_all_completed, opened, rows
 
 FULL = os.environ.get("WORKGLOW_TORTURE") == "full"
 JOBS, KILLS = (20_000, 200) if FULL else (1_500, 20)
-NO_OPS = 20_000 if FULL else 4_000
+NO_OPS = 20_000 if FULL else 12_000
 SEED = int(os.environ.get("WORKGLOW_SEED", "7"))
 
 
