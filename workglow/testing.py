@@ -92,7 +92,7 @@ def install_crash_points(point: str | None = None) -> None:
 
     `point` is `kind.moment:n`, by default from the environment variable WORKGLOW_CRASH; without either nothing happens.
     Kinds: begin (a run), start, complete, reuse (a cached output), fail, retry, wait, open (a loop's items), disable,
-    finish (a run, or leaving it to wait).
+    finish (a run, or leaving it to wait); of job queues enqueue, claim, settle, take_over (jobs of a dead worker).
     Moments: before the transaction; halfway through it, with half of the rows written; inside it, with everything
     written but the commit; and after it.
     """
@@ -138,8 +138,72 @@ def install_crash_points(point: str | None = None) -> None:
 
         return wait()
 
+    _crash_in_queues(at)
     SqliteJournal._write = crashing_write  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     SqliteJournal.commit = crashing_commit
+
+
+def _crash_in_queues(at: Callable[[str, set[str]], None]) -> None:
+    """Call `at` at the moments of a queue's transactions, each of which is written in two halves."""
+    from workglow.storage.sqlite.claims import Claims
+    from workglow.storage.sqlite.jobs import SqliteJobs
+
+    written: set[str] = set()  # by the transaction under way
+
+    def in_halves(kind: str, items: Sequence[Any], write: Callable[[Sequence[Any]], Any]) -> Any:
+        half = (len(items) + 1) // 2
+        at("before", {kind})
+        first = write(items[:half])
+        written.add(kind)
+        at("halfway", {kind})
+        rest = write(items[half:])
+        return first + rest if isinstance(first, list) else None
+
+    claim, settle, reclaim, add = Claims._claim, Claims._settle, Claims._reclaim, SqliteJobs._add  # pyright: ignore[reportPrivateUsage]
+    turn, committed, add_all = Claims.turn, Claims.committed, SqliteJobs.add
+
+    def crashing_claim(self: Any, execute: Any, worker: Any, queues: Any, limit: int, **rest: Any) -> Any:
+        at("before", {"claim"})
+        claimed = claim(self, execute, worker, queues, (limit + 1) // 2, **rest)
+        if not claimed:
+            return claimed
+        written.add("claim")
+        at("halfway", {"claim"})
+        return claimed + claim(self, execute, worker, queues, limit - len(claimed), **rest) if limit > 1 else claimed
+
+    def crashing_settle(self: Any, execute: Any, settled: Sequence[Any], *rest: Any) -> None:
+        in_halves("settle", settled, lambda some: settle(self, execute, some, *rest))
+
+    def crashing_reclaim(self: Any, execute: Any, session_id: int, ids: Any, outcome: str) -> None:
+        if outcome == "crashed":
+            in_halves("take_over", list(ids), lambda some: reclaim(self, execute, session_id, some, outcome))
+        else:
+            reclaim(self, execute, session_id, ids, outcome)
+
+    def crashing_turn(self: Any, db: Any, ask: Any) -> Any:
+        written.clear()
+        done = turn(self, db, ask)
+        at("inside", written)
+        return done
+
+    def crashing_committed(self: Any, ask: Any, turn: Any) -> None:
+        at("after", written)
+        committed(self, ask, turn)
+
+    def crashing_add(self: Any, db: Any, queue_id: int, jobs: Sequence[Any], now: int) -> list[int]:
+        ids = in_halves("enqueue", jobs, lambda some: add(self, db, queue_id, some, now))
+        at("inside", {"enqueue"})
+        return ids
+
+    def crashing_add_all(self: Any, queue_id: int, jobs: Sequence[Any]) -> list[int]:
+        ids = add_all(self, queue_id, jobs)
+        at("after", {"enqueue"})
+        return ids
+
+    patched: Any = Claims
+    patched._claim, patched._settle, patched._reclaim = crashing_claim, crashing_settle, crashing_reclaim
+    patched.turn, patched.committed = crashing_turn, crashing_committed
+    SqliteJobs._add, SqliteJobs.add = crashing_add, crashing_add_all  # pyright: ignore[reportPrivateUsage]
 
 
 def _kinds(journal: Any, rows: Sequence[TaskRow], status: str | None) -> set[str]:

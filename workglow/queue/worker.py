@@ -9,6 +9,7 @@ dropped: whoever has the job now will settle it.
 from __future__ import annotations
 
 import asyncio
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
@@ -262,10 +263,13 @@ class Worker:
         return min((limit for limit in limits if limit is not None), default=None)
 
     def _context(self, running: Running, queue: JobQueue) -> JobContext:
-        loop, job = asyncio.get_running_loop(), running.job
+        loop, job, thread = asyncio.get_running_loop(), running.job, get_ident()
 
         def report(progress: Progress) -> None:
-            loop.call_soon_threadsafe(self._report, running, progress)
+            if get_ident() == thread:  # later the job may have ended, and nobody would hear of it
+                self._report(running, progress)
+            else:
+                loop.call_soon_threadsafe(self._report, running, progress)
 
         return JobContext(
             job_id=job.id,

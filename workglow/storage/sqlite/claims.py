@@ -73,7 +73,7 @@ UPDATE job SET status = ?1, run_after = NULL, error = coalesce(?2, error), progr
  WHERE id = ?5 RETURNING delete_at
 """
 _NEEDING = """
-SELECT job.id FROM job_dependency JOIN job ON job.id = job_id WHERE needs_id = ? AND status = 'pending' ORDER BY job.id
+SELECT job.id FROM job_dependency JOIN job ON job.id = job_id WHERE needs_id = ? AND status = 'pending' ORDER BY job_id
 """
 _FORGET = "DELETE FROM worker WHERE id = ? AND session_id = ?"
 _ADOPT = "UPDATE job SET session_id = ? WHERE id = ? AND status = 'running' AND session_id = ?"

@@ -1,0 +1,191 @@
+"""Cases 1 to 4, 6 to 8, 11 and 13 of the operations, in our words.
+
+What is ours: `max_retries` n is `max_attempts` n + 1; PROCESSING is running; ABORTED is a status; a prefix is a scope.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from queue_jobs import project, scripted
+
+from workglow import Project
+from workglow.errors import JobAbortedError, JobFailedError, UnknownJobError
+from workglow.queue import JobEvent
+from workglow.storage.jobs import Turn
+from workglow.testing import FakeClock
+
+__all__ = ["project"]
+
+
+def events(project: Project) -> list[JobEvent]:
+    heard: list[JobEvent] = []
+    project.queues.events.subscribe(heard.append)
+    return heard
+
+
+def kinds(heard: list[JobEvent]) -> list[str]:
+    return [event.kind for event in heard]
+
+
+@pytest.mark.parametrize(("jobs", "claims"), [(1, 10), (5, 15)])
+def test_ops_01_only_one_worker_gets_a_job(project: Project, jobs: int, claims: int) -> None:
+    queue = project.queue("work")
+    added = queue.enqueue_many(scripted, [{"data": f"job-{n}"} for n in range(jobs)])
+    repository = project.queues.repository
+    workers = [repository.begin_worker("[]", "[]", 1) for _ in range(claims)]
+    turns = [repository.turn(worker, [queue.row_id], (), 1, block=True) for worker in workers]
+    claimed = [job.id for turn in turns if isinstance(turn, Turn) for job in turn.claimed]
+    assert claimed == [job.id for job in added]
+    assert queue.counts() == {"running": jobs}
+
+
+def test_ops_02_retry_stops_at_the_last_attempt(project: Project, clock: FakeClock) -> None:
+    queue = project.queue("work")
+    job = queue.enqueue(scripted, {"task_type": "failing_retryable"}, max_attempts=3)
+    for attempt in (1, 2):
+        assert queue.work_sync() == 1
+        record = job.refresh().record
+        assert (record.status, record.attempt, record.finished_at, record.progress) == ("pending", attempt, None, None)
+        assert record.run_after == clock.now() + 2000
+        clock.advance(1.999)
+        assert queue.work_sync() == 0, "not before the wait is over"
+        clock.advance(0.001)
+    assert queue.work_sync() == 1
+    with pytest.raises(JobFailedError, match="Job failed but can be retried"):
+        job.result_sync()
+    assert (job.status, job.attempt) == ("failed", 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "type", "text"),
+    [
+        ("permanent_fail", 3, "PermanentJobError", "Permanent failure - do not retry"),
+        ("failing", 1, "ValueError", "Job failed as expected"),
+    ],
+)
+def test_ops_03_permanent_and_last_errors_do_not_retry(
+    project: Project, kind: str, most: int, type: str, text: str
+) -> None:
+    heard = events(project)
+    queue = project.queue("work")
+    job = queue.enqueue(scripted, {"task_type": kind}, max_attempts=most)
+    queue.work_sync()
+    with pytest.raises(JobFailedError, match=text) as raised:
+        job.result_sync()
+    assert raised.value.type == type
+    assert (job.status, job.attempt) == ("failed", 1)
+    (event,) = [event for event in heard if event.kind == "job_failed"]
+    assert (event.job, text in event.data) == (job.id, True)
+
+
+def test_ops_04_abort_a_running_job(project: Project) -> None:
+    heard = events(project)
+    queue = project.queue("work")
+    job = queue.enqueue(scripted, {"task_type": "long_running"})
+
+    async def main() -> None:
+        started = asyncio.create_task(project.queues.events.wait_on("job_started"))
+        async with queue.worker():
+            await started
+            job.abort("Aborted via signal")
+            with pytest.raises(JobAbortedError, match="Aborted via signal"):
+                await job.result()
+
+    asyncio.run(main())
+    assert kinds(heard) == ["job_started", "job_aborted"]
+    assert (job.status, job.attempt, queue.counts()) == ("aborted", 1, {"aborted": 1})
+
+
+def test_ops_06_a_deferred_job_is_claimed_when_it_is_due(project: Project, clock: FakeClock) -> None:
+    queue = project.queue("work")
+    job = queue.enqueue(scripted, {"data": "input"}, delay=3600)
+    assert job.record.run_after == clock.now() + 3_600_000
+    assert queue.work_sync() == 0
+    clock.advance(3600)
+    assert queue.work_sync() == 1
+
+
+def test_ops_07_retention(project: Project, clock: FakeClock) -> None:
+    queue = project.queue("work", keep_completed=0.010)
+    job = queue.enqueue(scripted)
+    queue.work_sync()
+    assert job.status == "completed"
+    clock.advance(0.030)
+    project.queues.repository.prune()
+    with pytest.raises(UnknownJobError):
+        project.job(job.id)
+    kept = project.queue("kept")
+    other = kept.enqueue(scripted)
+    kept.work_sync()
+    clock.advance(1e6)
+    project.queues.repository.prune()
+    assert project.job(other.id).status == "completed"
+
+
+def test_ops_07_what_is_not_kept_is_told_to_who_waits(project: Project) -> None:
+    queue = project.queue("gone", keep_completed=0, keep_failed=0)
+    good = queue.enqueue(scripted, {"data": "input"})
+    bad = queue.enqueue(scripted, {"task_type": "failing"}, max_attempts=1)
+
+    async def main() -> None:
+        waiting = [asyncio.create_task(job.result()) for job in (good, bad)]
+        await asyncio.sleep(0)
+        async with queue.worker():
+            assert await waiting[0] == {"result": "output"}
+            with pytest.raises(JobFailedError, match="as expected"):
+                await waiting[1]
+
+    asyncio.run(main())
+    assert queue.counts() == {}
+    fresh = queue.enqueue(scripted)
+    queue.work_sync()
+    with pytest.raises(UnknownJobError, match="any more"):
+        _ = fresh.status
+
+
+def test_ops_08_progress(project: Project) -> None:
+    heard = events(project)
+    queue = project.queue("work")
+    job = queue.enqueue(scripted, {"task_type": "progress"})
+
+    async def main() -> object:
+        async with queue.worker():
+            return await job.result()
+
+    assert asyncio.run(main()) == {"result": "completed with progress"}
+    assert [tuple(event.data) for event in heard if event.kind == "job_progress"] == [
+        (25.0, "Starting task", None),
+        (50.0, "Halfway there", None),
+        (75.0, "Almost done", {"stage": "almost final"}),
+        (100.0, "Completed", {"stage": "final"}),
+    ]
+    assert job.progress.percent == 100
+
+
+def test_ops_11_scopes_are_apart(project: Project) -> None:
+    scopes = [{"user": "u1", "project": 100}, {"user": "u1", "project": 200}, {"user": "u2", "project": 100}, {}]
+    queues = [project.queue("test-queue", scope=scope) for scope in scopes]
+    jobs = [queue.enqueue(scripted, {"data": f"{scope}"}) for queue, scope in zip(queues, scopes, strict=True)]
+    for queue, job in zip(queues, jobs, strict=True):
+        assert queue.jobs() == [job]
+    assert queues[0].work_sync() == 1
+    assert [queue.counts() for queue in queues] == [{"completed": 1}, *[{"pending": 1}] * 3]
+    assert project.queue("test-queue-2").counts() == {}
+
+
+def test_ops_13_restart(project: Project) -> None:
+    queue = project.queue("work")
+    first = queue.enqueue(scripted, {"data": "input"})
+
+    async def main() -> None:
+        async with queue.worker():
+            await first.result()
+        after = queue.enqueue(scripted, {"data": "after_pause"})
+        assert after.status == "pending"
+        async with queue.worker(), queue.worker():  # two live workers do it once
+            assert await after.result() == {"result": "after_pause"}
+        assert after.attempt == 1
+
+    asyncio.run(main())
