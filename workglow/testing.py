@@ -34,20 +34,25 @@ class _FakeTimer:
 
 
 class FakeClock:
-    """A clock that stands still until a test advances it; timers fire in the order of their time, on the way."""
+    """A clock that stands still until a test advances it; timers fire in the order of their time, on the way.
+
+    `jump` is what a person does who sets the clock: only the time of day changes.
+    """
 
     def __init__(self, now: int = 1_700_000_000_000) -> None:
         self._milliseconds = now
+        self._begun = now
+        self._set_by = 0
         self._timers: list[tuple[float, int, _FakeTimer]] = []
         self._order = itertools.count()
 
     def now(self) -> int:
         """Milliseconds since 1970."""
-        return self._milliseconds
+        return self._milliseconds + self._set_by
 
     def monotonic(self) -> float:
-        """Seconds."""
-        return self._milliseconds / 1000
+        """Seconds since a moment before the clock was made, as on a machine that was just started."""
+        return 1 + (self._milliseconds - self._begun) / 1000
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> _FakeTimer:
         """Call back when the clock has been advanced by `delay` seconds."""
@@ -58,6 +63,10 @@ class FakeClock:
     def waiting(self) -> int:
         """How many timers have neither fired nor been cancelled."""
         return sum(timer.callback is not None for _, _, timer in self._timers)
+
+    def jump(self, seconds: float) -> None:
+        """Set the time of day forward or back; `monotonic` and the timers know nothing of it."""
+        self._set_by += round(seconds * 1000)
 
     def advance(self, seconds: float) -> None:
         """Move the time forward, calling back what falls due on the way."""

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workglow.clock import Clock
 from workglow.errors import (
     FileCorruptError,
     FileError,
@@ -26,6 +27,7 @@ from workglow.errors import (
 from workglow.file import File, doctor, schema_sql, statements
 from workglow.file.migrations import expected_schema, migrations, schema_folder, schema_of
 from workglow.file.pragmas import APPLICATION_ID
+from workglow.file.session import LEASE, Session, this_process
 from workglow.testing import FakeClock
 
 OPEN = "import sys; from workglow.file import File; sys.stdin.readline(); print(File.open(sys.argv[1]).uid)"
@@ -42,11 +44,27 @@ def change(path: Path, *sql: str) -> None:
     db.close()
 
 
+def go_back(patch: pytest.MonkeyPatch, number: int) -> None:
+    """Be a workglow that knows only the first migrations."""
+    patch.setattr("workglow.file.opening.migrations", lambda: migrations()[:number])
+    patch.setattr("workglow.file.opening._check_tables", lambda db, path: None)
+    patch.setattr("workglow.file.presence.begin_session", begin_session_without_beat)
+
+
+def begin_session_without_beat(db: apsw.Connection, clock: Clock) -> Session:
+    process, now = this_process(), clock.now()
+    db.execute(
+        """INSERT INTO session (host, boot, pid, pid_started, started_at, heartbeat_at, lease)
+           VALUES (?, ?, ?, ?, ?, ?, ?)""",
+        (*process, now, now, LEASE),
+    )
+    return Session(db.last_insert_rowid(), process, now, LEASE)
+
+
 def older(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a file that has only the first migration."""
     with monkeypatch.context() as patch:
-        patch.setattr("workglow.file.opening.migrations", lambda: migrations()[:1])
-        patch.setattr("workglow.file.opening._check_tables", lambda db, path: None)
+        go_back(patch, 1)
         with File.open(path) as file, file.transaction() as db:
             db.execute("INSERT INTO event (at, kind) VALUES (0, 'kept')")
 
@@ -140,8 +158,7 @@ def test_an_older_file_in_use_elsewhere_is_not_migrated(
 ) -> None:
     older(path, monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr("workglow.file.opening.migrations", lambda: migrations()[:1])
-        patch.setattr("workglow.file.opening._check_tables", lambda db, path: None)
+        go_back(patch, 1)
         with File.open(path):
             patch.undo()
             with pytest.raises(FileLockedError, match="Close it there"):
@@ -270,8 +287,7 @@ def test_tables_of_others_do_no_harm(path: Path) -> None:
 def test_named_graphs_of_an_older_file_have_a_first_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "old.wg"
     with monkeypatch.context() as patch:
-        patch.setattr("workglow.file.opening.migrations", lambda: migrations()[:2])
-        patch.setattr("workglow.file.opening._check_tables", lambda db, path: None)
+        go_back(patch, 2)
         with File.open(path) as file, file.transaction() as db:
             db.execute("INSERT INTO graph (id, hash, created_at) VALUES (1, ?, 0)", ("a" * 64,))
             db.execute("INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 5)")

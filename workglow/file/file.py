@@ -182,14 +182,13 @@ class File:
 
     def dead_sessions(self, db: apsw.Connection) -> list[int]:
         """Return the sessions that cannot write any more, and what they own can be taken over."""
-        return list(dead_sessions(db, self.clock.now()))
+        return list(dead_sessions(db, self.clock))
 
     def end_dead_session(self, db: apsw.Connection, session_id: int) -> bool:
         """Note in a transaction why a session that cannot write any more is over; False when it is alive."""
-        now = self.clock.now()
-        reason = dead_sessions(db, now).get(session_id)
+        reason = dead_sessions(db, self.clock).get(session_id)
         if reason is not None:
-            end_session(db, session_id, reason, now)
+            end_session(db, session_id, reason, self.clock.now())
         return reason is not None
 
     def changed(self) -> bool:
@@ -245,12 +244,11 @@ class File:
     def _begin(self, unmarked: bool) -> None:
         self.db.set_busy_timeout(0)  # the gate waits, so that a caller who must not wait need not
         plain = Transaction(self._gate, sync=False, wait=True)
-        now = self.clock.now()
         if self.memory:
             with plain as db:
-                self._session = begin_session(db, now)
+                self._session = begin_session(db, self.clock)
         else:
-            self._session = arrive(plain, self.path, now, unmarked=unmarked)
+            self._session = arrive(plain, self.path, self.clock, unmarked=unmarked)
             synchronous(self.db, FULL if self.durability == "power" else NORMAL)
             self._upkeep = Upkeep(
                 self._gate, plain, self.clock, self._session, sync=self.durability == "auto", vfs=self._vfs
@@ -264,7 +262,7 @@ class File:
     def _depart(self) -> None:
         session = self.session
         if session is not None:
-            depart(Transaction(self._gate, sync=False, wait=True), session.id, self.clock.now())
+            depart(Transaction(self._gate, sync=False, wait=True), session.id, self.clock)
 
     def version(self) -> int:
         """A number that is another one after each commit, for the thread that asks."""

@@ -191,7 +191,7 @@ def _introduce(db: apsw.Connection, now: int, by: str) -> None:
 
 def _check_unused(db: apsw.Connection, path: str, clock: Clock) -> None:
     """Refuse to change the format under a process that knows only the older one."""
-    alive = set(open_sessions(db)) - set(dead_sessions(db, clock.now()))
+    alive = set(open_sessions(db)) - set(dead_sessions(db, clock))
     if alive:
         raise FileLockedError(
             f"{path} is of an older format and in use by another process.  Close it there, then open it here: it is "
