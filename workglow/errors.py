@@ -50,6 +50,7 @@ WorkglowError
 │   ├── FileLockedError
 │   ├── FileFullError
 │   ├── FileReadOnlyError
+│   ├── FileLostError              the open file was deleted, moved or replaced
 │   └── FileCorruptError
 ├── KnowledgeError
 │   ├── DocumentError
@@ -81,6 +82,7 @@ __all__ = [
     "FileError",
     "FileFullError",
     "FileLockedError",
+    "FileLostError",
     "FileReadOnlyError",
     "GraphError",
     "GraphFormatError",
@@ -370,6 +372,10 @@ class FileFullError(FileError):
 
 class FileReadOnlyError(FileError):
     """The file or its folder cannot be written."""
+
+
+class FileLostError(FileError):
+    """The file was deleted, moved away or replaced while it was open; nothing more is written to it."""
 
 
 class FileCorruptError(FileError):

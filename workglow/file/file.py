@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import apsw
 
 from workglow.clock import SystemClock
-from workglow.errors import FileError, FileReadOnlyError
+from workglow.errors import FileError, FileLostError, FileReadOnlyError
 from workglow.file.connection import close_reader, connect
 from workglow.file.opening import open_for_reading, open_for_writing, open_memory
-from workglow.file.place import absolute
+from workglow.file.place import absolute, identity
 from workglow.file.pragmas import FULL, NORMAL, synchronous
 from workglow.file.presence import arrive, depart
 from workglow.file.session import begin_session, dead_sessions, end_session
@@ -76,6 +76,8 @@ class File:
         self._readers: list[apsw.Connection] = []
         self._guard = threading.Lock()
         self._closed = False
+        self._identity = None if self.memory else identity(path)
+        self._lost = False
         self._noticed = 0  # the last `data_version` of the write connection: commits of its own do not change it
         self.uid = ""
 
@@ -191,6 +193,21 @@ class File:
             end_session(db, session_id, reason, self.clock.now())
         return reason is not None
 
+    def check_place(self) -> None:
+        """Raise FileLostError when the path does not lead to this file any more, and write nothing more then.
+
+        What is committed to a file without a name is gone when it is closed, and its log may by now be that of the file
+        which took its place.
+        """
+        if not self._lost and (self.memory or identity(self.path) == self._identity):
+            return
+        if not self._lost:
+            self._lost = True
+            self._refuse_writing(self._lost_error)
+            if self._upkeep is not None:
+                self._upkeep.stop()
+        raise self._lost_error()
+
     def changed(self) -> bool:
         """Say whether another process has committed anything since the last call; the first call says no."""
         if self.memory or not self._gate.lock.acquire(False):
@@ -219,10 +236,10 @@ class File:
                 return
             self._closed = True
         self._writer.stop()
-        if self._upkeep is not None:
+        if self._upkeep is not None and not self._lost:
             self._upkeep.stop()
         try:
-            if self._session is not None and not self.memory:
+            if self._session is not None and not self.memory and not self._lost:
                 self._depart()
         finally:
             self._refuse_writing(self._closed_error)
@@ -273,6 +290,13 @@ class File:
 
     def _read_only_error(self) -> FileError:
         return FileReadOnlyError(f"{self.path} was opened with read_only=True.  Open it without that to write to it.")
+
+    def _lost_error(self) -> FileLostError:
+        what = "was deleted or moved away" if identity(self.path) is None else "was replaced by another file"
+        return FileLostError(
+            f"{self.path} {what} while it was open here.  Nothing more is written to it; what was committed since is "
+            "in the file that was taken away.  Put the right file there, close this one, and open it again."
+        )
 
     def _closed_error(self) -> FileError:
         return FileError(f"{self.path} is closed.  Open it again to use it.")

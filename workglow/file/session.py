@@ -21,7 +21,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
 import apsw
 
@@ -144,7 +144,7 @@ def dead_sessions(db: apsw.Connection, clock: Clock) -> dict[int, Ending]:
 def _open_rows(db: apsw.Connection) -> list[_Row]:
     query = "SELECT id, host, boot, pid, pid_started, heartbeat_at, lease, {} FROM session WHERE ended_at IS NULL"
     try:
-        rows = db.execute(query.format("beat") + " ORDER BY id").fetchall()
+        rows: list[Any] = db.execute(query.format("beat") + " ORDER BY id").fetchall()
     except apsw.SQLError:  # the file is of a format that had no such column
         rows = db.execute(query.format("0") + " ORDER BY id").fetchall()
     return [_Row(*row) for row in rows]

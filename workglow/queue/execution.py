@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 from workglow.errors import TaskAbortedError, TaskConfigurationError, TaskTimeoutError
@@ -23,7 +24,7 @@ __all__ = ["Execution", "Running"]
 class Running:
     """One claimed job whose handler runs."""
 
-    __slots__ = ("context", "handle", "handler", "job", "progress", "timer")
+    __slots__ = ("alive", "context", "handle", "handler", "job", "progress", "timer")
 
     def __init__(self, job: ClaimedJob, handler: Handler) -> None:
         self.job = job
@@ -32,17 +33,28 @@ class Running:
         self.handle: object = None
         self.timer: Timer | None = None
         self.progress: str | None = None
+        self.alive = False  # its code has begun and has not ended
 
 
 class Execution:
-    """Runs handlers and reports each result once, to `done(running, result, error)`, on the event loop's thread."""
+    """Runs handlers and reports each result once, to `done(running, result, error)`, on the event loop's thread.
+
+    A plain function cannot be ended, nor a coroutine that catches its cancellation: when such a handler was given up,
+    its job is in `lingering` until its code has ended, and `freed` is called then.
+    """
 
     def __init__(
-        self, done: Callable[[Running, object, BaseException | None], None], clock: Clock, threads: int
+        self,
+        done: Callable[[Running, object, BaseException | None], None],
+        clock: Clock,
+        *,
+        lingering: set[int],
+        freed: Callable[[], None],
     ) -> None:
         self._done = done
         self._clock = clock
-        self._limit = threads
+        self._lingering = lingering
+        self._freed = freed
         self._threads: Threads | None = None
         self._coroutines: set[asyncio.Task[object]] = set()
 
@@ -65,6 +77,7 @@ class Execution:
                 contained(lambda: self._coroutine(running, inputs)), name=f"job {running.job.id}"
             )
             running.handle = task
+            running.alive = True
             self._coroutines.add(task)
             task.add_done_callback(lambda finished: self._ended(running, finished))
         else:
@@ -82,30 +95,45 @@ class Execution:
 
     def _ended(self, running: Running, finished: asyncio.Task[object]) -> None:
         self._coroutines.discard(finished)
+        self._over(running)
         error = failure_of(finished)
-        if running.handle is finished:
+        if running.handle is not finished:
+            self._freed()
+        else:
             if isinstance(error, asyncio.CancelledError):
                 error = TaskAbortedError(f"Job {running.job.id} was cancelled.")
             self._report(running, None if error is not None else finished.result(), error)
 
     def _in_thread(self, running: Running, inputs: dict[str, object]) -> None:
         if self._threads is None:
-            self._threads = Threads(asyncio.get_running_loop(), self._limit)
+            # One for each job that runs or lingers: the worker's concurrency is the only limit.
+            self._threads = Threads(asyncio.get_running_loop(), sys.maxsize)
         handle = running.handle = object()
+        running.alive = True
 
         def call() -> Any:
             try:
                 return running.handler.function(**inputs)
             finally:
                 context = running.context
-                if context is not None and context.owns:
-                    context.dispose()
+                try:
+                    if context is not None and context.owns:
+                        context.dispose()
+                finally:
+                    self._over(running)
 
         def done(result: object, error: BaseException | None) -> None:
             if running.handle is handle:
                 self._report(running, result, error)
+            else:
+                self._freed()
 
         self._threads.run(call, done)
+
+    def _over(self, running: Running) -> None:
+        """The code of a job has ended; called in whichever thread it ran."""
+        running.alive = False  # before the next line: see `stop`
+        self._lingering.discard(running.job.id)
 
     def _report(self, running: Running, result: object, error: BaseException | None) -> None:
         self.forget(running)
@@ -128,6 +156,10 @@ class Execution:
         """Tell a handler to stop, and wait for it no longer."""
         handle = running.handle
         self.forget(running)
+        if running.alive:
+            self._lingering.add(running.job.id)
+            if not running.alive:  # its thread ended just now, and may have looked before the line above
+                self._lingering.discard(running.job.id)
         if running.context is not None:
             running.context.signal.cancel(reason)
         if isinstance(handle, asyncio.Task):

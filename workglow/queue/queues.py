@@ -47,6 +47,8 @@ class Queues:
         self.handlers = handlers
         self.project = project
         self.load = values.load
+        self.lingering: set[int] = set()
+        """Jobs that were given up here while their code still runs; this process starts none of them meanwhile."""
         self.events: Listeners[JobEvent, JobEventKind] = Listeners()
 
     @property

@@ -40,11 +40,15 @@ _LOOK_FOR_DEAD: Final = 0.5  # seconds; it reads a file of /proc for each open s
 _READY = """
 SELECT job.id, claim + 1, attempt + 1, handler, input, options, queue_id
   FROM queue CROSS JOIN job ON queue_id = queue.id
- WHERE queue.id = ? AND paused_at IS NULL AND status = 'pending' AND run_after IS NULL AND waits_for = 0 {}
- ORDER BY priority DESC, job.id LIMIT ?
+ WHERE queue.id = ?1 AND paused_at IS NULL AND status = 'pending' AND run_after IS NULL AND waits_for = 0 {}
+ ORDER BY priority DESC, job.id LIMIT ?{}
 """
-_ALL_READY = _READY.format("")
-_KNOWN_READY = _READY.format("AND handler IN (SELECT value FROM json_each(?))")
+_ALL_READY = _READY.format("", 2)
+_SOME_READY = _READY.format(
+    "AND (?2 IS NULL OR handler IN (SELECT value FROM json_each(?2))) "
+    "AND job.id NOT IN (SELECT value FROM json_each(?3))",
+    4,
+)
 _CLAIM = "UPDATE job SET status = 'running', session_id = ?, claim = ?, attempt = ?, started_at = ? WHERE id = ?"
 _COMPLETE = """
 UPDATE job SET status = 'completed', output = ?, finished_at = ?, delete_at = ?
@@ -118,6 +122,8 @@ class Ask(NamedTuple):
     settled: Sequence[Settlement]
     limit: int
     handlers: Collection[str] | None
+    leave: Collection[int] = ()
+    concurrency: int | None = None
 
 
 class _Worker:
@@ -142,6 +148,7 @@ class Claims:
         self._workers: dict[int, _Worker] = {}
         self._chores_at = 0
         self._looked_at = -1.0
+        self._left: list[_Worker] = []  # workers that ended when nothing could be written
         self._execute: Execute | None = None
 
     # ------------------------------------------------------------------ workers
@@ -149,8 +156,10 @@ class Claims:
     def begin_worker(self, queues: str, handlers: str, concurrency: int) -> int:
         with self._file.transaction() as db:
             worker = _Worker((queues, handlers, concurrency), self._session())
+            self._clear_away(db.execute)
             worker.jobs_from = next_job_id(db.execute)
             worker.id = self._register(db, worker)
+        self._left.clear()
         self._workers[worker.id] = worker
         return worker.id
 
@@ -167,10 +176,17 @@ class Claims:
     def end_worker(self, worker_id: int) -> None:
         """Forget a worker; jobs that it still has become pending again."""
         worker = self._workers.pop(worker_id, None)
+        if worker is not None:
+            self._left.append(worker)
         with self._file.transaction() as db:
-            if worker is not None:
-                self._reclaim(db.execute, worker.session_id, worker.running, "returned")
-            db.execute("DELETE FROM worker WHERE id = ?", (worker_id,))
+            self._clear_away(db.execute)
+        self._left.clear()
+
+    def _clear_away(self, execute: Execute) -> None:
+        """Hand back what workers that have ended still had."""
+        for worker in self._left:
+            self._reclaim(execute, worker.session_id, worker.running, "returned")
+            execute("DELETE FROM worker WHERE id = ?", (worker.id,))
 
     def _session(self) -> int:
         session = self._file.session
@@ -184,6 +200,7 @@ class Claims:
         worker = self._workers[ask.worker_id]
         now = self._file.clock.now()
         known = None if ask.handlers is None else msgspec.json.encode(sorted(ask.handlers)).decode()
+        leave = tuple(ask.leave)
         limit = ask.limit
         next_at: int | None = None
         claimed: list[ClaimedJob] = []
@@ -191,6 +208,9 @@ class Claims:
         execute = self._execute = self._execute or db.cursor().execute
         if worker.session_id != self._session():
             self._begin_again(db, worker)
+        if ask.concurrency is not None and ask.concurrency != worker.row[2]:
+            worker.row = (*worker.row[:2], ask.concurrency)
+            execute("UPDATE worker SET concurrency = ? WHERE id = ?", (ask.concurrency, worker.id))
         lost: list[int] = []
         retried: list[int] = []
         if ask.settled:
@@ -199,9 +219,10 @@ class Claims:
         if chores:
             self._do_chores(db, execute, now)
         if limit > 0:
-            claimed = self._claim(execute, worker, ask.queue_ids, limit, known=known, now=now)
+            claimed = self._claim(execute, worker, ask.queue_ids, limit, known=known, leave=leave, now=now)
             if len(claimed) < limit and not chores and self._do_chores(db, execute, now):
-                claimed += self._claim(execute, worker, ask.queue_ids, limit - len(claimed), known=known, now=now)
+                free = limit - len(claimed)
+                claimed += self._claim(execute, worker, ask.queue_ids, free, known=known, leave=leave, now=now)
             if len(claimed) < limit:
                 next_at = self._next_at(execute, ask.queue_ids)
         return Turn(claimed, lost, retried, next_at)
@@ -221,16 +242,17 @@ class Claims:
         limit: int,
         *,
         known: str | None,
+        leave: Sequence[int],
         now: int,
     ) -> list[ClaimedJob]:
         claimed: list[ClaimedJob] = []
         session_id = worker.session_id
         for queue_id in queue_ids:
             free = limit - len(claimed)
-            if known is None:
+            if known is None and not leave:
                 rows = execute(_ALL_READY, (queue_id, free)).fetchall()
             else:
-                rows = execute(_KNOWN_READY, (queue_id, known, free)).fetchall()
+                rows = execute(_SOME_READY, (queue_id, known, msgspec.json.encode(leave).decode(), free)).fetchall()
             for row in rows:
                 execute(_CLAIM, (session_id, row[1], row[2], now, row[0]))
                 claimed.append(ClaimedJob._make(row))
