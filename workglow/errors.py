@@ -39,6 +39,7 @@ WorkglowError
 │   ├── UnknownJobError
 │   ├── UnknownHandlerError        no worker here knows a handler of that name
 │   ├── JobStateError              that cannot be done to a job in this state
+│   ├── ProcessDiedError           the process of a handler ended before its job did
 │   ├── JobFailedError             what waiting for the result of a failed job raises
 │   │   └── JobAbortedError
 │   ├── RetryableJobError          a handler says that, and perhaps when, another try is worth it
@@ -105,6 +106,7 @@ __all__ = [
     "OutsideRootsError",
     "PermanentJobError",
     "PortError",
+    "ProcessDiedError",
     "ResourceLimitError",
     "ResumeError",
     "RetryableJobError",
@@ -329,6 +331,10 @@ class JobFailedError(JobError):
 
 class JobAbortedError(JobFailedError):
     """A job was aborted before it had a result."""
+
+
+class ProcessDiedError(JobError):
+    """The process of an `executor="process"` handler ended, or was killed, before its job had a result."""
 
 
 class RetryableJobError(JobError):

@@ -99,7 +99,7 @@ class _DiskFile(apsw.VFSFile):
         super().__init__("", name, flags)
         self.disk = disk
 
-    def xWrite(self, data: bytes, offset: int) -> None:
+    def xWrite(self, data: bytes, offset: int) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self.disk.error is not None:
             raise self.disk.error("injected")
         super().xWrite(data, offset)

@@ -114,7 +114,7 @@ def test_concurrency_changes_while_it_works(project: Project, handlers: HandlerR
         await free.acquire()
 
     queue = project.queue("work")
-    queue.enqueue_many(wait, [{}] * 9)
+    queue.enqueue_many(wait, [{} for _ in range(9)])
 
     async def main() -> None:
         counts: asyncio.Queue[int] = asyncio.Queue()
@@ -159,7 +159,7 @@ def test_more_plain_functions_than_any_fixed_number_of_threads_run_at_once(
         return together.wait(timeout=30)
 
     queue = project.queue("work")
-    jobs = queue.enqueue_many(meet, [{}] * 50)
+    jobs = queue.enqueue_many(meet, [{} for _ in range(50)])
     assert queue.work_sync(concurrency=50) == 50
     assert sorted(one.result_sync() for one in jobs) == list(range(50))
 
@@ -216,7 +216,7 @@ def test_a_thread_that_ignores_its_timeout_is_not_overtaken_by_its_own_retry(
             clock.advance(5)
             await retried
             for _ in range(5):  # as often as it likes to look, it leaves the job
-                worker._awake()
+                worker.concurrency = 1
                 await asyncio.sleep(0)
             assert (one.status, calls, worker.running) == ("pending", [1], 0)
             end.set()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workglow.errors import TaskAbortedError, TaskConfigurationError, TaskTimeoutError
 from workglow.leaving import contained, failure_of
+from workglow.queue.processes import Leash, Processes
 from workglow.threads import Threads
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from workglow.clock import Clock, Timer
     from workglow.queue.context import JobContext
     from workglow.queue.handler import Handler
+    from workglow.queue.messages import Call, Report
     from workglow.storage.jobs import ClaimedJob
 
 __all__ = ["Execution", "Running"]
@@ -24,7 +26,7 @@ __all__ = ["Execution", "Running"]
 class Running:
     """One claimed job whose handler runs."""
 
-    __slots__ = ("alive", "context", "handle", "handler", "job", "progress", "timer")
+    __slots__ = ("alive", "call", "context", "handle", "handler", "job", "leash", "progress", "timer")
 
     def __init__(self, job: ClaimedJob, handler: Handler) -> None:
         self.job = job
@@ -33,6 +35,8 @@ class Running:
         self.handle: object = None
         self.timer: Timer | None = None
         self.progress: str | None = None
+        self.call: Call | None = None  # what is sent to a process of the handler's own
+        self.leash: Leash | None = None
         self.alive = False  # its code has begun and has not ended
 
 
@@ -56,6 +60,7 @@ class Execution:
         self._lingering = lingering
         self._freed = freed
         self._threads: Threads | None = None
+        self._processes: Processes | None = None
         self._coroutines: set[asyncio.Task[object]] = set()
 
     def in_place(self, running: Running, inputs: dict[str, object]) -> object:
@@ -80,8 +85,14 @@ class Execution:
             running.alive = True
             self._coroutines.add(task)
             task.add_done_callback(lambda finished: self._ended(running, finished))
+        elif running.call is not None:
+            self._in_process(running, running.call, timeout)
+            return
         else:
-            self._in_thread(running, inputs)
+            self._in_thread(running, lambda: running.handler.function(**inputs))
+        self._limit(running, timeout)
+
+    def _limit(self, running: Running, timeout: float | None) -> None:
         if timeout is not None and running.handle is not None:
             running.timer = self._clock.call_later(timeout, lambda: self.expire(running, timeout))
 
@@ -104,7 +115,23 @@ class Execution:
                 error = TaskAbortedError(f"Job {running.job.id} was cancelled.")
             self._report(running, None if error is not None else finished.result(), error)
 
-    def _in_thread(self, running: Running, inputs: dict[str, object]) -> None:
+    def _in_process(self, running: Running, call: Call, timeout: float | None) -> None:
+        """A thread that waits for the process; the time counts from the moment in which the function is called."""
+        if self._processes is None:
+            self._processes = Processes(self._clock)
+        loop, processes, context = asyncio.get_running_loop(), self._processes, running.context
+        leash = running.leash = Leash()
+
+        def begun() -> None:
+            loop.call_soon_threadsafe(self._limit, running, timeout)
+
+        def report(told: Report) -> None:
+            assert context is not None
+            context.progress(told.percent / 100, told.message, told.details)
+
+        self._in_thread(running, lambda: processes.run(call, leash, begun, report))
+
+    def _in_thread(self, running: Running, body: Callable[[], object]) -> None:
         if self._threads is None:
             # One for each job that runs or lingers: the worker's concurrency is the only limit.
             self._threads = Threads(asyncio.get_running_loop(), sys.maxsize)
@@ -113,7 +140,7 @@ class Execution:
 
         def call() -> Any:
             try:
-                return running.handler.function(**inputs)
+                return body()
             finally:
                 context = running.context
                 try:
@@ -123,6 +150,8 @@ class Execution:
                     self._over(running)
 
         def done(result: object, error: BaseException | None) -> None:
+            if self._processes is not None:
+                self._processes.rest()
             if running.handle is handle:
                 self._report(running, result, error)
             else:
@@ -164,6 +193,8 @@ class Execution:
             running.context.signal.cancel(reason)
         if isinstance(handle, asyncio.Task):
             handle.cancel()
+        if running.leash is not None:
+            running.leash.cut()
 
     async def close(self, grace: float = 0.2) -> None:
         """Give cancelled coroutines a moment to clean up, then go on without them."""
@@ -171,5 +202,7 @@ class Execution:
             for task in self._coroutines:
                 task.cancel()
             await asyncio.wait(tuple(self._coroutines), timeout=grace)
+        if self._processes is not None:
+            self._processes.close()
         if self._threads is not None:
             self._threads.close()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from workglow.errors import TaskConfigurationError, UnknownJobError
 from workglow.listeners import Listeners
+from workglow.queue.function_place import refuse_in_import
 from workglow.queue.handler import Handler, HandlerRegistry, handler_registry
 from workglow.queue.job_handle import Job
 from workglow.queue.job_queue import JobQueue
@@ -42,6 +43,7 @@ class Queues:
         handlers: HandlerRegistry = handler_registry,
         project: Any = None,
     ) -> None:
+        refuse_in_import()
         self.file = file
         self.repository = repository
         self.handlers = handlers

@@ -1,30 +1,55 @@
 """What becomes of a job whose attempt is over.
 
-Policy.  A result completes the job.  A handler that was told to stop has been aborted.  PermanentJobError and an input
-that does not fit fail the job at once; so does any failure of the last attempt.  Otherwise the job is pending again:
-after the wait that RetryableJobError asks for, or the one that the retry policy gives.
+Policy.  A result completes the job.  A handler that was told to stop has been aborted.  PermanentJobError, an input
+that does not fit and code that cannot be run fail the job at once; so does any failure of the last attempt.  Otherwise
+the job is pending again: after the wait that RetryableJobError asks for, or the one that the retry policy gives.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from workglow.errors import InvalidValueError, PermanentJobError, RetryableJobError, TaskAbortedError, TaskTimeoutError
+from workglow.errors import (
+    InvalidValueError,
+    PermanentJobError,
+    ProcessDiedError,
+    RetryableJobError,
+    TaskAbortedError,
+    TaskConfigurationError,
+    TaskTimeoutError,
+)
 from workglow.storage.error_record import error_record
 from workglow.storage.jobs import Settlement
-from workglow.values import encode
+from workglow.values import Encoded, encode
 
 if TYPE_CHECKING:
     from workglow.queue.handler import Handler
     from workglow.queue.settings import QueueSettings, RetryPolicy
-    from workglow.storage.jobs import ClaimedJob
+    from workglow.storage.jobs import ClaimedJob, Outcome
 
-__all__ = ["settle_failure", "settle_result"]
+__all__ = ["HandlerFailedError", "Verdict", "judge", "settle_failure", "settle_result"]
+
+
+class Verdict(NamedTuple):
+    """What an exception means for an attempt: `error` is JSON, `after` the seconds that the handler asks to wait."""
+
+    outcome: Outcome
+    error: str
+    retry: bool
+    after: float | None
+
+
+class HandlerFailedError(Exception):
+    """A handler raised in another process, where it was judged."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.error)
+        self.verdict = verdict
 
 
 def settle_result(job: ClaimedJob, result: object, settings: QueueSettings, now: int) -> Settlement:
-    """Complete a job; UnstorableValueError when its result cannot be kept."""
-    output = encode({"output": result}, where="job")
+    """Complete a job; UnstorableValueError when its result cannot be kept.  One from elsewhere is encoded already."""
+    output = result if isinstance(result, Encoded) else encode({"output": result}, where="job")
     return Settlement(job, "completed", output, delete_at=settings.delete_at("completed", now))
 
 
@@ -39,21 +64,40 @@ def settle_failure(
     progress: str | None = None,
 ) -> Settlement:
     """Decide about a job whose handler raised, timed out or was cancelled."""
-    record = error_record(error)
-    if isinstance(error, TaskAbortedError) and not isinstance(error, TaskTimeoutError):
-        return Settlement(job, "aborted", error=record, progress=progress, delete_at=settings.delete_at("aborted", now))
-    outcome = "timed out" if isinstance(error, TaskTimeoutError) else "failed"
+    verdict = error.verdict if isinstance(error, HandlerFailedError) else judge(error, handler)
+    status = "aborted" if verdict.outcome == "aborted" else "failed"
     retry_at = None
-    if _is_worth_a_retry(error, handler):
-        after = error.after if isinstance(error, RetryableJobError) else None
-        retry_at = now + round((retry.wait(job.attempt) if after is None else after) * 1000)
-    delete_at = settings.delete_at("failed", now)  # should it have been the last attempt
-    return Settlement(job, outcome, error=record, retry_at=retry_at, progress=progress, delete_at=delete_at)
+    if verdict.retry:
+        retry_at = now + round((retry.wait(job.attempt) if verdict.after is None else verdict.after) * 1000)
+    return Settlement(
+        job,
+        verdict.outcome,
+        error=verdict.error,
+        retry_at=retry_at,
+        progress=progress,
+        delete_at=settings.delete_at(status, now),  # should it have been the last attempt
+    )
 
 
-def _is_worth_a_retry(error: BaseException, handler: Handler) -> bool:
-    if isinstance(error, RetryableJobError | TaskTimeoutError):
+def judge(error: BaseException, handler: Handler | None) -> Verdict:
+    """Say what an exception means; without a handler: one that was raised when it was imported."""
+    outcome: Outcome = "failed"
+    if isinstance(error, TaskTimeoutError):
+        outcome = "timed out"
+    elif isinstance(error, TaskAbortedError):
+        outcome = "aborted"
+    elif isinstance(error, ProcessDiedError):
+        outcome = "crashed"
+    after = error.after if isinstance(error, RetryableJobError) else None
+    retry = outcome != "aborted" and _is_worth_a_retry(error, handler)
+    return Verdict(outcome, error_record(error), retry, after)
+
+
+def _is_worth_a_retry(error: BaseException, handler: Handler | None) -> bool:
+    if isinstance(error, RetryableJobError | TaskTimeoutError | ProcessDiedError):
         return True
-    if isinstance(error, PermanentJobError | InvalidValueError):
+    if isinstance(error, PermanentJobError | InvalidValueError | TaskConfigurationError):
         return False
+    if handler is None:
+        return isinstance(error, Exception)
     return isinstance(error, (Exception,) if handler.retry is None else handler.retry.on)

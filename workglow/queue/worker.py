@@ -22,6 +22,7 @@ from workglow.errors import FileError, TaskAbortedError, UnknownHandlerError
 from workglow.queue.context import JobContext, Progress
 from workglow.queue.events import JobEvent
 from workglow.queue.execution import Execution, Running
+from workglow.queue.processes import call_for
 from workglow.queue.settings import JobOptions
 from workglow.queue.settling import settle_failure, settle_result
 from workglow.storage.jobs import Settlement, Turn
@@ -284,8 +285,13 @@ class Worker:
             return
         running = Running(job, handler)
         try:
-            inputs = handler.check(decode(job.input, queues.load))
-            if handler.context is not None:
+            if handler.mode == "process":
+                inputs = dict[str, object]()  # they are checked where they are used
+                context = running.context = self._context(running, queue)
+                running.call = call_for(job, handler, context, queues.file.uid, queues.load)
+            else:
+                inputs = handler.check(decode(job.input, queues.load))
+            if handler.context is not None and running.call is None:
                 context = running.context = self._context(running, queue)
                 inputs = {**inputs, handler.context: context}
             assert self._execution is not None
