@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import caching
 import control
 import durable
+import latency
 import loading
 import memory
 import preview
@@ -33,6 +34,7 @@ WORKS = {
     "W9": preview.rows,
     "W10": control.rows,
     "W11": streaming.rows,
+    "W14": latency.rows,
 }
 
 

@@ -14,8 +14,8 @@ import apsw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from older_files import go_back
 
-from workglow.clock import Clock
 from workglow.errors import (
     FileCorruptError,
     FileError,
@@ -27,7 +27,6 @@ from workglow.errors import (
 from workglow.file import File, doctor, schema_sql, statements
 from workglow.file.migrations import expected_schema, migrations, schema_folder, schema_of
 from workglow.file.pragmas import APPLICATION_ID
-from workglow.file.session import LEASE, Session, this_process
 from workglow.testing import FakeClock
 
 OPEN = "import sys; from workglow.file import File; sys.stdin.readline(); print(File.open(sys.argv[1]).uid)"
@@ -42,23 +41,6 @@ def change(path: Path, *sql: str) -> None:
     for statement in sql:
         db.execute(statement)
     db.close()
-
-
-def go_back(patch: pytest.MonkeyPatch, number: int) -> None:
-    """Be a workglow that knows only the first migrations."""
-    patch.setattr("workglow.file.opening.migrations", lambda: migrations()[:number])
-    patch.setattr("workglow.file.opening._check_tables", lambda db, path: None)
-    patch.setattr("workglow.file.presence.begin_session", begin_session_without_beat)
-
-
-def begin_session_without_beat(db: apsw.Connection, clock: Clock) -> Session:
-    process, now = this_process(), clock.now()
-    db.execute(
-        """INSERT INTO session (host, boot, pid, pid_started, started_at, heartbeat_at, lease)
-           VALUES (?, ?, ?, ?, ?, ?, ?)""",
-        (*process, now, now, LEASE),
-    )
-    return Session(db.last_insert_rowid(), process, now, LEASE)
 
 
 def older(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

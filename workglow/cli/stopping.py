@@ -24,7 +24,7 @@ def on_signals(callback: Callable[[], None]) -> Generator[None, None, None]:
             loop.add_signal_handler(number, callback)
     except NotImplementedError:  # on Windows
         for number in numbers:
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(callback))
+            signal.signal(number, lambda number, frame: _hand_over(loop, callback))
     try:
         yield
     finally:
@@ -33,3 +33,7 @@ def on_signals(callback: Callable[[], None]) -> Generator[None, None, None]:
                 loop.remove_signal_handler(number)
             except NotImplementedError:
                 signal.signal(number, before[number])
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(callback)

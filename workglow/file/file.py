@@ -129,6 +129,7 @@ class File:
             raise self._closed_error()
         reader: apsw.Connection | None = getattr(self._own_reader, "connection", None)
         if reader is None:
+            self.check_place()  # or it would read another file
             with self._guard:
                 reader = connect(self.path, write=False, busy_timeout=self._busy_timeout, vfs=self._vfs)
                 self._readers.append(reader)

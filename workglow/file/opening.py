@@ -49,7 +49,7 @@ def open_for_writing(
     if exists:
         alone = _check_before_sqlite(path, vfs)
     check_writable(path, exists=exists)
-    db = connect(path, busy_timeout=busy_timeout, vfs=vfs)
+    db = connect(path, create=True, busy_timeout=busy_timeout, vfs=vfs)
     try:
         view = _check_content(db, path, alone, vfs)
         unmarked = alone is None or view is None or alone.state != "open" or view.state != "open" or not log_size(path)
