@@ -11,8 +11,9 @@ import apsw
 from workglow.clock import SystemClock
 from workglow.errors import FileError, FileLostError, FileReadOnlyError
 from workglow.file.connection import close_reader, connect
+from workglow.file.log_events import LogEvents
 from workglow.file.opening import open_for_reading, open_for_writing, open_memory
-from workglow.file.place import absolute, identity
+from workglow.file.place import absolute, identity, log_path
 from workglow.file.pragmas import FULL, NORMAL, synchronous
 from workglow.file.presence import arrive, depart
 from workglow.file.session import begin_session, dead_sessions, end_session
@@ -69,7 +70,9 @@ class File:
         self._synced = self._plain
         self._quick_synced = self._quick
         self._writer = Writer(path, lambda sync: self.transaction(sync=sync))
-        self._wakeup = Wakeup(self.version, clock)
+        self._wakeup = Wakeup(
+            self.version, clock, listen=lambda: None if self.memory else LogEvents.of(log_path(self.path))
+        )
         self._upkeep: Upkeep | None = None
         self._session: Session | None = None
         self._own_reader = threading.local()  # apsw refuses two threads in one connection at the same moment
@@ -237,6 +240,7 @@ class File:
                 return
             self._closed = True
         self._writer.stop()
+        self._wakeup.close()
         if self._upkeep is not None and not self._lost:
             self._upkeep.stop()
         try:
