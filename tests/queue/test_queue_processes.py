@@ -95,6 +95,23 @@ def test_it_inherits_nothing_of_the_project(project: Project) -> None:
     assert not [name for name in one.result_sync() if "jobs.wg" in name]
 
 
+def test_a_process_that_has_nothing_to_do_ends_after_a_while(project: Project, clock: FakeClock) -> None:
+    queue = project.queue("work")
+
+    async def main() -> list[int]:
+        async with queue.worker():
+            pids: list[int] = []
+            for pause in (0, 59, 121):
+                clock.advance(pause)
+                pids.append((await queue.enqueue(module.where, {"value": 1}).result())["pid"])
+            return pids
+
+    first, second, third = asyncio.run(main())
+    assert first == second != third
+    assert is_gone(first)
+    assert is_gone(third)
+
+
 # ---------------------------------------------------------------------- going wrong
 
 
