@@ -42,6 +42,7 @@ WorkglowError
 │   ├── UnknownHandlerError        no worker here knows a handler of that name
 │   ├── UnknownLimiterError        a limiter, or a kind of rule, that is not known here
 │   ├── JobStateError              that cannot be done to a job in this state
+│   ├── ProcessDiedError           the process of a handler ended before its job did
 │   ├── JobFailedError             what waiting for the result of a failed job raises
 │   │   └── JobAbortedError
 │   ├── RetryableJobError          a handler says that, and perhaps when, another try is worth it
@@ -54,6 +55,7 @@ WorkglowError
 │   ├── FileLockedError
 │   ├── FileFullError
 │   ├── FileReadOnlyError
+│   ├── FileLostError              the open file was deleted, moved or replaced
 │   └── FileCorruptError
 ├── KnowledgeError
 │   ├── DocumentError
@@ -85,6 +87,7 @@ __all__ = [
     "FileError",
     "FileFullError",
     "FileLockedError",
+    "FileLostError",
     "FileReadOnlyError",
     "GraphError",
     "GraphFormatError",
@@ -107,6 +110,7 @@ __all__ = [
     "OutsideRootsError",
     "PermanentJobError",
     "PortError",
+    "ProcessDiedError",
     "QuestionChangedError",
     "RateLimitedError",
     "ResourceLimitError",
@@ -349,6 +353,10 @@ class JobAbortedError(JobFailedError):
     """A job was aborted before it had a result."""
 
 
+class ProcessDiedError(JobError):
+    """The process of an `executor="process"` handler ended, or was killed, before its job had a result."""
+
+
 class RetryableJobError(JobError):
     """Raise it in a handler when another try is worth it; `after` is how many seconds to wait before.
 
@@ -410,6 +418,10 @@ class FileFullError(FileError):
 
 class FileReadOnlyError(FileError):
     """The file or its folder cannot be written."""
+
+
+class FileLostError(FileError):
+    """The file was deleted, moved away or replaced while it was open; nothing more is written to it."""
 
 
 class FileCorruptError(FileError):

@@ -41,17 +41,18 @@ class FakeClock:
 
     def __init__(self, now: int = 1_700_000_000_000) -> None:
         self._milliseconds = now
-        self._ahead = 0
+        self._begun = now
+        self._set_by = 0
         self._timers: list[tuple[float, int, _FakeTimer]] = []
         self._order = itertools.count()
 
     def now(self) -> int:
         """Milliseconds since 1970."""
-        return self._milliseconds + self._ahead
+        return self._milliseconds + self._set_by
 
     def monotonic(self) -> float:
-        """Seconds."""
-        return self._milliseconds / 1000
+        """Seconds since a moment before the clock was made, as on a machine that was just started."""
+        return 1 + (self._milliseconds - self._begun) / 1000
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> _FakeTimer:
         """Call back when the clock has been advanced by `delay` seconds."""
@@ -65,7 +66,7 @@ class FakeClock:
 
     def jump(self, seconds: float) -> None:
         """Set the wall clock forward, or back; no time passes, so no timer fires."""
-        self._ahead += round(seconds * 1000)
+        self._set_by += round(seconds * 1000)
 
     def advance(self, seconds: float) -> None:
         """Move the time forward, calling back what falls due on the way."""

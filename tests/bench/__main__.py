@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import caching
 import control
 import durable
+import latency
 import limits
 import loading
 import memory
@@ -37,6 +38,7 @@ WORKS = {
     "W10": control.rows,
     "W11": streaming.rows,
     "W13": limits.rows,
+    "W14": latency.rows,
 }
 
 

@@ -231,6 +231,9 @@ class Ahead(SystemClock):
     def now(self) -> int:  # type: ignore[override]
         return SystemClock.now() + self._milliseconds
 
+    def monotonic(self) -> float:  # type: ignore[override]
+        return SystemClock.monotonic() + self._milliseconds / 1000
+
 
 class NoTransaction:
     """What is left of a transaction when somebody forgets to begin it: each statement commits by itself."""

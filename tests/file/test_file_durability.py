@@ -11,11 +11,11 @@ from typing import Any
 
 import apsw
 import pytest
+from older_files import go_back
 
 from workglow.errors import FileError
 from workglow.file import Durability, File, doctor
 from workglow.file.marker import read_marker
-from workglow.file.migrations import migrations
 from workglow.file.presence import _move_log
 from workglow.file.upkeep import Upkeep
 from workglow.testing import FakeClock
@@ -180,8 +180,7 @@ def test_power_loss_during_a_migration_leaves_the_old_or_the_new_file(
 ) -> None:
     source = tmp_path / "source.wg"
     with monkeypatch.context() as patch:
-        patch.setattr("workglow.file.opening.migrations", lambda: migrations()[:1])
-        patch.setattr("workglow.file.opening._check_tables", lambda db, path: None)
+        go_back(patch, 1)
         with File.open(source) as file:
             add(file)
     images = every_cut(tmp_path, disk, lambda: File.open(source, vfs=disk.name).close())

@@ -14,6 +14,7 @@ import apsw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from older_files import go_back
 
 from workglow.errors import (
     FileCorruptError,
@@ -45,8 +46,7 @@ def change(path: Path, *sql: str) -> None:
 def older(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a file that has only the first migration."""
     with monkeypatch.context() as patch:
-        patch.setattr("workglow.file.opening.migrations", lambda: migrations()[:1])
-        patch.setattr("workglow.file.opening._check_tables", lambda db, path: None)
+        go_back(patch, 1)
         with File.open(path) as file, file.transaction() as db:
             db.execute("INSERT INTO event (at, kind) VALUES (0, 'kept')")
 
@@ -140,8 +140,7 @@ def test_an_older_file_in_use_elsewhere_is_not_migrated(
 ) -> None:
     older(path, monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr("workglow.file.opening.migrations", lambda: migrations()[:1])
-        patch.setattr("workglow.file.opening._check_tables", lambda db, path: None)
+        go_back(patch, 1)
         with File.open(path):
             patch.undo()
             with pytest.raises(FileLockedError, match="Close it there"):
@@ -270,8 +269,7 @@ def test_tables_of_others_do_no_harm(path: Path) -> None:
 def test_named_graphs_of_an_older_file_have_a_first_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "old.wg"
     with monkeypatch.context() as patch:
-        patch.setattr("workglow.file.opening.migrations", lambda: migrations()[:2])
-        patch.setattr("workglow.file.opening._check_tables", lambda db, path: None)
+        go_back(patch, 2)
         with File.open(path) as file, file.transaction() as db:
             db.execute("INSERT INTO graph (id, hash, created_at) VALUES (1, ?, 0)", ("a" * 64,))
             db.execute("INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 5)")

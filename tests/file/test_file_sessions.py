@@ -32,15 +32,15 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
 def insert(file: File, process: Process, heartbeat: int) -> int:
     with file.transaction() as db:
         db.execute(
-            """INSERT INTO session (host, boot, pid, pid_started, started_at, heartbeat_at, lease)
-               VALUES (?, ?, ?, ?, 0, ?, ?)""",
-            (*process, heartbeat, LEASE),
+            """INSERT INTO session (host, boot, pid, pid_started, started_at, heartbeat_at, lease, beat)
+               VALUES (?, ?, ?, ?, 0, ?, ?, ?)""",
+            (*process, heartbeat, LEASE, round(file.clock.monotonic() * 1000)),
         )
         return db.last_insert_rowid()
 
 
 def verdicts(file: File) -> dict[int, str]:
-    return dict(dead_sessions(file.reader, file.clock.now()))
+    return dict(dead_sessions(file.reader, file.clock))
 
 
 def test_a_session_is_of_this_process_and_ends_with_the_file(path: Path, clock: FakeClock) -> None:
@@ -88,10 +88,64 @@ def test_a_live_process_that_stands_still_is_dead_after_its_lease(
     process = other(OPEN, file.path)
     number = int(process.line())
     with file.transaction() as db:
-        db.execute("UPDATE session SET heartbeat_at = ? WHERE id = ?", (clock.now(), number))
+        db.execute("UPDATE session SET beat = 1000 WHERE id = ?", (number,))
     clock.advance(LEASE / 1000)
     assert verdicts(file) == {}
     clock.advance(0.001)
+    assert verdicts(file) == {number: "lease"}
+
+
+HOUR = 3600
+
+
+@pytest.mark.parametrize("hours", [-24, -1, 1, 24])
+def test_a_clock_that_is_set_neither_ends_a_lease_nor_makes_it_last(file: File, clock: FakeClock, hours: int) -> None:
+    elsewhere = this_process()._replace(boot=f"{this_process().boot.partition(':')[0]}:1")
+    number = insert(file, elsewhere, clock.now())
+    clock.jump(hours * HOUR)
+    assert verdicts(file) == {}
+    clock.advance(LEASE / 1000)
+    assert verdicts(file) == {}
+    clock.advance(0.001)
+    assert verdicts(file) == {number: "lease"}
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_heartbeats_count_whatever_the_clock_says(file: File, clock: FakeClock, hours: int) -> None:
+    """Set between two heartbeats, the clock changes nothing for whoever cannot see the process."""
+    upkeep, session = file._upkeep, file.session
+    assert upkeep is not None
+    assert session is not None
+    with file.transaction() as db:
+        db.execute("UPDATE session SET boot = boot || '1', pid = 1")
+    for _ in range(5):
+        clock.advance(LEASE / 3000)
+        upkeep.tick()
+        clock.jump(hours * HOUR)
+        assert verdicts(file) == {}
+    clock.advance(LEASE / 1000 + 0.001)
+    assert verdicts(file) == {session.id: "lease"}
+
+
+@pytest.mark.parametrize("beat", [0, 2**50])
+def test_a_heartbeat_that_this_machine_cannot_have_given_is_measured_by_the_time_of_day(
+    file: File, clock: FakeClock, beat: int
+) -> None:
+    number = insert(file, this_process()._replace(pid=os.getppid(), pid_started=""), clock.now())
+    with file.transaction() as db:
+        db.execute("UPDATE session SET beat = ? WHERE id = ?", (beat, number))
+    clock.advance(LEASE / 1000)
+    assert verdicts(file) == {}
+    clock.advance(0.001)
+    assert verdicts(file) == {number: "lease"}
+
+
+def test_a_file_without_that_clock_is_judged_by_the_time_of_day(file: File, clock: FakeClock) -> None:
+    number = insert(file, this_process()._replace(pid=os.getppid(), pid_started=""), clock.now())
+    with file.transaction() as db:
+        db.execute("ALTER TABLE session DROP COLUMN beat")
+    assert verdicts(file) == {}
+    clock.jump(LEASE / 1000 + 1)
     assert verdicts(file) == {number: "lease"}
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from workglow.file import File
+from workglow.file.log_events import LogEvents
 from workglow.testing import FakeClock
 
 Add = Callable[..., None]
@@ -65,9 +70,7 @@ def test_waiting_ends_with_the_next_commit(file: File, clock: FakeClock, add: Ad
         await turns()
         assert not waiting.done()
         add(file)
-        await turns()
-        assert not waiting.done()
-        clock.advance(0.05)
+        clock.advance(0.25)
         assert await waiting
 
     asyncio.run(scenario())
@@ -115,5 +118,69 @@ def test_waiting_hears_another_process(path: Path, other: Callable[..., Any]) ->
             await turns()
             process.say()
             assert await waiting
+
+    asyncio.run(scenario())
+
+
+COMMIT = """
+import sys, apsw
+db = apsw.Connection(sys.argv[1]); db.set_busy_timeout(10_000)
+sys.stdin.readline()
+db.execute("INSERT INTO event (at, kind) VALUES (0, 'x')")
+print("done", flush=True); sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of writes to the log")
+def test_a_commit_of_another_process_is_heard_without_asking(
+    file: File, clock: FakeClock, other: Callable[..., Any]
+) -> None:
+    """The clock of the safety question stands still: only what the system tells can wake the waiter."""
+    process = other(COMMIT, file.path)
+
+    async def scenario() -> None:
+        waiting = asyncio.create_task(file.wait_for_change())
+        await turns()
+        process.say()
+        process.line()
+        begun = clock.monotonic()
+        while not waiting.done():  # it was told before the commit was visible, so it looks again and again
+            await asyncio.sleep(0)
+            clock.advance(0.001)
+            assert clock.monotonic() - begun < 0.2
+
+    asyncio.run(scenario())
+
+
+def test_where_nothing_is_told_it_is_asked(file: File, clock: FakeClock, add: Add) -> None:
+    file._wakeup._listen = lambda: None
+
+    async def scenario() -> None:
+        waiting = asyncio.create_task(file.wait_for_change())
+        await turns()
+        add(file)
+        clock.advance(0.02)
+        assert await waiting
+
+    asyncio.run(scenario())
+
+
+def test_what_tells_nothing_is_not_relied_upon(file: File, clock: FakeClock, add: Add) -> None:
+    """Some file systems of virtual machines tell of no writes from outside."""
+    events = LogEvents.of(os.devnull)
+    assert events is not None
+    file._wakeup._listen = lambda: events
+
+    async def once(pause: float) -> None:
+        waiting = asyncio.create_task(file.wait_for_change())
+        await turns()
+        add(file)
+        clock.advance(pause)
+        assert await waiting
+
+    async def scenario() -> None:
+        for _ in range(4):
+            await once(0.25)
+        await once(0.02)
 
     asyncio.run(scenario())

@@ -25,6 +25,7 @@ COMMANDS = {
     "abort": ("steering", "End a run for good that waits, or whose process is gone; or end jobs."),
     "rerun": ("running", "Run what failed again, and reuse what completed."),
     "allow": ("allowing", "Say what every run of a project file may do, or list it."),
+    "worker": ("working", "Run the jobs of a project file, until told to stop."),
     "questions": ("asking", "List what runs ask persons, and how to answer."),
     "answer": ("asking", "Answer the question of a task."),
     "send": ("asking", "Send an event to the runs that wait for it."),

@@ -20,14 +20,22 @@ STATEMENTS: Final = 256
 
 
 def connect(
-    path: str, *, write: bool = True, change: bool = True, busy_timeout: float = 0.0, vfs: str = ""
+    path: str,
+    *,
+    write: bool = True,
+    change: bool = True,
+    create: bool = False,
+    busy_timeout: float = 0.0,
+    vfs: str = "",
 ) -> apsw.Connection:
     """Open `path` and set the connection up.
 
     `write=False`: its SQL cannot write.  `change=False`: SQLite itself must not write either, for files that this user
-    may only read.  `busy_timeout` is in seconds.
+    may only read.  `create` makes a file that is missing.  `busy_timeout` is in seconds.
     """
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if change else apsw.SQLITE_OPEN_READONLY
+    flags = apsw.SQLITE_OPEN_READWRITE if change else apsw.SQLITE_OPEN_READONLY
+    if create:
+        flags |= apsw.SQLITE_OPEN_CREATE
     try:
         db = remember(apsw.Connection(path, flags=flags, vfs=vfs or None, statementcachesize=STATEMENTS))
         try:

@@ -89,14 +89,14 @@ def info(path: str | os.PathLike[str], *, clock: Clock | None = None) -> Info:
     try:
         check_log(place, db, alone)
         db.execute("BEGIN")  # all figures of one moment
-        return _describe(place, db, (clock or SystemClock()).now())
+        return _describe(place, db, clock or SystemClock())
     except apsw.Error as error:
         raise explain(error, place) or error from error
     finally:
         close_reader(db, place)
 
 
-def _describe(path: str, db: apsw.Connection, now: int) -> Info:
+def _describe(path: str, db: apsw.Connection, clock: Clock) -> Info:
     uid, created_at, created_by, state = db.execute("SELECT uid, created_at, created_by, state FROM project").get
     tables = [name for name, sql in schema_of(db).items() if sql.startswith("CREATE TABLE")]
     biggest = db.execute(
@@ -116,7 +116,7 @@ def _describe(path: str, db: apsw.Connection, now: int) -> Info:
         created_at=created_at,
         created_by=created_by,
         state=state,
-        sessions=_sessions(db, now),
+        sessions=_sessions(db, clock),
         rows={name: db.execute(f'SELECT count(*) FROM "{name}"').get for name in tables},  # names of our own schema
         bytes=_bytes(db),
         biggest=tuple(StoredValue(hash.lower(), *rest) for hash, *rest in biggest),
@@ -124,8 +124,8 @@ def _describe(path: str, db: apsw.Connection, now: int) -> Info:
     )
 
 
-def _sessions(db: apsw.Connection, now: int) -> tuple[OpenSession, ...]:
-    dead = dead_sessions(db, now)
+def _sessions(db: apsw.Connection, clock: Clock) -> tuple[OpenSession, ...]:
+    dead = dead_sessions(db, clock)
     rows = cast(
         "list[tuple[int, str, int, int, int]]",
         db.execute(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import apsw
 
 from workglow.clock import SystemClock
-from workglow.errors import FileError, FileReadOnlyError
+from workglow.errors import FileError, FileLostError, FileReadOnlyError
 from workglow.file.connection import close_reader, connect
+from workglow.file.log_events import LogEvents
 from workglow.file.opening import open_for_reading, open_for_writing, open_memory
-from workglow.file.place import absolute
+from workglow.file.place import absolute, identity, log_path
 from workglow.file.pragmas import FULL, NORMAL, synchronous
 from workglow.file.presence import arrive, depart
 from workglow.file.session import begin_session, dead_sessions, end_session
@@ -69,13 +70,17 @@ class File:
         self._synced = self._plain
         self._quick_synced = self._quick
         self._writer = Writer(path, lambda sync: self.transaction(sync=sync))
-        self._wakeup = Wakeup(self.version, clock)
+        self._wakeup = Wakeup(
+            self.version, clock, listen=lambda: None if self.memory else LogEvents.of(log_path(self.path))
+        )
         self._upkeep: Upkeep | None = None
         self._session: Session | None = None
         self._own_reader = threading.local()  # apsw refuses two threads in one connection at the same moment
         self._readers: list[apsw.Connection] = []
         self._guard = threading.Lock()
         self._closed = False
+        self._identity = None if self.memory else identity(path)
+        self._lost = False
         self._noticed = 0  # the last `data_version` of the write connection: commits of its own do not change it
         self.uid = ""
 
@@ -127,6 +132,7 @@ class File:
             raise self._closed_error()
         reader: apsw.Connection | None = getattr(self._own_reader, "connection", None)
         if reader is None:
+            self.check_place()  # or it would read another file
             with self._guard:
                 reader = connect(self.path, write=False, busy_timeout=self._busy_timeout, vfs=self._vfs)
                 self._readers.append(reader)
@@ -187,20 +193,34 @@ class File:
 
     def dead_sessions(self, db: apsw.Connection) -> list[int]:
         """Return the sessions that cannot write any more, and what they own can be taken over."""
-        return list(dead_sessions(db, self.clock.now()))
+        return list(dead_sessions(db, self.clock))
 
     def end_dead_session(self, db: apsw.Connection, session_id: int) -> bool:
         """Note in a transaction why a session that cannot write any more is over; False when it is alive."""
-        now = self.clock.now()
-        reason = dead_sessions(db, now).get(session_id)
+        reason = dead_sessions(db, self.clock).get(session_id)
         if reason is not None:
-            end_session(db, session_id, reason, now)
+            end_session(db, session_id, reason, self.clock.now())
         return reason is not None
 
     def begin_anew(self) -> None:
         """Have a session that nobody has ended: another one, when somebody took this process for dead."""
         if self._upkeep is not None:
             self._upkeep.beat()
+
+    def check_place(self) -> None:
+        """Raise FileLostError when the path does not lead to this file any more, and write nothing more then.
+
+        What is committed to a file without a name is gone when it is closed, and its log may by now be that of the file
+        which took its place.
+        """
+        if not self._lost and (self.memory or identity(self.path) == self._identity):
+            return
+        if not self._lost:
+            self._lost = True
+            self._refuse_writing(self._lost_error)
+            if self._upkeep is not None:
+                self._upkeep.stop()
+        raise self._lost_error()
 
     def changed(self) -> bool:
         """Say whether another process has committed anything since the last call; the first call says no."""
@@ -230,10 +250,11 @@ class File:
                 return
             self._closed = True
         self._writer.stop()
-        if self._upkeep is not None:
+        self._wakeup.close()
+        if self._upkeep is not None and not self._lost:
             self._upkeep.stop()
         try:
-            if self._session is not None and not self.memory:
+            if self._session is not None and not self.memory and not self._lost:
                 self._depart()
         finally:
             self._refuse_writing(self._closed_error)
@@ -255,12 +276,11 @@ class File:
     def _begin(self, unmarked: bool) -> None:
         self.db.set_busy_timeout(0)  # the gate waits, so that a caller who must not wait need not
         plain = Transaction(self._gate, sync=False, wait=True)
-        now = self.clock.now()
         if self.memory:
             with plain as db:
-                self._session = begin_session(db, now)
+                self._session = begin_session(db, self.clock)
         else:
-            self._session = arrive(plain, self.path, now, unmarked=unmarked)
+            self._session = arrive(plain, self.path, self.clock, unmarked=unmarked)
             synchronous(self.db, FULL if self.durability == "power" else NORMAL)
             self._upkeep = Upkeep(
                 self._gate, plain, self.clock, self._session, sync=self.durability == "auto", vfs=self._vfs
@@ -274,7 +294,7 @@ class File:
     def _depart(self) -> None:
         session = self.session
         if session is not None:
-            depart(Transaction(self._gate, sync=False, wait=True), session.id, self.clock.now())
+            depart(Transaction(self._gate, sync=False, wait=True), session.id, self.clock)
 
     def version(self) -> int:
         """A number that is another one after each commit, for the thread that asks."""
@@ -285,6 +305,13 @@ class File:
 
     def _read_only_error(self) -> FileError:
         return FileReadOnlyError(f"{self.path} was opened with read_only=True.  Open it without that to write to it.")
+
+    def _lost_error(self) -> FileLostError:
+        what = "was deleted or moved away" if identity(self.path) is None else "was replaced by another file"
+        return FileLostError(
+            f"{self.path} {what} while it was open here.  Nothing more is written to it; what was committed since is "
+            "in the file that was taken away.  Put the right file there, close this one, and open it again."
+        )
 
     def _closed_error(self) -> FileError:
         return FileError(f"{self.path} is closed.  Open it again to use it.")

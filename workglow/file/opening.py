@@ -58,7 +58,7 @@ def open_for_writing(
         _check_header(path, vfs)
         alone = check_main(path, vfs) if logged else None
     check_writable(path, exists=exists)
-    db = connect(path, busy_timeout=busy_timeout, vfs=vfs)
+    db = connect(path, create=True, busy_timeout=busy_timeout, vfs=vfs)
     try:
         view = _check_content(db, path, alone, vfs)
         if exists and not logged:
@@ -218,7 +218,7 @@ def _introduce(db: apsw.Connection, now: int, by: str) -> None:
 
 def _check_unused(db: apsw.Connection, path: str, clock: Clock) -> None:
     """Refuse to change the format under a process that knows only the older one."""
-    alive = set(open_sessions(db)) - set(dead_sessions(db, clock.now()))
+    alive = set(open_sessions(db)) - set(dead_sessions(db, clock))
     if alive:
         raise FileLockedError(
             f"{path} is of an older format and in use by another process.  Close it there, then open it here: it is "

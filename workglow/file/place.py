@@ -8,7 +8,16 @@ from typing import Final
 
 from workglow.errors import FileError, FileReadOnlyError, NotAProjectError
 
-__all__ = ["absolute", "check_place", "check_writable", "host_name", "log_path", "log_size", "sync_folder"]
+__all__ = [
+    "absolute",
+    "check_place",
+    "check_writable",
+    "host_name",
+    "identity",
+    "log_path",
+    "log_size",
+    "sync_folder",
+]
 
 _LOG_HEADER: Final = 32  # bytes; a shorter write-ahead log holds nothing
 
@@ -50,6 +59,15 @@ def check_writable(path: str, *, exists: bool) -> None:
                 f"{path} cannot be opened for writing: you may not write to {place}.  Change its permissions, copy the "
                 "file elsewhere, or open it with read_only=True."
             )
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Which file a path leads to, whatever it is called; None when there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def host_name() -> str:

@@ -12,6 +12,7 @@ from workglow.file.pragmas import keep_log_on_close
 from workglow.file.session import begin_session, dead_sessions, end_session, open_sessions
 
 if TYPE_CHECKING:
+    from workglow.clock import Clock
     from workglow.file.session import Session
     from workglow.file.transaction import Transaction
 
@@ -20,7 +21,7 @@ __all__ = ["arrive", "depart"]
 _PAUSE: Final = 0.01  # seconds
 
 
-def arrive(transaction: Transaction, path: str, now: int, *, unmarked: bool) -> Session:
+def arrive(transaction: Transaction, path: str, clock: Clock, *, unmarked: bool) -> Session:
     """Begin this process's session, and see to it that the main file says it is in use before anything else is written.
 
     `unmarked`: the main file does not say so yet.
@@ -32,22 +33,22 @@ def arrive(transaction: Transaction, path: str, now: int, *, unmarked: bool) -> 
             cycle = mark_open(db, place_of(path))
         elif marker.place != (place := place_of(path)):
             db.execute("UPDATE project SET place = ?", (place,))
-        session = begin_session(db, now)
+        session = begin_session(db, clock)
     if cycle is not None and _move_log(db):
         with transaction:
             seal(db, cycle)
     return session
 
 
-def depart(transaction: Transaction, session_id: int, now: int) -> None:
+def depart(transaction: Transaction, session_id: int, clock: Clock) -> None:
     """End the session; the last one out folds the log into the file when the connection closes.
 
     Whether others have the file open is decided by SQLite's lock at that moment: what is written here is only what the
     file says.  Sessions of dead processes do not count.
     """
     with transaction as db:
-        end_session(db, session_id, "clean", now)
-        if set(open_sessions(db)) <= set(dead_sessions(db, now)):
+        end_session(db, session_id, "clean", clock.now())
+        if set(open_sessions(db)) <= set(dead_sessions(db, clock)):
             mark_closed(db)
     marker = read_marker(db)
     if marker is not None and marker.state == "closed":

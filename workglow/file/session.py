@@ -6,6 +6,11 @@ A session is alive while its process is.  It is dead when, in this order:
 * its process is gone, or the number now belongs to a process that started at another time (`crashed`);
 * nothing can be said of its process, or it stands still, and it has been silent for longer than its lease (`lease`).
 
+A lease is measured on the clock that all processes of one machine share from its start on and that nobody can set: one
+that is set wrong, or a night in which the machine sleeps, neither ends a lease nor makes one last.  Only a heartbeat
+that this clock cannot have given, of a workglow that did not know it or of a container with a clock of its own, is
+measured by the time of day.
+
 Process numbers mean something only inside their namespace, so the namespace is a part of `boot`: a process in another
 container of the same machine is judged by its lease alone.  The session of the asking process is never dead.
 """
@@ -16,12 +21,14 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
+
+import apsw
 
 from workglow.file.place import host_name
 
 if TYPE_CHECKING:
-    import apsw
+    from workglow.clock import Clock
 
 __all__ = [
     "LEASE",
@@ -38,6 +45,8 @@ __all__ = [
 
 LEASE: Final = 30_000
 """Milliseconds for which a silent session counts as alive when its process cannot be asked."""
+
+_UNEVEN: Final = 1  # milliseconds that rounding may put a heartbeat into the future
 
 Ending = Literal["clean", "crashed", "moved", "lease"]
 
@@ -69,6 +78,7 @@ class _Row(NamedTuple):
     pid_started: str
     heartbeat_at: int
     lease: int
+    beat: int
 
 
 def this_process() -> Process:
@@ -77,21 +87,29 @@ def this_process() -> Process:
     return Process(host_name(), _boot(), pid, _pid_started(pid) or "")
 
 
-def begin_session(db: apsw.Connection, now: int, lease: int = LEASE) -> Session:
+def begin_session(db: apsw.Connection, clock: Clock, lease: int = LEASE) -> Session:
     """Insert the session of this process; the caller has begun the transaction."""
-    process = this_process()
+    process, now = this_process(), clock.now()
     db.execute(
-        """INSERT INTO session (host, boot, pid, pid_started, started_at, heartbeat_at, lease)
-           VALUES (?, ?, ?, ?, ?, ?, ?)""",
-        (*process, now, now, lease),
+        """INSERT INTO session (host, boot, pid, pid_started, started_at, heartbeat_at, lease, beat)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+        (*process, now, now, lease, _beat(clock)),
     )
     return Session(db.last_insert_rowid(), process, now, lease)
 
 
-def heartbeat(db: apsw.Connection, session_id: int, now: int) -> bool:
+def heartbeat(db: apsw.Connection, session_id: int, clock: Clock) -> bool:
     """Say that the session is alive; False when somebody has ended it, taking it for dead."""
-    db.execute("UPDATE session SET heartbeat_at = ? WHERE id = ? AND ended_at IS NULL", (now, session_id))
+    db.execute(
+        "UPDATE session SET heartbeat_at = ?, beat = ? WHERE id = ? AND ended_at IS NULL",
+        (clock.now(), _beat(clock), session_id),
+    )
     return db.changes() == 1
+
+
+def _beat(clock: Clock) -> int:
+    """Milliseconds on the clock that nobody can set; never 0, which says that the heartbeat knew no such clock."""
+    return max(1, round(clock.monotonic() * 1000))
 
 
 def end_session(db: apsw.Connection, session_id: int, reason: Ending, now: int) -> None:
@@ -106,16 +124,12 @@ def open_sessions(db: apsw.Connection) -> list[int]:
     return [row[0] for row in db.execute("SELECT id FROM session WHERE ended_at IS NULL ORDER BY id")]
 
 
-def dead_sessions(db: apsw.Connection, now: int) -> dict[int, Ending]:
+def dead_sessions(db: apsw.Connection, clock: Clock) -> dict[int, Ending]:
     """Return the sessions that cannot write any more, and why: the dead ones, and those that ended owning a run."""
     me = this_process()
-    rows = db.execute(
-        "SELECT id, host, boot, pid, pid_started, heartbeat_at, lease FROM session WHERE ended_at IS NULL ORDER BY id"
-    )
     found: dict[int, Ending] = {}
-    for values in rows:
-        row = _Row(*values)
-        reason = _verdict(row, me, now)
+    for row in _open_rows(db):
+        reason = _verdict(row, me, clock)
         if reason is not None:
             found[row.id] = reason
     ended = db.execute(
@@ -127,7 +141,16 @@ def dead_sessions(db: apsw.Connection, now: int) -> dict[int, Ending]:
     return found
 
 
-def _verdict(row: _Row, me: Process, now: int) -> Ending | None:
+def _open_rows(db: apsw.Connection) -> list[_Row]:
+    query = "SELECT id, host, boot, pid, pid_started, heartbeat_at, lease, {} FROM session WHERE ended_at IS NULL"
+    try:
+        rows: list[Any] = db.execute(query.format("beat") + " ORDER BY id").fetchall()
+    except apsw.SQLError:  # the file is of a format that had no such column
+        rows = db.execute(query.format("0") + " ORDER BY id").fetchall()
+    return [_Row(*row) for row in rows]
+
+
+def _verdict(row: _Row, me: Process, clock: Clock) -> Ending | None:
     """Say why a session is dead, or None while it must be taken for alive."""
     machine, _, namespace = row.boot.partition(":")
     my_machine, _, my_namespace = me.boot.partition(":")
@@ -139,7 +162,13 @@ def _verdict(row: _Row, me: Process, now: int) -> Ending | None:
         started = _pid_started(row.pid)
         if started is None or (started and row.pid_started and started != row.pid_started):
             return "crashed"
-    return "lease" if row.heartbeat_at + row.lease < now else None
+    return "lease" if _silence(row, clock) > row.lease else None
+
+
+def _silence(row: _Row, clock: Clock) -> float:
+    """Milliseconds since the last heartbeat of a session of this machine."""
+    shared = clock.monotonic() * 1000 - row.beat
+    return shared if row.beat and shared >= -_UNEVEN else clock.now() - row.heartbeat_at
 
 
 @cache

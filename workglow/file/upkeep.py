@@ -131,9 +131,8 @@ class Upkeep:
     def beat(self) -> None:
         """Say that the session is alive, or begin a new one when somebody took it for dead."""
         with self._transaction as db:
-            now = self._clock.now()
-            if not heartbeat(db, self.session.id, now):
-                self.session = begin_session(db, now, self.session.lease)
+            if not heartbeat(db, self.session.id, self._clock):
+                self.session = begin_session(db, self._clock, self.session.lease)
         self._beat_at = self._clock.monotonic()
 
     def checkpoint(self, at_least: int = _LARGE) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 from workglow.errors import TaskAbortedError, TaskConfigurationError, TaskTimeoutError
 from workglow.leaving import contained, failure_of
+from workglow.queue.processes import Leash, Processes
 from workglow.threads import Threads
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from workglow.clock import Clock, Timer
     from workglow.queue.context import JobContext
     from workglow.queue.handler import Handler
+    from workglow.queue.messages import Call, Report
     from workglow.storage.jobs import ClaimedJob
 
 __all__ = ["Execution", "Running"]
@@ -23,7 +26,7 @@ __all__ = ["Execution", "Running"]
 class Running:
     """One claimed job whose handler runs."""
 
-    __slots__ = ("context", "handle", "handler", "job", "progress", "timer")
+    __slots__ = ("alive", "call", "context", "handle", "handler", "job", "leash", "progress", "timer")
 
     def __init__(self, job: ClaimedJob, handler: Handler) -> None:
         self.job = job
@@ -32,18 +35,32 @@ class Running:
         self.handle: object = None
         self.timer: Timer | None = None
         self.progress: str | None = None
+        self.call: Call | None = None  # what is sent to a process of the handler's own
+        self.leash: Leash | None = None
+        self.alive = False  # its code has begun and has not ended
 
 
 class Execution:
-    """Runs handlers and reports each result once, to `done(running, result, error)`, on the event loop's thread."""
+    """Runs handlers and reports each result once, to `done(running, result, error)`, on the event loop's thread.
+
+    A plain function cannot be ended, nor a coroutine that catches its cancellation: when such a handler was given up,
+    its job is in `lingering` until its code has ended, and `freed` is called then.
+    """
 
     def __init__(
-        self, done: Callable[[Running, object, BaseException | None], None], clock: Clock, threads: int
+        self,
+        done: Callable[[Running, object, BaseException | None], None],
+        clock: Clock,
+        *,
+        lingering: set[int],
+        freed: Callable[[], None],
     ) -> None:
         self._done = done
         self._clock = clock
-        self._limit = threads
+        self._lingering = lingering
+        self._freed = freed
         self._threads: Threads | None = None
+        self._processes: Processes | None = None
         self._coroutines: set[asyncio.Task[object]] = set()
 
     def in_place(self, running: Running, inputs: dict[str, object]) -> object:
@@ -66,10 +83,17 @@ class Execution:
                 contained(lambda: self._coroutine(running, inputs)), name=f"job {running.job.id}"
             )
             running.handle = task
+            running.alive = True
             self._coroutines.add(task)
             task.add_done_callback(lambda finished: self._ended(running, finished))
+        elif running.call is not None:
+            self._in_process(running, running.call, timeout)
+            return
         else:
-            self._in_thread(running, inputs)
+            self._in_thread(running, lambda: running.handler.function(**inputs))
+        self._limit(running, timeout)
+
+    def _limit(self, running: Running, timeout: float | None) -> None:
         if timeout is not None and running.handle is not None:
             running.timer = self._clock.call_later(timeout, lambda: self.expire(running, timeout))
 
@@ -83,30 +107,63 @@ class Execution:
 
     def _ended(self, running: Running, finished: asyncio.Task[object]) -> None:
         self._coroutines.discard(finished)
+        self._over(running)
         error = failure_of(finished)
-        if running.handle is finished:
+        if running.handle is not finished:
+            self._freed()
+        else:
             if isinstance(error, asyncio.CancelledError):
                 error = TaskAbortedError(f"Job {running.job.id} was cancelled.")
             self._report(running, None if error is not None else finished.result(), error)
 
-    def _in_thread(self, running: Running, inputs: dict[str, object]) -> None:
+    def _in_process(self, running: Running, call: Call, timeout: float | None) -> None:
+        """A thread that waits for the process; the time counts from the moment in which the function is called."""
+        if self._processes is None:
+            self._processes = Processes(self._clock)
+        loop, processes, context = asyncio.get_running_loop(), self._processes, running.context
+        leash = running.leash = Leash()
+
+        def begun() -> None:
+            loop.call_soon_threadsafe(self._limit, running, timeout)
+
+        def report(told: Report) -> None:
+            assert context is not None
+            context.progress(told.percent / 100, told.message, told.details)
+
+        self._in_thread(running, lambda: processes.run(call, leash, begun, report))
+
+    def _in_thread(self, running: Running, body: Callable[[], object]) -> None:
         if self._threads is None:
-            self._threads = Threads(asyncio.get_running_loop(), self._limit)
+            # One for each job that runs or lingers: the worker's concurrency is the only limit.
+            self._threads = Threads(asyncio.get_running_loop(), sys.maxsize)
         handle = running.handle = object()
+        running.alive = True
 
         def call() -> Any:
             try:
-                return running.handler.function(**inputs)
+                return body()
             finally:
                 context = running.context
-                if context is not None and context.owns:
-                    context.dispose()
+                try:
+                    if context is not None and context.owns:
+                        context.dispose()
+                finally:
+                    self._over(running)
 
         def done(result: object, error: BaseException | None) -> None:
+            if self._processes is not None:
+                self._processes.rest()
             if running.handle is handle:
                 self._report(running, result, error)
+            else:
+                self._freed()
 
         self._threads.run(call, done)
+
+    def _over(self, running: Running) -> None:
+        """The code of a job has ended; called in whichever thread it ran."""
+        running.alive = False  # before the next line: see `stop`
+        self._lingering.discard(running.job.id)
 
     def _report(self, running: Running, result: object, error: BaseException | None) -> None:
         self.forget(running)
@@ -129,10 +186,16 @@ class Execution:
         """Tell a handler to stop, and wait for it no longer."""
         handle = running.handle
         self.forget(running)
+        if running.alive:
+            self._lingering.add(running.job.id)
+            if not running.alive:  # its thread ended just now, and may have looked before the line above
+                self._lingering.discard(running.job.id)
         if running.context is not None:
             running.context.signal.cancel(reason)
         if isinstance(handle, asyncio.Task):
             handle.cancel()
+        if running.leash is not None:
+            running.leash.cut()
 
     async def close(self, grace: float = 0.2) -> None:
         """Give cancelled coroutines a moment to clean up, then go on without them."""
@@ -140,5 +203,7 @@ class Execution:
             for task in self._coroutines:
                 task.cancel()
             await asyncio.wait(tuple(self._coroutines), timeout=grace)
+        if self._processes is not None:
+            self._processes.close()
         if self._threads is not None:
             self._threads.close()

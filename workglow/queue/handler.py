@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from workglow.errors import JobInputError, PortError, TaskConfigurationError, UnknownHandlerError
+from workglow.queue.function_place import place_of_function
 from workglow.tasks.signature import names_around, signature_of
 from workglow.tasks.suspension import mode_of
 
@@ -45,11 +46,7 @@ class Handler:
         self.mode = "process" if executor == "process" else mode_of(function, inline=inline)
         if self.mode == "stream":
             raise TaskConfigurationError(f"{self.name} is a generator; a job has one result, so return a list.")
-        if executor == "process" and "<locals>" in getattr(function, "__qualname__", ""):
-            raise TaskConfigurationError(
-                f"{self.name} is defined inside a function, where another process cannot find it; move it to the top "
-                'level of its module, or leave executor="process" out.'
-            )
+        self.place = place_of_function(function, self.name) if executor == "process" else None
         self._signature = signature_of(function, names_around(function))
         self._check = self._signature.inputs.check
         self.context = self._signature.context

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from workglow.errors import TaskConfigurationError, UnknownJobError
 from workglow.listeners import Listeners
+from workglow.queue.function_place import refuse_in_import
 from workglow.queue.handler import Handler, HandlerRegistry, handler_registry
 from workglow.queue.job_handle import Job
 from workglow.queue.job_queue import JobQueue
@@ -55,12 +56,15 @@ class Queues:
         project: Any = None,
         limits: Limits,
     ) -> None:
+        refuse_in_import()
         self.file = file
         self.limits = limits
         self.repository = repository
         self.handlers = handlers
         self.project = project
         self.load = values.load
+        self.lingering: set[int] = set()
+        """Jobs that were given up here while their code still runs; this process starts none of them meanwhile."""
         self.events: Listeners[JobEvent, JobEventKind] = Listeners()
 
     @property

@@ -1,43 +1,69 @@
 """What becomes of a job whose attempt is over.
 
-Policy.  A result completes the job.  A handler that was told to stop has been aborted.  PermanentJobError and an input
-that does not fit fail the job at once; so does any failure of the last attempt.  Otherwise the job is pending again:
-after the wait that RetryableJobError asks for, or the one that the retry policy gives.  RateLimitedError counts no
-attempt: the job is pending again, and nothing of its queue is started, until the hold is over.
+Policy.  A result completes the job.  A handler that was told to stop has been aborted.  PermanentJobError, an input
+that does not fit and code that cannot be run fail the job at once; so does any failure of the last attempt.  Otherwise
+the job is pending again: after the wait that RetryableJobError asks for, or the one that the retry policy gives.
+RateLimitedError counts no attempt: the job is pending again, and nothing of its queue is started, until the hold is
+over.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workglow.errors import (
     InvalidValueError,
     PermanentJobError,
+    ProcessDiedError,
     RateLimitedError,
     RetryableJobError,
     TaskAbortedError,
+    TaskConfigurationError,
     TaskTimeoutError,
 )
 from workglow.limits.headers import hold_for
 from workglow.storage.error_record import error_record
 from workglow.storage.jobs import Settlement
-from workglow.values import encode
+from workglow.values import Encoded, encode
 
 if TYPE_CHECKING:
     from workglow.queue.handler import Handler
     from workglow.queue.settings import QueueSettings, RetryPolicy
-    from workglow.storage.jobs import ClaimedJob
+    from workglow.storage.jobs import ClaimedJob, Outcome
 
-__all__ = ["settle_failure", "settle_result"]
+__all__ = ["HandlerFailedError", "Verdict", "judge", "settle_failure", "settle_result"]
+
+
+class Verdict(NamedTuple):
+    """What an exception means for an attempt: `error` is JSON, `after` the seconds that the handler asks to wait.
+
+    Of one that is `limited` those are for how long nothing of the queue is started, and `reason` says why.
+    """
+
+    outcome: Outcome
+    error: str
+    retry: bool
+    after: float | None
+    reason: str = ""
+
+
+class HandlerFailedError(Exception):
+    """A handler raised in another process, where it was judged."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.error)
+        self.verdict = verdict
+
 
 _NOTHING: Final = encode({"output": None})
 
 
 def settle_result(job: ClaimedJob, result: object, settings: QueueSettings, now: int) -> Settlement:
-    """Complete a job; UnstorableValueError when its result cannot be kept."""
-    output = _NOTHING if result is None else encode({"output": result}, where="job")
+    """Complete a job; UnstorableValueError when its result cannot be kept.  One from elsewhere is encoded already."""
+    if result is None:
+        output = _NOTHING
+    else:
+        output = result if isinstance(result, Encoded) else encode({"output": result}, where="job")
     return Settlement(job, "completed", output, delete_at=settings.delete_at("completed", now))
 
 
@@ -52,36 +78,46 @@ def settle_failure(
     cost: int | None = None,
 ) -> Settlement:
     """Decide about a job whose handler raised, timed out or was cancelled."""
-    decided = _decide(job, error, handler, retry=retry, now=now)
-    return msgspec.structs.replace(decided, progress=progress, cost=cost)
-
-
-def _decide(
-    job: ClaimedJob,
-    error: BaseException,
-    handler: Handler,
-    *,
-    retry: RetryPolicy,
-    now: int,
-) -> Settlement:
-    record = error_record(error)
-    if isinstance(error, RateLimitedError):
+    verdict = error.verdict if isinstance(error, HandlerFailedError) else judge(error, handler)
+    if verdict.outcome == "limited":
         return Settlement(
-            job, "limited", error=record, retry_at=now, counts=False, hold=hold_for(error), reason=str(error)
+            job,
+            "limited",
+            error=verdict.error,
+            retry_at=now,
+            counts=False,
+            progress=progress,
+            cost=cost,
+            hold=verdict.after,
+            reason=verdict.reason,
         )
-    if isinstance(error, TaskAbortedError) and not isinstance(error, TaskTimeoutError):
-        return Settlement(job, "aborted", error=record)
-    outcome = "timed out" if isinstance(error, TaskTimeoutError) else "failed"
     retry_at = None
-    if _is_worth_a_retry(error, handler):
-        after = error.after if isinstance(error, RetryableJobError) else None
-        retry_at = now + round((retry.wait(job.attempt) if after is None else after) * 1000)
-    return Settlement(job, outcome, error=record, retry_at=retry_at)
+    if verdict.retry:
+        retry_at = now + round((retry.wait(job.attempt) if verdict.after is None else verdict.after) * 1000)
+    return Settlement(job, verdict.outcome, error=verdict.error, retry_at=retry_at, progress=progress, cost=cost)
 
 
-def _is_worth_a_retry(error: BaseException, handler: Handler) -> bool:
-    if isinstance(error, RetryableJobError | TaskTimeoutError):
+def judge(error: BaseException, handler: Handler | None) -> Verdict:
+    """Say what an exception means; without a handler: one that was raised when it was imported."""
+    if isinstance(error, RateLimitedError):
+        return Verdict("limited", error_record(error), True, hold_for(error), str(error))
+    outcome: Outcome = "failed"
+    if isinstance(error, TaskTimeoutError):
+        outcome = "timed out"
+    elif isinstance(error, TaskAbortedError):
+        outcome = "aborted"
+    elif isinstance(error, ProcessDiedError):
+        outcome = "crashed"
+    after = error.after if isinstance(error, RetryableJobError) else None
+    retry = outcome != "aborted" and _is_worth_a_retry(error, handler)
+    return Verdict(outcome, error_record(error), retry, after)
+
+
+def _is_worth_a_retry(error: BaseException, handler: Handler | None) -> bool:
+    if isinstance(error, RetryableJobError | TaskTimeoutError | ProcessDiedError):
         return True
-    if isinstance(error, PermanentJobError | InvalidValueError):
+    if isinstance(error, PermanentJobError | InvalidValueError | TaskConfigurationError):
         return False
+    if handler is None:
+        return isinstance(error, Exception)
     return isinstance(error, (Exception,) if handler.retry is None else handler.retry.on)

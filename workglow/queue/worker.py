@@ -4,20 +4,26 @@ Policy.  One loop.  Each turn is one transaction: everything that has ended sinc
 jobs as there are free places are claimed.  A worker with nothing to do sleeps until something is committed, a deferred
 job is due, or it is time to look whether another worker has died.  What cannot be settled because the claim is lost is
 dropped: whoever has the job now will settle it.
+
+Queues take turns at being asked first, so a busy one starves no other.  A job whose code still runs here although it
+was given up is left for others.  When the file cannot be written any more, or is not the file at its path any more, the
+worker stops with that error: what it ran is started again by the next one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from workglow.errors import TaskAbortedError, UnknownHandlerError
+from workglow.errors import FileError, TaskAbortedError, UnknownHandlerError
 from workglow.queue.context import JobContext, Progress
 from workglow.queue.events import JobEvent
 from workglow.queue.execution import Execution, Running
+from workglow.queue.processes import call_for
 from workglow.queue.settings import JobOptions, RetryPolicy
 from workglow.queue.settling import settle_failure, settle_result
 from workglow.storage.jobs import Settlement, Turn
@@ -36,6 +42,7 @@ __all__ = ["Worker"]
 
 _LOOK_AGAIN: Final = 1.0  # seconds between two looks for dead workers
 _SLICE: Final = 0.005  # seconds a worker keeps the event loop for itself
+_LOOK_AT_FILE: Final = 0.5  # seconds between two looks whether the file is still at its place
 _REPORT_EVERY: Final = 0.1  # seconds between two rows of one job's progress
 
 
@@ -52,15 +59,13 @@ class Worker:
 
         `alone` says that nothing else uses this event loop, so that the worker may wait for the disk on it.
         """
-        if concurrency < 1:
-            raise ValueError(f"concurrency={concurrency}: a worker runs at least 1 job at a time.")
-        self.concurrency = concurrency
-        """How many jobs run at once; it may be changed at any time."""
+        self._concurrency = _checked(concurrency)
         self.done = 0
         """How many jobs it has settled."""
         self._queues = queues
         self._chosen = tuple(chosen)
         self._by_id: dict[int, JobQueue] = {}
+        self._order: tuple[int, ...] = ()  # in which they are asked next time
         self._alone = alone
         self._id = 0
         self._running: dict[int, Running] = {}
@@ -68,11 +73,32 @@ class Worker:
         self._reports: dict[int, Progress] = {}
         self._reporting = False
         self._stopping = False
+        self._stop_at: float | None = None  # on the monotonic clock: when the grace is over
+        self._looked_at = -_LOOK_AT_FILE
         self._untold = False  # something was settled that waiters of this process have not been woken for
         self._only_known = False
         self._wake: asyncio.Event | None = None
         self._task: asyncio.Task[int] | None = None
         self._execution: Execution | None = None
+
+    @property
+    def concurrency(self) -> int:
+        """How many jobs run at once.  It may be set at any time: fewer lets what runs end first."""
+        return self._concurrency
+
+    @concurrency.setter
+    def concurrency(self, value: int) -> None:
+        self._concurrency = _checked(value)
+        self._awake()
+
+    @property
+    def running(self) -> int:
+        """How many jobs it runs now."""
+        return len(self._running)
+
+    def _awake(self) -> None:
+        if self._wake is not None:
+            self._wake.set()
 
     # ------------------------------------------------------------------ life
 
@@ -80,11 +106,11 @@ class Worker:
         """Work until `stop`, or with `until_idle` until no job is left that could be started; how many were settled.
 
         When this is cancelled, running handlers are cancelled too, and their jobs are handed back: the attempt does
-        not count.
+        not count.  FileLostError, FileFullError or another FileError when the file cannot be written any more.
         """
         queues, before = self._queues, self.done
         self._wake = asyncio.Event()
-        self._execution = Execution(self._ended, queues.clock, threads=32)
+        self._execution = Execution(self._ended, queues.clock, lingering=queues.lingering, freed=self._awake)
         self._choose()
         names = [queue.name for queue in self._chosen]  # none: it takes from all, also those that come later
         self._id = queues.repository.begin_worker(
@@ -93,10 +119,15 @@ class Worker:
         watching = asyncio.create_task(self._watch())
         try:
             await self._loop(watching, until_idle)
-        finally:
-            watching.cancel()
-            await asyncio.wait((watching,))
-            await self._leave()
+        except FileError as error:
+            error.add_note("The worker has stopped.  Nothing is lost: what it ran is started again by the next one.")
+            with contextlib.suppress(FileError):
+                await self._leave(watching)
+            raise
+        except BaseException:
+            await self._leave(watching)
+            raise
+        await self._leave(watching)
         return self.done - before
 
     async def _loop(self, watching: asyncio.Task[None], until_idle: bool) -> None:
@@ -107,7 +138,11 @@ class Worker:
             self._wake.clear()
             if watching.done():
                 watching.result()
-            free = 0 if self._stopping else self.concurrency - len(self._running)
+            now = clock.monotonic()
+            if now - self._looked_at >= _LOOK_AT_FILE:
+                self._looked_at = now
+                self._queues.file.check_place()
+            free = 0 if self._stopping else max(0, self._concurrency - len(self._running))
             turn = await self._turn(free)
             for job in turn.claimed:
                 self._start(job)
@@ -122,6 +157,8 @@ class Worker:
                 self._queues.file.notify()
             if not self._running and (self._stopping or (until_idle and not turn.claimed)):
                 return
+            if self._stop_at is not None and clock.monotonic() >= self._stop_at:
+                return
             await self._sleep(turn.next_at)
             begun = clock.monotonic()
 
@@ -129,16 +166,25 @@ class Worker:
         settled, self._settled = self._settled, []
         if not free and not settled:
             return Turn([], [], [], None)
-        known = self._queues.handlers if self._only_known else None
+        queues = self._queues
         try:
-            turn = self._queues.repository.turn(
-                self._id, tuple(self._by_id), settled, free, handlers=known and tuple(known), block=self._alone
+            turn = queues.repository.turn(
+                self._id,
+                self._order,
+                settled,
+                free,
+                handlers=tuple(queues.handlers) if self._only_known else None,
+                leave=queues.lingering and tuple(queues.lingering),
+                concurrency=self._concurrency,
+                block=self._alone,
             )
             if not isinstance(turn, Turn):
                 turn = await turn
         except BaseException:
             self._settled[:0] = settled
             raise
+        if turn.claimed and len(self._order) > 1:
+            self._order = self._order[1:] + self._order[:1]
         if settled:
             self.done += len(settled)
             self._untold = True
@@ -150,6 +196,8 @@ class Worker:
     async def _sleep(self, next_at: int | None) -> None:
         clock = self._queues.clock
         pause = _LOOK_AGAIN if next_at is None else min(_LOOK_AGAIN, max(0.0, (next_at - clock.now()) / 1000))
+        if self._stop_at is not None:
+            pause = min(pause, max(0.0, self._stop_at - clock.monotonic()))
         assert self._wake is not None
         timer = clock.call_later(pause, self._wake.set)
         try:
@@ -174,15 +222,24 @@ class Worker:
         chosen = self._chosen or self._queues.all()
         if len(chosen) != len(self._by_id):
             self._by_id = {queue.row_id: queue for queue in chosen}
+            self._order = tuple(self._by_id)
 
-    def stop(self) -> None:
-        """Start nothing more; `run` returns when everything that runs has ended."""
+    def stop(self, grace: float | None = None) -> None:
+        """Start nothing more; `run` returns when everything that runs has ended.
+
+        What still runs after `grace` seconds is told to stop and handed back: its attempt does not count, and whatever
+        it does from then on changes nothing.  May be called again, with a shorter grace.
+        """
         self._stopping = True
-        if self._wake is not None:
-            self._wake.set()
+        if grace is not None:
+            end = self._queues.clock.monotonic() + grace
+            self._stop_at = end if self._stop_at is None else min(self._stop_at, end)
+        self._awake()
 
-    async def _leave(self) -> None:
+    async def _leave(self, watching: asyncio.Task[None]) -> None:
         """Hand back what still runs, and settle what has ended."""
+        watching.cancel()
+        await asyncio.wait((watching,))
         assert self._execution is not None
         for running in list(self._running.values()):
             self._execution.stop(running, "The worker stops.")
@@ -229,8 +286,13 @@ class Worker:
             return
         running = Running(job, handler)
         try:
-            inputs = handler.check(decode(job.input, queues.load))
-            if handler.context is not None:
+            if handler.mode == "process":
+                inputs = dict[str, object]()  # they are checked where they are used
+                context = running.context = self._context(running, queue)
+                running.call = call_for(job, handler, context, queues.file.uid, queues.load)
+            else:
+                inputs = handler.check(decode(job.input, queues.load))
+            if handler.context is not None and running.call is None:
                 context = running.context = self._context(running, queue)
                 inputs = {**inputs, handler.context: context}
             assert self._execution is not None
@@ -289,8 +351,7 @@ class Worker:
             self._complete(running, result)
         else:
             self._fail(running, error)
-        assert self._wake is not None
-        self._wake.set()
+        self._awake()
 
     def _complete(self, running: Running, result: object) -> None:
         job = running.job
@@ -324,7 +385,6 @@ class Worker:
     def _stop_unwanted(self) -> None:
         """Stop jobs that somebody aborted, and drop those that another worker has by now."""
         assert self._execution is not None
-        assert self._wake is not None
         found = self._queues.repository.unwanted([running.job for running in self._running.values()])
         for job_id, reason in found.items():
             running = self._running.pop(job_id)
@@ -334,7 +394,7 @@ class Worker:
             elif len(self._queues.events):
                 self._tell("job_lost", self._by_id[running.job.queue_id], running.job)
         if found:
-            self._wake.set()
+            self._awake()
 
     # ------------------------------------------------------------------ telling
 
@@ -377,3 +437,9 @@ class Worker:
             kind = "job_retried" if done.job.id in turn.retried else "job_failed"
         data = done.error if done.output is None else decode(done.output.text, self._queues.load)["output"]
         self._tell(kind, self._by_id[done.job.queue_id], done.job, data)
+
+
+def _checked(concurrency: int) -> int:
+    if concurrency < 1:
+        raise ValueError(f"concurrency={concurrency}: a worker runs at least 1 job at a time.")
+    return concurrency

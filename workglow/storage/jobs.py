@@ -233,12 +233,15 @@ class JobRepository(Protocol):
         limit: int,
         *,
         handlers: Collection[str] | None = None,
+        leave: Collection[int] = (),
+        concurrency: int | None = None,
         block: bool = False,
     ) -> Turn | Awaitable[Turn]:
         """Settle what a worker has done and claim at most `limit` further jobs, in one transaction.
 
-        `handlers` are the only ones whose jobs are claimed.  `block` allows waiting on the spot, for a caller that has
-        nothing else to do; otherwise an awaitable is returned when the disk or another process has to be waited for.
+        `handlers` are the only ones whose jobs are claimed, `leave` are jobs that are not.  `concurrency` is what the
+        worker's row says of it from now on.  `block` allows waiting on the spot, for a caller that has nothing else to
+        do; otherwise an awaitable is returned when the disk or another process has to be waited for.
         Jobs of dead workers are pending again first, or failed when their attempts are used up.
         """
         ...

@@ -130,7 +130,7 @@ class Admissions:
             rules = known[1] if known is not None and known[0] == kept else self._rules(kept)
             states = _states(rules, text)
             self._known[limiter_id] = (kept, rules, text, states)
-        now = int(self.clock.monotonic() * 1000) + shift
+        now = round(self.clock.monotonic() * 1000) + shift
         if boot != self.boot or now < seen:
             now = self._move(execute, limiter_id, seen)
         admission = Admission(limiter_id, kept, rules, states, now=now, hold_until=hold_until, strikes=strikes)
@@ -148,7 +148,7 @@ class Admissions:
         now = seen + max(0, wall - seen_at)
         execute(
             "UPDATE limiter SET boot = ?, shift = ?, seen = ?, seen_at = ? WHERE id = ?",
-            (self.boot, now - int(self.clock.monotonic() * 1000), now, wall, limiter_id),
+            (self.boot, now - round(self.clock.monotonic() * 1000), now, wall, limiter_id),
         )
         return now
 
@@ -177,7 +177,7 @@ class Admissions:
         if not rows:
             raise _gone(limiter_id)
         kept, text, boot, shift, seen, hold_until, strikes, seen_at = rows[0]
-        now = int(self.clock.monotonic() * 1000) + shift
+        now = round(self.clock.monotonic() * 1000) + shift
         if boot != self.boot or now < seen:
             now = seen + max(0, self.clock.now() - seen_at)
         known = self._seen.get(limiter_id)

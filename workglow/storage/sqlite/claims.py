@@ -42,16 +42,19 @@ _LOOK_FOR_DEAD: Final = 0.5  # seconds; it reads a file of /proc for each open s
 _READY = """
 SELECT job.id, claim + 1, attempt + 1, handler, input, options, queue_id{}
   FROM worker CROSS JOIN queue CROSS JOIN job ON queue_id = queue.id
- WHERE worker.id = ? AND worker.session_id = ?
-   AND queue.id = ? AND paused_at IS NULL AND status = 'pending' AND run_after IS NULL AND waits_for = 0 {}
-   AND (deadline_at IS NULL OR deadline_at > ?)
- ORDER BY priority DESC, job.id LIMIT ?
+ WHERE worker.id = ?1 AND worker.session_id = ?2
+   AND queue.id = ?3 AND paused_at IS NULL AND status = 'pending' AND run_after IS NULL AND waits_for = 0 {}
+   AND (deadline_at IS NULL OR deadline_at > ?4)
+ ORDER BY priority DESC, job.id LIMIT ?5
 """
-_KNOWN = "AND handler IN (SELECT value FROM json_each(?))"
+_SOME = (
+    "AND (?6 IS NULL OR handler IN (SELECT value FROM json_each(?6))) "
+    "AND job.id NOT IN (SELECT value FROM json_each(?7))"
+)
 _ALL_READY = _READY.format("", "AND limiters IS NULL")
-_KNOWN_READY = _READY.format("", f"AND limiters IS NULL {_KNOWN}")
+_SOME_READY = _READY.format("", f"AND limiters IS NULL {_SOME}")
 _ALL_LIMITED = _READY.format(", cost", "")
-_KNOWN_LIMITED = _READY.format(", cost", _KNOWN)
+_SOME_LIMITED = _READY.format(", cost", _SOME)
 _CLAIM = "UPDATE job SET status = 'running', session_id = ?, claim = ?, attempt = ?, started_at = ? WHERE id = ?"
 _COMPLETE = """
 UPDATE job SET status = 'completed', output = ?, finished_at = ?, delete_at = ?
@@ -136,6 +139,8 @@ class Ask(msgspec.Struct, frozen=True):
     settled: Sequence[Settlement]
     limit: int
     handlers: Collection[str] | None
+    leave: Collection[int] = ()
+    concurrency: int | None = None
 
 
 class _Worker:
@@ -163,6 +168,7 @@ class Claims:
         self._changed: dict[int, _Worker] = {}  # what they are once the transaction under way is committed
         self._chores_at = 0
         self._looked_at = -1.0
+        self._left: list[_Worker] = []  # workers that ended when nothing could be written
         # One cursor serves all statements; making one costs 0.5 µs.
         self._cursor = file.db.cursor()
         self.unseated = False
@@ -173,8 +179,10 @@ class Claims:
     def begin_worker(self, queues: str, handlers: str, concurrency: int) -> int:
         with self._file.transaction() as db:
             worker = _Worker((queues, handlers, concurrency), self._session())
+            self._clear_away(db.execute)
             worker.jobs_from = next_job_id(db.execute)
             self._register(db, worker)
+        self._left.clear()
         worker.key = worker.id
         self._workers[worker.key] = worker
         return worker.key
@@ -192,12 +200,18 @@ class Claims:
 
     def end_worker(self, worker_id: int) -> None:
         """Forget a worker; jobs that it still has become pending again."""
-        worker = self._workers.get(worker_id)
+        worker = self._workers.pop(worker_id, None)
+        if worker is not None:
+            self._left.append(worker)
         with self._file.transaction() as db:
-            if worker is not None:
-                self._reclaim(db.execute, worker.session_id, worker.running, "returned")
-                db.execute(_FORGET, (worker.id, worker.session_id))
-        self._workers.pop(worker_id, None)
+            self._clear_away(db.execute)
+        self._left.clear()
+
+    def _clear_away(self, execute: Execute) -> None:
+        """Hand back what workers that have ended still had."""
+        for worker in self._left:
+            self._reclaim(execute, worker.session_id, worker.running, "returned")
+            execute(_FORGET, (worker.id, worker.session_id))
 
     def _session(self) -> int:
         session = self._file.session
@@ -211,13 +225,16 @@ class Claims:
         worker = self._workers[ask.worker_id]
         self._changed.pop(ask.worker_id, None)  # of a transaction that was undone
         now = self._file.clock.now()
-        known = None if ask.handlers is None else msgspec.json.encode(sorted(ask.handlers)).decode()
+        some = _restriction(ask)
         limit = ask.limit
         next_at: int | None = None
         claimed: list[ClaimedJob] = []
         execute = self._cursor.execute
         if worker.session_id != self._session():
             worker = self._begin_again(db, worker)
+        if ask.concurrency is not None and ask.concurrency != worker.row[2]:
+            worker.row = (*worker.row[:2], ask.concurrency)
+            execute("UPDATE worker SET concurrency = ? WHERE id = ?", (ask.concurrency, worker.id))
         lost: list[int] = []
         retried: list[int] = []
         self._opens_at = None
@@ -227,9 +244,10 @@ class Claims:
         if chores:
             self._do_chores(db, execute, now)
         if limit > 0:
-            claimed = self._claim(execute, worker, ask.queue_ids, limit, known=known, now=now)
+            claimed = self._claim(execute, worker, ask.queue_ids, limit, some=some, now=now)
             if len(claimed) < limit and not chores and self._do_chores(db, execute, now):
-                claimed += self._claim(execute, worker, ask.queue_ids, limit - len(claimed), known=known, now=now)
+                free = limit - len(claimed)
+                claimed += self._claim(execute, worker, ask.queue_ids, free, some=some, now=now)
             if claimed:
                 self._keep_low_mark(execute, worker, claimed)
             if len(claimed) < limit:
@@ -259,47 +277,45 @@ class Claims:
         queue_ids: Sequence[int],
         limit: int,
         *,
-        known: str | None,
+        some: tuple[str | None, str] | None,
         now: int,
     ) -> list[ClaimedJob]:
         claimed: list[ClaimedJob] = []
         session_id = worker.session_id
         for queue_id in queue_ids:
             free = limit - len(claimed)
+            asked = (worker.id, session_id, queue_id, now, free)
             if queue_id in self._gates.limited:
-                allowed = self._claim_limited(execute, worker, queue_id, free, known=known, now=now)
+                allowed = self._claim_limited(execute, worker, asked, some)
                 if allowed is not None:
                     claimed += allowed
                     continue
-            if known is None:
-                rows = execute(_ALL_READY, (worker.id, session_id, queue_id, now, free)).fetchall()
-            else:
-                rows = execute(_KNOWN_READY, (worker.id, session_id, queue_id, known, now, free)).fetchall()
+            rows = execute(_ALL_READY, asked) if some is None else execute(_SOME_READY, asked + some)
+            rows = rows.fetchall()
             self._cursor.executemany(_CLAIM, [(session_id, row[1], row[2], now, row[0]) for row in rows])
             claimed.extend(map(ClaimedJob._make, rows))
             if not rows:  # limiters that were new to this process would be a reason
-                claimed += self._claim_limited(execute, worker, queue_id, free, known=known, now=now) or ()
+                claimed += self._claim_limited(execute, worker, asked, some) or ()
             if len(claimed) == limit:
                 break
         return claimed
 
     def _claim_limited(
-        self, execute: Execute, worker: _Worker, queue_id: int, limit: int, *, known: str | None, now: int
+        self, execute: Execute, worker: _Worker, asked: tuple[int, ...], some: tuple[str | None, str] | None
     ) -> list[ClaimedJob] | None:
         """Claim what the limiters of a queue allow, in its order; the first job that may not start ends it.
 
         None when the queue has no limiters.
         """
+        _, _, queue_id, now, limit = asked
         if not limit:
             return []
         gates = self._gates
         gate = gates.gate(execute, queue_id)
         if gate is None:
             return None
-        if known is None:
-            rows = execute(_ALL_LIMITED, (worker.id, worker.session_id, queue_id, now, limit)).fetchall()
-        else:
-            rows = execute(_KNOWN_LIMITED, (worker.id, worker.session_id, queue_id, known, now, limit)).fetchall()
+        rows = execute(_ALL_LIMITED, asked) if some is None else execute(_SOME_LIMITED, asked + some)
+        rows = rows.fetchall()
         claimed: list[ClaimedJob] = []
         for *row, cost in rows:
             blocked = gate.blocked(cost)
@@ -511,6 +527,14 @@ class Claims:
             ).get
         )
         return min((time for time in times if time is not None), default=None)
+
+
+def _restriction(ask: Ask) -> tuple[str | None, str] | None:
+    """The handlers whose jobs are claimed and the jobs that are left, as JSON; None when there is no restriction."""
+    if ask.handlers is None and not ask.leave:
+        return None
+    handlers = None if ask.handlers is None else msgspec.json.encode(sorted(ask.handlers)).decode()
+    return handlers, msgspec.json.encode(list(ask.leave)).decode()
 
 
 def aborted(reason: str) -> str:

@@ -83,7 +83,7 @@ class Gates:
 
     def make(self, db: apsw.Connection, name: str, scope: str, queue_id: int | None, rules: str) -> int:
         wall = self._file.clock.now()
-        seen = int(self._file.clock.monotonic() * 1000)
+        seen = round(self._file.clock.monotonic() * 1000)
         db.execute(_MAKE, (name, scope, queue_id, rules, self.admissions.boot, seen, wall, wall))
         return db.last_insert_rowid()
 

@@ -177,9 +177,11 @@ class SqliteJobs:
         limit: int,
         *,
         handlers: Collection[str] | None = None,
+        leave: Collection[int] = (),
+        concurrency: int | None = None,
         block: bool = False,
     ) -> Turn | Awaitable[Turn]:
-        ask = Ask(worker_id, queue_ids, settled, limit, handlers)
+        ask = Ask(worker_id, queue_ids, settled, limit, handlers, leave, concurrency)
         file = self._file
         if block or file.memory or file.durability != "power":
             try:

@@ -1,0 +1,152 @@
+"""`workglow worker`: run the jobs of a project file until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workglow.cli.parameters import AsJson, ProjectFile, TaskFiles
+from workglow.cli.projects import work_on
+from workglow.cli.screen import Screen
+from workglow.cli.taskfiles import import_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workglow.cli.worklog import JsonLog, PlainLog
+    from workglow.project import Project
+    from workglow.queue import Worker
+
+__all__ = ["app"]
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def worker(
+    file: ProjectFile,
+    *,
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Take jobs of this queue. May be repeated.", show_default="every queue"),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, metavar="N", help="Jobs at a time, in each process.")] = 1,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Work in so many processes and start one that crashed again.",
+            show_default="in this one",
+        ),
+    ] = None,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="End when no job is left that could be started.")
+    ] = False,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="SECONDS",
+            help="When told to stop, hand back what still runs then.",
+            show_default="as long as it takes",
+        ),
+    ] = None,
+    tasks: TaskFiles = None,
+    json: AsJson = False,
+) -> None:
+    """Run the jobs of a project file, until told to stop.
+
+    --tasks names the Python file, or module, that defines the handlers.  Ctrl-C or SIGTERM finishes what runs and then
+    ends with 0; a second one hands it back, so that another worker starts it, and ends with 130.  With --json each line
+    is a JSON document.
+    """
+    if processes is not None:
+        from workglow.cli.supervising import Supervisor
+
+        words = _words(file, queue or (), concurrency, tasks or (), until_idle=until_idle, grace=grace, json=json)
+        code = asyncio.run(Supervisor(words, processes, Screen(stderr=True)).run())
+    else:
+        _end_with_supervisor()
+        import_tasks(tasks)
+        with work_on(file) as project:
+            if not len(project.queues.handlers):
+                raise typer.BadParameter(
+                    "no handler is known.  Name the Python file, or module, whose functions are under @job.",
+                    param_hint="'--tasks'",
+                )
+            chosen = project.worker(*(queue or ()), concurrency=concurrency)
+            code = asyncio.run(_work(project, chosen, until_idle=until_idle, grace=grace, as_json=json))
+    if code:
+        raise typer.Exit(code)
+
+
+def _words(
+    file: str,
+    queues: Sequence[str],
+    concurrency: int,
+    tasks: Sequence[str],
+    *,
+    until_idle: bool,
+    grace: float | None,
+    json: bool,
+) -> list[str]:
+    words = ["worker", file, "--concurrency", str(concurrency)]
+    for option, values in (("--queue", queues), ("--tasks", tasks)):
+        words += [word for value in values for word in (option, value)]
+    if grace is not None:
+        words += ["--grace", str(grace)]
+    return words + ["--until-idle"] * until_idle + ["--json"] * json
+
+
+def _end_with_supervisor() -> None:
+    """See to it that a worker process whose supervisor was killed drains and ends."""
+    from workglow.cli.supervising import SUPERVISOR
+    from workglow.queue.parenthood import end_with
+
+    parent = os.environ.get(SUPERVISOR, "")
+    if parent.isdecimal():
+        end_with(int(parent), signal.SIGTERM)
+
+
+async def _work(project: Project, worker: Worker, *, until_idle: bool, grace: float | None, as_json: bool) -> int:
+    from workglow.cli.service import keep_alive, notify
+    from workglow.cli.stopping import on_signals
+
+    screen = Screen(stderr=True)
+    log = _log(screen, worker, as_json=as_json)
+    told = 0
+
+    def stop() -> None:
+        nonlocal told
+        told += 1
+        notify("STOPPING=1")
+        if told == 1 and not as_json:
+            screen.line("Finishing what runs; once more hands it back.")
+        worker.stop(grace if told == 1 else 0.0)
+
+    unsubscribe = project.queues.events.subscribe(log)
+    watchdog = asyncio.create_task(keep_alive())
+    try:
+        with on_signals(stop), log:
+            notify("READY=1")
+            done = await worker.run(until_idle=until_idle)
+    finally:
+        watchdog.cancel()
+        unsubscribe()
+    log.ended(done)
+    return 130 if told > 1 else 0
+
+
+def _log(screen: Screen, worker: Worker, *, as_json: bool) -> JsonLog | PlainLog:
+    from workglow.cli.supervising import SUPERVISOR
+    from workglow.cli.worklog import JsonLog, LiveLog, PlainLog
+
+    if as_json:
+        return JsonLog()
+    live = screen.terminal and SUPERVISOR not in os.environ
+    return LiveLog(screen, worker) if live else PlainLog(screen)
