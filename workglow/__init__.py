@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
     from workglow.project import Project, open
     from workglow.queue import Handler, HandlerRegistry, Job, JobContext, JobEvent, JobQueue, Queues, Worker, job
+    from workglow.queue.change_feed import ChangeFeed
+    from workglow.queue.schedules import Schedule
     from workglow.retry import Retry
+    from workglow.storage.changes import JobChange, RunChange
     from workglow.storage.folder import FolderTaskOutputRepository
     from workglow.storage.memory import MemoryTaskOutputRepository
     from workglow.storage.outputs import CacheEntry, OutputEvent, StoredOutput, TaskOutputRepository
@@ -60,6 +63,7 @@ __all__ = [
     "AnyOf",
     "CacheEntry",
     "CachePolicy",
+    "ChangeFeed",
     "Collect",
     "Condition",
     "ConditionalTask",
@@ -80,6 +84,7 @@ __all__ = [
     "HumanApprovalTask",
     "HumanInputTask",
     "Job",
+    "JobChange",
     "JobContext",
     "JobEvent",
     "JobQueue",
@@ -99,7 +104,9 @@ __all__ = [
     "ReduceTask",
     "Retry",
     "Run",
+    "RunChange",
     "RunOptions",
+    "Schedule",
     "Secret",
     "StoredOutput",
     "Stream",
@@ -138,6 +145,7 @@ _HOMES = {
     "AnyOf": "storage.policies",
     "CacheEntry": "storage.outputs",
     "CachePolicy": "storage.policies",
+    "ChangeFeed": "queue.change_feed",
     "Collect": "tasks",
     "Condition": "graph.control.conditions",
     "ConditionalTask": "graph.control.conditional",
@@ -158,6 +166,7 @@ _HOMES = {
     "HumanApprovalTask": "library",
     "HumanInputTask": "library",
     "Job": "queue",
+    "JobChange": "storage.changes",
     "JobContext": "queue",
     "JobEvent": "queue",
     "JobQueue": "queue",
@@ -178,7 +187,9 @@ _HOMES = {
     "ReduceTask": "graph.control.reduce",
     "Retry": "retry",
     "Run": "graph.run",
+    "RunChange": "storage.changes",
     "RunOptions": "graph.options",
+    "Schedule": "queue.schedules",
     "Secret": "values",
     "StoredOutput": "storage.outputs",
     "Stream": "tasks",

@@ -90,6 +90,9 @@ WITH text (place, id, json) AS (
   UNION ALL SELECT 'sent_event.content', id, content FROM sent_event WHERE content LIKE '%"$value"%'
   UNION ALL SELECT 'task_output.output', hex(cache_key), output FROM task_output WHERE output LIKE '%"$value"%'
   UNION ALL SELECT 'stream_chunk.data', seq, data FROM stream_chunk WHERE data LIKE '%"$value"%'
+  UNION ALL SELECT 'job.input', id, input FROM job WHERE input LIKE '%"$value"%'
+  UNION ALL SELECT 'job.output', id, output FROM job WHERE output LIKE '%"$value"%'
+  UNION ALL SELECT 'schedule.input', id, input FROM schedule WHERE input LIKE '%"$value"%'
 )
 SELECT text.place, text.id, reference.value FROM text, json_tree(text.json) AS reference
 WHERE json_valid(text.json) AND reference.key = '$value' AND reference.type = 'text' AND length(reference.value) = 64
@@ -111,3 +114,16 @@ SELECT name, graph_id FROM graph_name
 WHERE graph_id IS NOT (SELECT graph_id FROM graph_version WHERE graph_version.name = graph_name.name
                        ORDER BY number DESC LIMIT 1)
    OR (SELECT max(number) - count(*) FROM graph_version WHERE graph_version.name = graph_name.name) <> 0;
+
+-- changes: they are counted without a gap, all of them are there from the number on that the log names, and the newest
+-- row stays, so that its number is not used again
+SELECT 'gap', count(*), min(seq), max(seq) FROM change HAVING count(*) <> coalesce(max(seq) - min(seq) + 1, 0)
+UNION ALL
+SELECT 'lost', first_seq, (SELECT min(seq) FROM change), (SELECT max(seq) FROM change) FROM change_log
+ WHERE first_seq < coalesce((SELECT min(seq) FROM change), 0)
+    OR first_seq > coalesce((SELECT max(seq) FROM change), 0) + 1;
+
+-- schedules: one that is neither paused nor put aside knows when it is due next
+SELECT name FROM schedule WHERE next_at IS NULL AND paused_at IS NULL AND error IS NULL AND every IS NOT NULL
+UNION ALL
+SELECT name FROM schedule WHERE next_at IS NOT NULL AND paused_at IS NOT NULL;

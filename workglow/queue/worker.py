@@ -127,7 +127,9 @@ class Worker:
     async def _turn(self, free: int) -> Turn:
         settled, self._settled = self._settled, []
         if not free and not settled:
-            return Turn([], [], [], None)
+            due = self._queues.repository.next_schedule_at()
+            if due is None or due > self._queues.clock.now():
+                return Turn([], [], [], due)
         known = self._queues.handlers if self._only_known else None
         try:
             turn = self._queues.repository.turn(

@@ -7,17 +7,19 @@ it lost the job changes nothing.  The attempt is counted here, before anything o
 process cannot be tried for ever.
 
 What happens by itself as time goes by is decided here too, so there is no sweeper that could die: deferred jobs become
-ready, deadlines pass, and the jobs of dead workers become pending again.  That is looked at when a worker would go
-idle, and every `_CHORES` milliseconds while it is busy.
+ready, deadlines pass, schedules are due, and the jobs of dead workers become pending again.  That is looked at when a
+worker would go idle, and every `_CHORES` milliseconds while it is busy.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
+from workglow.storage.sqlite.changes import are_kept, note_job
+from workglow.storage.sqlite.schedules import NEXT_DUE, fire_due
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import apsw
 
     from workglow.file import File
+    from workglow.storage.sqlite.schedules import Add
 
     Execute = Callable[..., Any]
     """`execute` of one cursor, whose rows nobody but the reader of the query knows the types of."""
@@ -74,8 +77,9 @@ def next_job_id(execute: Execute) -> int:
     ).fetchall()[0][0]
 
 
-def _delete(execute: Execute, job_id: int) -> None:
-    """Delete a job; the number of the newest stays used."""
+def _delete(execute: Execute, job_id: int, status: str | None, now: int) -> None:
+    """Delete a job that has ended so; the number of the newest stays used."""
+    note_job(execute, "deleted", job_id, now, old=status, new=None)
     execute(
         "INSERT OR REPLACE INTO last_job (id, job_id) SELECT 1, ? WHERE ? = (SELECT max(id) FROM job)",
         (job_id, job_id),
@@ -86,15 +90,17 @@ def _delete(execute: Execute, job_id: int) -> None:
 def end_job(
     execute: Execute,
     job_id: int,
-    status: str,
+    status: Literal["failed", "aborted"],
     now: int,
     *,
+    was: JobStatus = "pending",
     error: str | None = None,
     progress: str | None = None,
     delete_at: int | None = None,
 ) -> None:
     """End a job without a result; what needs it cannot start any more, and fails with it."""
     execute(_END, (status, error, progress, now, delete_at, job_id))
+    note_job(execute, status, job_id, now, old=was, new=status, data=error)
     needing = execute("SELECT job_id FROM job_dependency WHERE needs_id = ?", (job_id,)).fetchall()
     for (dependent,) in needing:
         still = execute("SELECT 1 FROM job WHERE id = ? AND status = 'pending'", (dependent,)).fetchall()
@@ -107,7 +113,7 @@ def end_job(
             }
             end_job(execute, int(dependent), "failed", now, error=msgspec.json.encode(told).decode())
     if delete_at is not None and delete_at <= now:
-        _delete(execute, job_id)
+        _delete(execute, job_id, status, now)
 
 
 class Ask(NamedTuple):
@@ -137,12 +143,15 @@ class _Worker:
 class Claims:
     """The workers of one process on one file, and their transactions."""
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: File, add: Add) -> None:
+        """`add` inserts the jobs of schedules."""
         self._file = file
+        self._add = add
         self._workers: dict[int, _Worker] = {}
         self._chores_at = 0
         self._looked_at = -1.0
         self._execute: Execute | None = None
+        self._noting = False  # whether changes are kept, as the transaction that is going on found it
 
     # ------------------------------------------------------------------ workers
 
@@ -193,9 +202,11 @@ class Claims:
             self._begin_again(db, worker)
         lost: list[int] = []
         retried: list[int] = []
+        self._noting = are_kept(execute)
         if ask.settled:
             self._settle(execute, ask.settled, now, lost, retried)
         chores = now >= self._chores_at or now + 2 * _CHORES < self._chores_at  # or the clock was set back
+        chores |= not (limit or ask.settled)  # it came for nothing else
         if chores:
             self._do_chores(db, execute, now)
         if limit > 0:
@@ -204,6 +215,8 @@ class Claims:
                 claimed += self._claim(execute, worker, ask.queue_ids, limit - len(claimed), known=known, now=now)
             if len(claimed) < limit:
                 next_at = self._next_at(execute, ask.queue_ids)
+        elif not ask.settled:
+            next_at = execute(NEXT_DUE).get
         return Turn(claimed, lost, retried, next_at)
 
     def committed(self, ask: Ask, turn: Turn) -> None:
@@ -233,6 +246,8 @@ class Claims:
                 rows = execute(_KNOWN_READY, (queue_id, known, free)).fetchall()
             for row in rows:
                 execute(_CLAIM, (session_id, row[1], row[2], now, row[0]))
+                if self._noting:
+                    note_job(execute, "started", row[0], now, old="pending", new="running")
                 claimed.append(ClaimedJob._make(row))
             if len(claimed) == limit:
                 break
@@ -273,8 +288,10 @@ class Claims:
                 execute(_COMPLETE, (output.text, now, done.delete_at, job.id, job.claim))
                 if self._file.db.changes():
                     completed = True
+                    if self._noting:
+                        note_job(execute, "completed", job.id, now, old="running", new="completed")
                     if done.delete_at is not None and done.delete_at <= now:
-                        _delete(execute, job.id)
+                        _delete(execute, job.id, "completed", now)
                     continue
             status = self._settle_otherwise(execute, done, now)
             if status is None:
@@ -300,11 +317,15 @@ class Claims:
         attempt = job.attempt if done.counts else job.attempt - 1
         if done.retry_at is not None and outcome != "aborted" and attempt < most:
             execute(_AGAIN, (done.retry_at if done.retry_at > now else None, attempt, error, job.id))
+            kind = "retried" if done.counts else "returned"
+            note_job(execute, kind, job.id, now, old="running", new="pending", data=error)
             if done.retry_at > now:
                 self._chores_at = min(self._chores_at, done.retry_at)
             return "pending"
-        status: JobStatus = "aborted" if outcome == "aborted" else "failed"
-        end_job(execute, job.id, status, now, error=error, progress=done.progress, delete_at=done.delete_at)
+        status = "aborted" if outcome == "aborted" else "failed"
+        end_job(
+            execute, job.id, status, now, was="running", error=error, progress=done.progress, delete_at=done.delete_at
+        )
         return status
 
     @staticmethod
@@ -323,6 +344,7 @@ class Claims:
         self._chores_at = now + _CHORES
         execute("UPDATE job SET run_after = NULL WHERE queue_id IN (SELECT id FROM queue) AND run_after <= ?", (now,))
         changed = db.changes() > 0
+        changed |= fire_due(db, self._add, now)
         late = execute(
             "SELECT id FROM job WHERE deadline_at <= ? AND finished_at IS NULL AND status = 'pending'", (now,)
         ).fetchall()
@@ -370,11 +392,13 @@ class Claims:
                 error = _CRASHED if crashed else None
                 execute(_ATTEMPT, (job_id, claim, attempt, outcome, error, started_at, now))
                 if abort_reason is not None:
-                    end_job(execute, job_id, "aborted", now, error=aborted(str(abort_reason)))
+                    end_job(execute, job_id, "aborted", now, was="running", error=aborted(str(abort_reason)))
                 elif crashed and attempt >= most:
-                    end_job(execute, job_id, "failed", now, error=error)
+                    end_job(execute, job_id, "failed", now, was="running", error=error)
                 else:
                     execute(_AGAIN, (None, attempt if crashed else attempt - 1, error, job_id))
+                    kind = "retried" if crashed else "returned"
+                    note_job(execute, kind, job_id, now, old="running", new="pending", data=error)
 
     def _begin_again(self, db: apsw.Connection, worker: _Worker) -> None:
         """Somebody took this process for dead: what it had is not its any more, and it starts anew."""
@@ -387,9 +411,9 @@ class Claims:
     @staticmethod
     def prune(execute: Execute, now: int, limit: int) -> int:
         """Delete jobs that have been kept long enough; how many."""
-        old = execute("SELECT id FROM job WHERE delete_at <= ? LIMIT ?", (now, limit)).fetchall()
-        for (job_id,) in old:
-            _delete(execute, job_id)
+        old = execute("SELECT id, status FROM job WHERE delete_at <= ? LIMIT ?", (now, limit)).fetchall()
+        for job_id, status in old:
+            _delete(execute, job_id, status, now)
         return len(old)
 
     @staticmethod
@@ -401,6 +425,7 @@ class Claims:
         times.append(
             execute("SELECT min(deadline_at) FROM job WHERE deadline_at IS NOT NULL AND finished_at IS NULL").get
         )
+        times.append(execute(NEXT_DUE).get)
         return min((time for time in times if time is not None), default=None)
 
 

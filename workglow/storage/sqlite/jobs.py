@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from workglow.errors import FileLockedError, JobStateError, UnknownJobError
 from workglow.storage.jobs import FINAL_JOB_STATUSES, AttemptRecord, JobRecord, NewJob, QueueRecord, WorkerRecord
+from workglow.storage.sqlite.changes import are_kept, note_added, note_job
 from workglow.storage.sqlite.claims import Ask, Claims, aborted, end_job, next_job_id
+from workglow.storage.sqlite.schedules import NEXT_DUE
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class SqliteJobs:
 
     def __init__(self, file: File) -> None:
         self._file = file
-        self._claims = Claims(file)
+        self._claims = Claims(file, self._add)
 
     # ------------------------------------------------------------------ queues
 
@@ -94,7 +96,7 @@ class SqliteJobs:
 
     def _add(self, db: apsw.Connection, queue_id: int, jobs: Sequence[NewJob], now: int) -> list[int]:
         """Inside a transaction: insert the jobs, one after the other, those without anything special all at once."""
-        job_id = next_job_id(db.execute)
+        first = job_id = next_job_id(db.execute)
         plain: list[tuple[Any, ...]] = []
         ids: list[int] = []
         for job in jobs:
@@ -118,6 +120,8 @@ class SqliteJobs:
             ids.append(job_id)
             job_id += 1
         self._insert_plain(db, plain)
+        if are_kept(db.execute):
+            note_added(db.execute, first, job_id, now)
         return ids
 
     @staticmethod
@@ -191,6 +195,10 @@ class SqliteJobs:
         self._claims.committed(ask, turn)
         return turn
 
+    def next_schedule_at(self) -> int | None:
+        row = self._file.look_up(NEXT_DUE)
+        return None if row is None else row[0]
+
     def workers(self) -> list[WorkerRecord]:
         reader = self._file.reader
         dead = set(self._file.dead_sessions(reader))
@@ -206,12 +214,15 @@ class SqliteJobs:
         ]
 
     def report(self, progress: Iterable[tuple[ClaimedJob, str]]) -> None:
+        now = self._file.clock.now()
         with self._file.transaction() as db:
             for job, text in progress:
                 db.execute(
                     "UPDATE job SET progress = ? WHERE id = ? AND claim = ? AND status = 'running'",
                     (text, job.id, job.claim),
                 )
+                if db.changes():
+                    note_job(db.execute, "progress", job.id, now, old="running", new="running", data=text)
 
     def unwanted(self, claims: Iterable[ClaimedJob]) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -237,6 +248,8 @@ class SqliteJobs:
                     end_job(db.execute, job_id, "aborted", now, error=aborted(reason))
                 elif status == "running":
                     db.execute("UPDATE job SET abort_reason = coalesce(abort_reason, ?) WHERE id = ?", (reason, job_id))
+                    told = aborted(reason)
+                    note_job(db.execute, "aborting", job_id, now, old="running", new="running", data=told)
                 else:
                     continue
                 reached.append(job_id)
@@ -244,14 +257,16 @@ class SqliteJobs:
         return reached
 
     def retry(self, ids: Sequence[int]) -> list[int]:
+        now = self._file.clock.now()
         with self._file.transaction(sync=True) as db:
-            done = [job_id for job_id in ids if self._retry(db, job_id)]
+            done = [job_id for job_id in ids if self._retry(db, job_id, now)]
         self._file.notify()
         return done
 
     @staticmethod
-    def _retry(db: apsw.Connection, job_id: int) -> bool:
+    def _retry(db: apsw.Connection, job_id: int, now: int) -> bool:
         """Make one job pending again; it waits again for what it needs."""
+        status = db.execute("SELECT status FROM job WHERE id = ?", (job_id,)).get
         db.execute(
             """
             UPDATE job SET status = 'pending', attempt = 0, finished_at = NULL, delete_at = NULL, progress = NULL,
@@ -263,7 +278,10 @@ class SqliteJobs:
             """,
             (job_id,),
         )
-        return db.changes() > 0
+        if not db.changes():
+            return False
+        note_job(db.execute, "retried", job_id, now, old=status, new="pending")
+        return True
 
     def prune(self, limit: int = 1000) -> int:
         with self._file.transaction() as db:

@@ -3,7 +3,7 @@
 The policy.  What does not verify is left out: a value that differs from its hash, a graph that differs from its own,
 text that is no JSON, and whatever refers to something that is lost.  A run is kept as far as it goes: a task whose
 output is lost counts as failed.  An unfinished run that lost something, or may have, is closed as failed instead of
-going on from wrong premises; running it again reuses every task that is complete.  Sessions and the pieces of
+going on from wrong premises; running it again reuses every task that is complete.  Sessions, changes and the pieces of
 unfinished streams are not taken along.  A document that may have lost chunks forgets its hash, so the next ingestion
 reads it anew.
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Kept", "Recovery", "recover"]
 
-_LEFT_BEHIND: Final = ("project", "migration", "session", "stream_chunk")
+_LEFT_BEHIND: Final = ("project", "migration", "session", "stream_chunk", "change", "change_log")
 _LOST: Final = '{"type":"LostValueError","message":"Its output was lost when the file was damaged.","trace":[]}'
 _CLOSED: Final = (
     '{"type":"LostValueError","message":"Parts of this run were lost when the file was damaged.  '
@@ -122,6 +122,7 @@ class _Recovering:
                 if table == "dataflow":  # before anything refers to a graph
                     self._drop_damaged_graphs(db)
             closed = self._mend_runs(db)
+            self._mend_jobs(db)
             self._mend_knowledge(db)
         return Recovery(place, self._kept, closed, tuple(self._notes))
 
@@ -223,6 +224,13 @@ class _Recovering:
         db.execute("DELETE FROM waiting")
         db.execute("INSERT INTO waiting SELECT id FROM task_run WHERE status = 'waiting'")
         return tuple(closed)
+
+    def _mend_jobs(self, db: apsw.Connection) -> None:
+        """Leave out what refers to a lost value: nobody can do such a job, or have its result."""
+        for table, columns in (("job", ("input", "output")), ("schedule", ("input",))):
+            lost = " OR ".join(f"EXISTS ({_REFERENCES.format(column=column)})" for column in columns)
+            db.execute(f"DELETE FROM {table} WHERE {lost}")
+            self._move(table, db.changes())
 
     def _mend_knowledge(self, db: apsw.Connection) -> None:
         for first, last in self._salvage.gaps["chunk"]:  # the documents before and behind the gap may reach into it
