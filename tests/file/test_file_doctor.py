@@ -73,6 +73,9 @@ def said(attempt: int) -> str:
 
 
 LISTED = "INSERT INTO waiting SELECT id FROM task_run WHERE status = 'waiting'"
+SCHEDULE = """INSERT INTO schedule (name, every, start_at, catch_up, queue_id, handler, input, priority, max_attempts,
+                                   cost, paused_at, next_at, created_at)
+              VALUES ('s', 1, 0, 'one', 1, 'h', '{}', 0, 1, 1, 5, 6, 0)"""
 REFERENCE = task("status, output, finished_at", """'completed', '{"a": {"$value": "%s"}}', 0""" % ("a" * 64))
 
 BROKEN = {
@@ -105,6 +108,8 @@ BROKEN = {
     "vectors": [BASE, DOCUMENT, chunk(7), word()],
     "words": [BASE, DOCUMENT, chunk(8)],
     "graph_names": [GRAPH, "INSERT INTO graph_name (name, graph_id, updated_at) VALUES ('ingest', 1, 0)"],
+    "changes": ["INSERT INTO change_log (id, first_seq, keep_for, keep_rows) VALUES (1, 3, 1, 1)"],
+    "schedules": ["INSERT INTO queue (name, scope, created_at) VALUES ('q', '{}', 0)", SCHEDULE],
     "pages": [BASE, DOCUMENT, chunk(8), word(), "UPDATE chunk_text_data SET block = zeroblob(3) WHERE id > 10"],
     "references": [Row("document", {"base_id": 9, "hash": "0" * 64})],
     "schema": ["CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM run; END"],

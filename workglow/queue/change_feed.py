@@ -111,19 +111,34 @@ class ChangeFeed:
         return self
 
     async def __anext__(self) -> Change:
-        while True:
-            while self._page:
-                seq, change = self._page.popleft()
-                self.seq = seq + 1
-                if change is not None and self._choose(change):
-                    return change
+        while (change := self._taken()) is None:
             if self._exhausted:
                 await self._file.wait_for_change(since=self._version)
             else:
                 await asyncio.sleep(0)  # a reader who is far behind leaves the loop to the others between two pages
-            self._read()
+            self._read_page()
+        return change
 
-    def _read(self) -> None:
+    def read(self) -> list[Change]:
+        """The changes that are there by now and were not read yet; does not wait for more."""
+        found: list[Change] = []
+        while True:
+            while (change := self._taken()) is not None:
+                found.append(change)
+            self._read_page()
+            if not self._page:
+                return found
+
+    def _taken(self) -> Change | None:
+        """The next change of the page that is wanted."""
+        while self._page:
+            seq, change = self._page.popleft()
+            self.seq = seq + 1
+            if change is not None and self._choose(change):
+                return change
+        return None
+
+    def _read_page(self) -> None:
         self._version = self._file.version()
         page = self._repository.read(self.seq, _PAGE)
         if not page or page[0][0] != self.seq:

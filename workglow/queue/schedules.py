@@ -115,7 +115,8 @@ class Schedule:
         self._schedules.remove(self.name)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Schedule) and (other.name, other._schedules) == (self.name, self._schedules)
+        same_file = isinstance(other, Schedule) and other._schedules.queues is self._schedules.queues
+        return same_file and other.name == self.name
 
     def __hash__(self) -> int:
         return hash(self.name)
