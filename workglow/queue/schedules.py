@@ -164,12 +164,6 @@ class Schedules:
         self.repository.save(NewSchedule(name, recurrence, catch_up, queue.row_id, job, graph_id))
         return Schedule(self, name)
 
-    def get(self, name: str) -> Schedule:
-        """Find a schedule by its name; UnknownScheduleError when there is none."""
-        if self.repository.get(name) is None:
-            raise self.unknown(name)
-        return Schedule(self, name)
-
     def all(self) -> list[Schedule]:
         """Every schedule, by name."""
         return [Schedule(self, record.name) for record in self.repository.all()]
