@@ -115,8 +115,9 @@ class Schedule:
         self._schedules.remove(self.name)
 
     def __eq__(self, other: object) -> bool:
-        same_file = isinstance(other, Schedule) and other._schedules.queues is self._schedules.queues
-        return same_file and other.name == self.name
+        if not isinstance(other, Schedule) or other.name != self.name:
+            return False
+        return other._schedules.queues is self._schedules.queues
 
     def __hash__(self) -> int:
         return hash(self.name)

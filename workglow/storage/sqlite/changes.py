@@ -30,10 +30,9 @@ __all__ = ["SqliteChanges", "are_kept", "note_added", "note_begun", "note_job", 
 
 _PRUNE_EVERY: Final = 256
 
-# The log comes first in each join: while it is empty, nothing else is looked at.
 _JOB = """
 INSERT INTO change (at, kind, old_status, new_status, job_id, queue_id, attempt, data)
-SELECT ?, ?, ?, ?, job.id, queue_id, attempt, ? FROM change_log CROSS JOIN job WHERE job.id = ? RETURNING seq
+SELECT ?, ?, ?, ?, id, queue_id, attempt, ? FROM job WHERE id = ?
 """
 _ADDED = """
 INSERT INTO change (at, kind, new_status, job_id, queue_id, attempt)
@@ -41,11 +40,11 @@ SELECT ?, 'added', 'pending', job.id, queue_id, 0 FROM job WHERE job.id >= ? AND
 """
 _RUN = """
 INSERT INTO change (at, kind, old_status, new_status, run, data)
-SELECT ?, ?, run.status, ?, run.uid, ? FROM change_log CROSS JOIN run WHERE run.id = ? RETURNING seq
+SELECT ?, ?, status, ?, uid, ? FROM run WHERE id = ?
 """
 _BEGUN = """
 INSERT INTO change (at, kind, new_status, run)
-SELECT ?, 'begun', ?, run.uid FROM change_log CROSS JOIN run WHERE run.id = ? RETURNING seq
+SELECT ?, 'begun', ?, uid FROM run WHERE id = ?
 """
 _READ = """
 SELECT seq, at, kind, old_status, new_status, job_id, queue.name, queue.scope, attempt, run, data
@@ -69,9 +68,11 @@ def note_job(
     new: str | None,
     data: str | None = None,
 ) -> None:
-    """Note in the caller's transaction what happens to a job, while it has a row; `data` is JSON."""
-    told = data if kind == "progress" else _brief(data)
-    _prune_sometimes(execute, execute(_JOB, (now, kind, old, new, told, job_id)).fetchall(), now)
+    """Note, while changes are kept, what happens to a job in the caller's transaction; it has a row then."""
+    if are_kept(execute):
+        told = data if kind == "progress" else _brief(data)
+        execute(_JOB, (now, kind, old, new, told, job_id))
+        _prune_sometimes(execute, now)
 
 
 def note_added(execute: Execute, first: int, end: int, now: int) -> None:
@@ -83,13 +84,17 @@ def note_added(execute: Execute, first: int, end: int, now: int) -> None:
 def note_run(
     execute: Execute, kind: RunChangeKind, run_id: int, now: int, *, new: str | None, error: str | None = None
 ) -> None:
-    """Note what is about to happen to a run, before its row says so."""
-    _prune_sometimes(execute, execute(_RUN, (now, kind, new, _brief(error), run_id)).fetchall(), now)
+    """Note, while changes are kept, what is about to happen to a run, before its row says so."""
+    if are_kept(execute):
+        execute(_RUN, (now, kind, new, _brief(error), run_id))
+        _prune_sometimes(execute, now)
 
 
 def note_begun(execute: Execute, run_id: int, now: int, new: str) -> None:
-    """Note that a run was stored."""
-    _prune_sometimes(execute, execute(_BEGUN, (now, new, run_id)).fetchall(), now)
+    """Note, while changes are kept, that a run was stored."""
+    if are_kept(execute):
+        execute(_BEGUN, (now, new, run_id))
+        _prune_sometimes(execute, now)
 
 
 def _brief(data: str | None) -> str | None:
@@ -100,8 +105,8 @@ def _brief(data: str | None) -> str | None:
     return msgspec.json.encode({"type": told.get("type"), "message": told.get("message")}).decode()
 
 
-def _prune_sometimes(execute: Execute, noted: list[tuple[int]], now: int) -> None:
-    if noted and noted[0][0] % _PRUNE_EVERY == 0:
+def _prune_sometimes(execute: Execute, now: int) -> None:
+    if execute("SELECT last_insert_rowid()").fetchall()[0][0] % _PRUNE_EVERY == 0:
         _prune(execute, now)
 
 
