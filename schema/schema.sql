@@ -358,3 +358,52 @@ CREATE TABLE limiter_slot (                       -- who counts at this moment; 
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX limiter_slot_limiter ON limiter_slot (limiter_id);
+
+CREATE TABLE change_log (                         -- a row while changes are kept, none otherwise
+  id             INTEGER PRIMARY KEY CHECK (id = 1),
+  first_seq      INTEGER NOT NULL,                -- from this number on nothing is missing
+  keep_for       INTEGER NOT NULL CHECK (keep_for > 0),              -- milliseconds
+  keep_rows      INTEGER NOT NULL CHECK (keep_rows > 0)
+) STRICT;
+
+CREATE TABLE change (
+  seq            INTEGER PRIMARY KEY,             -- counts up without a gap; the newest row always stays
+  at             INTEGER NOT NULL,
+  kind           TEXT    NOT NULL,                -- 'added', 'started', … ; 'kept': from here on
+  old_status     TEXT,                            -- NULL: it was not there before
+  new_status     TEXT,                            -- NULL: it is not there any more
+  job_id         INTEGER,
+  queue_id       INTEGER,
+  attempt        INTEGER,
+  run            TEXT,                            -- the run's uid
+  data           TEXT                             -- JSON: a progress, or an error without its trace
+) STRICT;
+
+CREATE TABLE schedule (
+  id             INTEGER PRIMARY KEY,
+  name           TEXT    NOT NULL UNIQUE,
+  cron           TEXT,                            -- when: an expression, read in the time zone
+  timezone       TEXT,
+  every          INTEGER CHECK (every > 0),       -- or: milliseconds, counted from start_at
+  start_at       INTEGER NOT NULL,
+  catch_up       TEXT    NOT NULL CHECK (catch_up IN ('skip', 'one', 'all')),
+  queue_id       INTEGER NOT NULL REFERENCES queue (id),
+  handler        TEXT    NOT NULL,                -- this and the next seven become the job's
+  input          TEXT    NOT NULL,
+  priority       INTEGER NOT NULL,
+  max_attempts   INTEGER NOT NULL,
+  group_name     TEXT,
+  cost           INTEGER NOT NULL,
+  options        TEXT,
+  graph_id       INTEGER REFERENCES graph (id),   -- a graph that the job runs; the input is the run's
+  next_at        INTEGER,                         -- NULL: never, or not while it is paused
+  paused_at      INTEGER,
+  due_at         INTEGER,                         -- the last due time that has a job, and that job
+  job_id         INTEGER,
+  fired          INTEGER NOT NULL DEFAULT 0,      -- how many jobs it has made
+  error          TEXT,                            -- why no next time can be told
+  created_at     INTEGER NOT NULL,
+  CHECK ((cron IS NULL) = (timezone IS NULL) AND (cron IS NULL) <> (every IS NULL))
+) STRICT;
+
+CREATE INDEX schedule_due ON schedule (next_at) WHERE next_at IS NOT NULL;

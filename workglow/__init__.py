@@ -62,7 +62,10 @@ if TYPE_CHECKING:
         WorkerInfo,
         job,
     )
+    from workglow.queue.change_feed import ChangeFeed
+    from workglow.queue.schedules import Schedule
     from workglow.retry import Retry
+    from workglow.storage.changes import JobChange, RunChange
     from workglow.storage.folder import FolderTaskOutputRepository
     from workglow.storage.memory import MemoryTaskOutputRepository
     from workglow.storage.outputs import CacheEntry, OutputEvent, StoredOutput, TaskOutputRepository
@@ -95,6 +98,7 @@ __all__ = [
     "ArrayTask",
     "CacheEntry",
     "CachePolicy",
+    "ChangeFeed",
     "Collect",
     "CompositeLimiter",
     "ConcurrencyLimiter",
@@ -119,6 +123,7 @@ __all__ = [
     "HumanApprovalTask",
     "HumanInputTask",
     "Job",
+    "JobChange",
     "JobContext",
     "JobEvent",
     "JobQueue",
@@ -145,7 +150,9 @@ __all__ = [
     "ReduceTask",
     "Retry",
     "Run",
+    "RunChange",
     "RunOptions",
+    "Schedule",
     "Secret",
     "Slot",
     "Span",
@@ -196,6 +203,7 @@ _HOMES = {
     "ArrayTask": "graph.control.array",
     "CacheEntry": "storage.outputs",
     "CachePolicy": "storage.policies",
+    "ChangeFeed": "queue.change_feed",
     "Collect": "tasks",
     "CompositeLimiter": "limits",
     "ConcurrencyLimiter": "limits",
@@ -220,6 +228,7 @@ _HOMES = {
     "HumanApprovalTask": "library",
     "HumanInputTask": "library",
     "Job": "queue",
+    "JobChange": "storage.changes",
     "JobContext": "queue",
     "JobEvent": "queue",
     "JobQueue": "queue",
@@ -247,7 +256,9 @@ _HOMES = {
     "ReduceTask": "graph.control.reduce",
     "Retry": "retry",
     "Run": "graph.run",
+    "RunChange": "storage.changes",
     "RunOptions": "graph.options",
+    "Schedule": "queue.schedules",
     "Secret": "values",
     "Slot": "limits",
     "Span": "telemetry",

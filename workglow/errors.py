@@ -47,7 +47,10 @@ WorkglowError
 │   │   └── JobAbortedError
 │   ├── RetryableJobError          a handler says that, and perhaps when, another try is worth it
 │   │   └── RateLimitedError       somebody else's limit: "too many requests"
-│   └── PermanentJobError          a handler says that no other try can help
+│   ├── PermanentJobError          a handler says that no other try can help
+│   └── ScheduleError              a schedule that can never be due
+│       └── UnknownScheduleError
+├── EventsLostError                changes that a reader asked for are not kept any more
 ├── FileError
 │   ├── NotAProjectError
 │   ├── NewerFileError
@@ -83,6 +86,7 @@ __all__ = [
     "DocumentError",
     "DuplicateDataflowError",
     "DuplicateTaskError",
+    "EventsLostError",
     "FileCorruptError",
     "FileError",
     "FileFullError",
@@ -118,6 +122,7 @@ __all__ = [
     "RetryableJobError",
     "RunError",
     "RunStateError",
+    "ScheduleError",
     "ScriptError",
     "SourceError",
     "TaskAbortedError",
@@ -136,6 +141,7 @@ __all__ = [
     "UnknownModelError",
     "UnknownPortError",
     "UnknownRunError",
+    "UnknownScheduleError",
     "UnknownTaskError",
     "UnknownTaskTypeError",
     "UnstorableValueError",
@@ -390,6 +396,22 @@ class RateLimitedError(RetryableJobError):
 
 class PermanentJobError(JobError):
     """Raise it in a handler when no other try can help: the job fails at once."""
+
+
+class ScheduleError(JobError):
+    """A schedule that can never be due: its expression, its time zone or its interval means nothing."""
+
+
+class UnknownScheduleError(ScheduleError):
+    """The file has no schedule of that name."""
+
+
+class EventsLostError(WorkglowError):
+    """Changes that a reader asked for are not kept any more; it can go on from number `first`, None: none are kept."""
+
+    def __init__(self, message: str, *, first: int | None) -> None:
+        super().__init__(message)
+        self.first = first
 
 
 class FileError(WorkglowError):

@@ -20,6 +20,7 @@ from workglow.tasks.standard_resolvers import standard_resolvers
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
     from types import TracebackType
 
     from workglow.ai import EmbeddingModel
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     from workglow.knowledge import KnowledgeBase, SearchResult
     from workglow.limits import CompositeLimiter, Limiter, LimiterRegistry, LimitRule
     from workglow.queue import HandlerRegistry, Job, JobQueue, Queues, Worker
+    from workglow.queue.change_feed import ChangeFeed, Chosen
     from workglow.queue.queues import Limit
+    from workglow.queue.schedules import Schedule, Schedules, ScheduleTerms
     from workglow.queue.settings import QueueTerms
+    from workglow.recurrence import CatchUp
     from workglow.storage.outputs import TaskOutputRepository
     from workglow.tasks import TaskRegistry
     from workglow.telemetry import Tracer
@@ -109,6 +113,7 @@ class Project(Runs):
     def queues(self) -> Queues:
         """The job queues of this file, their jobs, and what the workers of this process tell of them."""
         if self._queues is None:  # a program that only runs graphs need not load them
+            from workglow.graph.scheduled import register_graph_runner
             from workglow.limits import Limits, limiter_registry
             from workglow.queue import Queues, handler_registry
             from workglow.storage.sqlite.jobs import SqliteJobs
@@ -124,6 +129,7 @@ class Project(Runs):
                 project=self,
                 limits=Limits(self.file, limits, kinds),
             )
+            register_graph_runner(self._queues.handlers)
         return self._queues
 
     def queue(
@@ -162,6 +168,87 @@ class Project(Runs):
     def worker(self, *queues: JobQueue | str, concurrency: int = 1) -> Worker:
         """A worker of this process for these queues, or for all: `async with project.worker(concurrency=4): …`."""
         return self.queues.worker(*queues, concurrency=concurrency)
+
+    # ------------------------------------------------------------------ what is done again and again
+
+    def schedule(
+        self,
+        name: str,
+        what: Any,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        cron: str | None = None,
+        timezone: str = "UTC",
+        every: float | timedelta | None = None,
+        catch_up: CatchUp = "one",
+        queue: JobQueue | str = "default",
+        **terms: Unpack[ScheduleTerms],
+    ) -> Schedule:
+        """Do something again and again: `project.schedule("nightly", report, cron="0 3 * * *")`.
+
+        `what` is a handler, or the name of one, and a job of `queue` calls it at each due time; or it is a graph, a
+        workflow or a task, and the job runs it.  Due is what the cron expression says in the time zone, or `every` so
+        many seconds.  Any worker of the file makes the jobs; `catch_up` says what becomes of the due times at which
+        there was none: "one" job for all of them, one for each ("all"), or none ("skip").
+
+        A schedule of the same name is replaced.  Unless its times have changed it goes on where it was, so a program
+        may say this each time it starts.  Raises ScheduleError for times that can never come.
+        """
+        from workglow.graph.conversion import as_graph
+        from workglow.graph.delivery import deliver
+        from workglow.graph.stored import graph_record
+        from workglow.queue import Handler
+        from workglow.storage.schedules import RUN_GRAPH
+
+        graph_id, handler = None, what
+        if not isinstance(what, Handler | str):
+            graph, handler = as_graph(what), RUN_GRAPH
+            deliver(graph, inputs or {})
+            graph_id = self._repositories.graphs.save(graph_record(graph))
+        place = self.queue(queue) if isinstance(queue, str) else queue
+        return self._schedules.save(
+            name, handler, inputs or {}, queue=place, cron=cron, timezone=timezone, every=every, catch_up=catch_up,
+            terms=terms, graph_id=graph_id,
+        )  # fmt: skip
+
+    def schedules(self) -> list[Schedule]:
+        """What is done again and again in this file, by name."""
+        return self._schedules.all()
+
+    def unschedule(self, name: str) -> None:
+        """Forget a schedule; jobs that it has made are done.  UnknownScheduleError when there is none of that name."""
+        self._schedules.remove(name)
+
+    @property
+    def _schedules(self) -> Schedules:
+        from workglow.queue.schedules import Schedules
+        from workglow.storage.sqlite.schedules import SqliteSchedules
+
+        return Schedules(self.queues, SqliteSchedules(self.file))
+
+    # ------------------------------------------------------------------ what happens
+
+    def events(self, from_seq: int | None = None, **chosen: Unpack[Chosen]) -> ChangeFeed:
+        """Follow what happens to jobs and runs, in any process: `async for change in project.events(): …`.
+
+        Yields a JobChange or RunChange for each, in the order of the commits, from number `from_seq` on; without a
+        number, what happens from now on, and with 0 everything that is kept.  `jobs` and `runs` (True) say which are
+        wanted, `queue` only those of one queue, `scope` only those of queues whose scope has these members.
+
+        Calling this once makes the file keep its changes, as `keep_events` does.  Raises EventsLostError, which says
+        from where one can go on, when changes from `from_seq` on are not kept any more.
+        """
+        from workglow.queue.change_feed import ChangeFeed, chooser
+        from workglow.storage.sqlite.changes import SqliteChanges
+
+        return ChangeFeed(self.file, SqliteChanges(self.file), from_seq, chooser(chosen))
+
+    def keep_events(self, days: float = 7, *, rows: int = 100_000) -> None:
+        """Keep what happens, for `days` and at most so many rows, whether somebody follows or not; 0 ends that."""
+        from workglow.queue.change_feed import keep_changes
+        from workglow.storage.sqlite.changes import SqliteChanges
+
+        keep_changes(SqliteChanges(self.file), days, rows)
 
     # ------------------------------------------------------------------ knowledge
 

@@ -93,6 +93,7 @@ WITH text (place, id, json) AS (
   UNION ALL SELECT 'stream_chunk.data', seq, data FROM stream_chunk WHERE data LIKE '%"$value"%'
   UNION ALL SELECT 'job.input', id, input FROM job WHERE input LIKE '%"$value"%'
   UNION ALL SELECT 'job.output', id, output FROM job WHERE output LIKE '%"$value"%'
+  UNION ALL SELECT 'schedule.input', id, input FROM schedule WHERE input LIKE '%"$value"%'
 )
 SELECT text.place, text.id, reference.value FROM text, json_tree(text.json) AS reference
 WHERE json_valid(text.json) AND reference.key = '$value' AND reference.type = 'text' AND length(reference.value) = 64
@@ -184,3 +185,16 @@ WHERE NOT json_valid(state) OR json_array_length(state) NOT IN (0, json_array_le
 -- queue_limiters: the limiters of a queue are there
 SELECT queue.id, each.value FROM queue, json_each(queue.limiters) AS each
 WHERE queue.limiters IS NOT NULL AND each.value NOT IN (SELECT id FROM limiter);
+
+-- changes: they are counted without a gap, all of them are there from the number on that the log names, and the newest
+-- row stays, so that its number is not used again
+SELECT 'gap', count(*), min(seq), max(seq) FROM change HAVING count(*) <> coalesce(max(seq) - min(seq) + 1, 0)
+UNION ALL
+SELECT 'lost', first_seq, (SELECT min(seq) FROM change), (SELECT max(seq) FROM change) FROM change_log
+ WHERE first_seq < coalesce((SELECT min(seq) FROM change), 0)
+    OR first_seq > coalesce((SELECT max(seq) FROM change), 0) + 1;
+
+-- schedules: one that is neither paused nor put aside knows when it is due next
+SELECT name FROM schedule WHERE next_at IS NULL AND paused_at IS NULL AND error IS NULL AND every IS NOT NULL
+UNION ALL
+SELECT name FROM schedule WHERE next_at IS NOT NULL AND paused_at IS NOT NULL;

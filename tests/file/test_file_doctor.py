@@ -91,6 +91,9 @@ def said(attempt: int) -> str:
 
 
 LISTED = "INSERT INTO waiting SELECT id FROM task_run WHERE status = 'waiting'"
+SCHEDULE = """INSERT INTO schedule (name, every, start_at, catch_up, queue_id, handler, input, priority, max_attempts,
+                                   cost, paused_at, next_at, created_at)
+              VALUES ('s', 1, 0, 'one', 1, 'h', '{}', 0, 1, 1, 5, 6, 0)"""
 REFERENCE = task("status, output, finished_at", """'completed', '{"a": {"$value": "%s"}}', 0""" % ("a" * 64))
 
 LIMITED = "UPDATE queue SET limiters = '[1]'"
@@ -147,6 +150,8 @@ BROKEN = {
     "limiter_slots": [QUEUE, WORKER, LIMITER, running(claim=3), slot(1, 2)],
     "limiters": [LIMITER, "UPDATE limiter SET state = '[{}, {}]'"],
     "queue_limiters": [QUEUE, LIMITED],
+    "changes": ["INSERT INTO change_log (id, first_seq, keep_for, keep_rows) VALUES (1, 3, 1, 1)"],
+    "schedules": [QUEUE, SCHEDULE],
     "pages": [BASE, DOCUMENT, chunk(8), word(), "UPDATE chunk_text_data SET block = zeroblob(3) WHERE id > 10"],
     "references": [Row("document", {"base_id": 9, "hash": "0" * 64})],
     "schema": ["CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM run; END"],

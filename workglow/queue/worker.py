@@ -165,7 +165,9 @@ class Worker:
     async def _turn(self, free: int) -> Turn:
         settled, self._settled = self._settled, []
         if not free and not settled:
-            return Turn([], [], [], None)
+            due = self._queues.repository.next_schedule_at()
+            if due is None or due > self._queues.clock.now():
+                return Turn([], [], [], due)
         queues = self._queues
         try:
             turn = queues.repository.turn(

@@ -246,6 +246,10 @@ class JobRepository(Protocol):
         """
         ...
 
+    def next_schedule_at(self) -> int | None:
+        """When the next schedule is due, for a worker that would claim nothing: it fires what is due with `turn`."""
+        ...
+
     def report(self, progress: Iterable[tuple[ClaimedJob, str]]) -> None:
         """Keep what running jobs tell of their progress (JSON)."""
         ...

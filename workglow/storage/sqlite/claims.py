@@ -7,18 +7,20 @@ it lost the job changes nothing.  The attempt is counted here, before anything o
 process cannot be tried for ever.
 
 What happens by itself as time goes by is decided here too, so there is no sweeper that could die: deferred jobs become
-ready, deadlines pass, and the jobs of dead workers become pending again.  That is looked at when a worker would go
-idle, and every `_CHORES` milliseconds while it is busy.
+ready, deadlines pass, schedules are due, and the jobs of dead workers become pending again.  That is looked at when a
+worker would go idle, and every `_CHORES` milliseconds while it is busy.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
+from workglow.storage.sqlite.changes import are_kept, note_job
+from workglow.storage.sqlite.schedules import NEXT_DUE, fire_due
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from workglow.file import File
     from workglow.storage.sqlite.gates import Gates
+    from workglow.storage.sqlite.schedules import Add
 
     Execute = Callable[..., Any]
     """`execute` of one cursor, whose rows nobody but the reader of the query knows the types of."""
@@ -91,8 +94,9 @@ def next_job_id(execute: Execute) -> int:
     ).fetchall()[0][0]
 
 
-def _delete(execute: Execute, job_id: int) -> None:
-    """Delete a job; the number of the newest stays used."""
+def _delete(execute: Execute, job_id: int, status: str | None, now: int) -> None:
+    """Delete a job that has ended so; the number of the newest stays used."""
+    note_job(execute, "deleted", job_id, now, old=status, new=None)
     execute(
         """
         INSERT INTO last_job (id, job_id) SELECT 1, ?1 WHERE ?1 = (SELECT max(id) FROM job)
@@ -104,25 +108,34 @@ def _delete(execute: Execute, job_id: int) -> None:
 
 
 def end_job(
-    execute: Execute, job_id: int, status: str, now: int, *, error: str | None = None, progress: str | None = None
+    execute: Execute,
+    job_id: int,
+    status: Literal["failed", "aborted"],
+    now: int,
+    *,
+    was: JobStatus = "pending",
+    error: str | None = None,
+    progress: str | None = None,
 ) -> None:
     """End a job without a result; what needs it cannot start any more, and fails with it, and so on.
 
     It is kept as its queue says, or not at all.
     """
-    ended = {job_id: (status, error, progress)}
+    ended: dict[int, tuple[Literal["failed", "aborted"], str | None, str | None, JobStatus]]
+    ended = {job_id: (status, error, progress, was)}
     waiting = [job_id]
     while waiting:
         one = waiting.pop()
-        status, error, progress = ended[one]
+        status, error, progress, was = ended[one]
         ((delete_at,),) = execute(_END, (status, error, progress, now, one)).fetchall()
+        note_job(execute, status, one, now, old=was, new=status, data=error)
         for (dependent,) in execute(_NEEDING, (one,)).fetchall():
             if dependent not in ended:
                 what = "was aborted" if status == "aborted" else "has failed"
-                ended[dependent] = ("failed", _needed(one, what), None)
+                ended[dependent] = ("failed", _needed(one, what), None, "pending")
                 waiting.append(dependent)
         if delete_at is not None and delete_at <= now:
-            _delete(execute, one)
+            _delete(execute, one, status, now)
 
 
 def _needed(job_id: int, what: str) -> str:
@@ -160,9 +173,11 @@ class _Worker:
 class Claims:
     """The workers of one process on one file, and their transactions."""
 
-    def __init__(self, file: File, gates: Gates) -> None:
+    def __init__(self, file: File, gates: Gates, add: Add) -> None:
+        """`gates` are those of the file's limiters, `add` inserts the jobs of schedules."""
         self._file = file
         self._gates = gates
+        self._add = add
         self._opens_at: int | None = None  # when the first of the limiters met in this turn lets something start
         self._workers: dict[int, _Worker] = {}
         self._changed: dict[int, _Worker] = {}  # what they are once the transaction under way is committed
@@ -173,6 +188,7 @@ class Claims:
         self._cursor = file.db.cursor()
         self.unseated = False
         """Whether the last turn found that somebody took this process for dead: it has claimed nothing."""
+        self._noting = False  # whether changes are kept, as the transaction that is going on found it
 
     # ------------------------------------------------------------------ workers
 
@@ -238,9 +254,11 @@ class Claims:
         lost: list[int] = []
         retried: list[int] = []
         self._opens_at = None
+        self._noting = are_kept(execute)
         if ask.settled:
             self._settle(execute, ask.settled, now, lost, retried)
         chores = now >= self._chores_at or now + 2 * _CHORES < self._chores_at  # or the clock was set back
+        chores |= not (limit or ask.settled)  # it came for nothing else
         if chores:
             self._do_chores(db, execute, now)
         if limit > 0:
@@ -250,11 +268,16 @@ class Claims:
                 claimed += self._claim(execute, worker, ask.queue_ids, free, some=some, now=now)
             if claimed:
                 self._keep_low_mark(execute, worker, claimed)
+                if self._noting:
+                    for job in claimed:
+                        note_job(execute, "started", job.id, now, old="pending", new="running")
             if len(claimed) < limit:
                 self.unseated = self._is_unseated(execute, worker)
                 next_at = self._next_at(execute, ask.queue_ids)
                 if self._opens_at is not None and (next_at is None or self._opens_at < next_at):
                     next_at = self._opens_at
+        elif not ask.settled:
+            next_at = execute(NEXT_DUE).get
         return Turn(claimed, lost, retried, next_at)
 
     def committed(self, ask: Ask, turn: Turn) -> None:
@@ -368,6 +391,8 @@ class Claims:
                 execute(_COMPLETE, (output.text, now, done.delete_at, job.id, job.claim))
                 if changes():
                     completed.append(done)
+                    if self._noting:
+                        note_job(execute, "completed", job.id, now, old="running", new="completed")
                     continue
             status = self._settle_otherwise(execute, done, now)
             if status is None:
@@ -386,7 +411,7 @@ class Claims:
                 self._release_dependents(execute, done.job.id)
         for done in completed:
             if done.delete_at is not None and done.delete_at <= now:
-                _delete(execute, done.job.id)
+                _delete(execute, done.job.id, "completed", now)
 
     def _settle_otherwise(self, execute: Execute, done: Settlement, now: int) -> JobStatus | None:
         """Settle what did not simply complete; None when the claim does not count any more."""
@@ -406,11 +431,13 @@ class Claims:
             done = msgspec.structs.replace(done, retry_at=until)
         if done.retry_at is not None and outcome != "aborted" and attempt < most:
             execute(_AGAIN, (done.retry_at if done.retry_at > now else None, attempt, error, job.id))
+            kind = "retried" if done.counts else "returned"
+            note_job(execute, kind, job.id, now, old="running", new="pending", data=error)
             if done.retry_at > now:
                 self._chores_at = min(self._chores_at, done.retry_at)
             return "pending"
-        status: JobStatus = "aborted" if outcome == "aborted" else "failed"
-        end_job(execute, job.id, status, now, error=error, progress=done.progress)
+        status: Literal["failed", "aborted"] = "aborted" if outcome == "aborted" else "failed"
+        end_job(execute, job.id, status, now, was="running", error=error, progress=done.progress)
         return status
 
     @staticmethod
@@ -429,6 +456,7 @@ class Claims:
         self._chores_at = now + _CHORES
         execute("UPDATE job SET run_after = NULL WHERE queue_id IN (SELECT id FROM queue) AND run_after <= ?", (now,))
         changed = db.changes() > 0
+        changed |= fire_due(db, self._add, now)
         late = execute(
             "SELECT id FROM job WHERE deadline_at <= ? AND finished_at IS NULL AND status = 'pending'", (now,)
         ).fetchall()
@@ -479,11 +507,13 @@ class Claims:
                 error = CRASHED if crashed else None
                 execute(_ATTEMPT, (job_id, claim, attempt, outcome, error, started_at, now))
                 if abort_reason is not None:
-                    end_job(execute, job_id, "aborted", now, error=aborted(str(abort_reason)))
+                    end_job(execute, job_id, "aborted", now, was="running", error=aborted(str(abort_reason)))
                 elif crashed and attempt >= most:
-                    end_job(execute, job_id, "failed", now, error=error)
+                    end_job(execute, job_id, "failed", now, was="running", error=error)
                 else:
                     execute(_AGAIN, (None, attempt if crashed else attempt - 1, error, job_id))
+                    kind = "retried" if crashed else "returned"
+                    note_job(execute, kind, job_id, now, old="running", new="pending", data=error)
 
     def _is_unseated(self, execute: Execute, worker: _Worker) -> bool:
         """Whether somebody took this process for dead, and the worker's row and jobs with it."""
@@ -507,11 +537,11 @@ class Claims:
     @staticmethod
     def prune(execute: Execute, now: int, limit: int) -> int:
         """Delete jobs that have been kept long enough; how many."""
-        old = execute("SELECT id FROM job WHERE delete_at <= ? LIMIT ?", (now, limit)).fetchall()
-        for (job_id,) in old:
+        old = execute("SELECT id, status FROM job WHERE delete_at <= ? LIMIT ?", (now, limit)).fetchall()
+        for job_id, status in old:
             for (dependent,) in execute(_NEEDING, (job_id,)).fetchall():
                 end_job(execute, dependent, "failed", now, error=_needed(job_id, "is not kept any more"))
-            _delete(execute, job_id)
+            _delete(execute, job_id, status, now)
         return len(old)
 
     @staticmethod
@@ -526,6 +556,7 @@ class Claims:
                 "WHERE deadline_at IS NOT NULL AND finished_at IS NULL AND status = 'pending'"
             ).get
         )
+        times.append(execute(NEXT_DUE).get)
         return min((time for time in times if time is not None), default=None)
 
 

@@ -8,9 +8,11 @@ import msgspec
 
 from workglow.errors import FileLockedError, JobStateError, UnknownJobError, UnknownLimiterError
 from workglow.storage.jobs import FINAL_JOB_STATUSES, AttemptRecord, JobRecord, NewJob, QueueRecord, WorkerRecord
+from workglow.storage.sqlite.changes import are_kept, note_added, note_job
 from workglow.storage.sqlite.claims import Ask, Claims, aborted, end_job, next_job_id
 from workglow.storage.sqlite.gates import Gates
 from workglow.storage.sqlite.job_figures import count_ahead, figures
+from workglow.storage.sqlite.schedules import NEXT_DUE
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class SqliteJobs:
     def __init__(self, file: File, gates: Gates | None = None) -> None:
         """`gates` are those of the file's limiters; without them a queue that is limited is refused."""
         self._file = file
-        self._claims = Claims(file, gates or Gates(file, _no_rules))
+        self._claims = Claims(file, gates or Gates(file, _no_rules), self._add)
         self._cursor = file.db.cursor()  # for what is written often; making one costs 0.5 µs
 
     # ------------------------------------------------------------------ queues
@@ -107,7 +109,7 @@ class SqliteJobs:
 
     def _add(self, db: apsw.Connection, queue_id: int, jobs: Sequence[NewJob], now: int) -> list[int]:
         """Inside a transaction: insert the jobs, one after the other, those without anything special all at once."""
-        job_id = next_job_id(self._cursor.execute)
+        first = job_id = next_job_id(self._cursor.execute)
         plain: list[tuple[Any, ...]] = []
         ids: list[int] = []
         for job in jobs:
@@ -131,6 +133,8 @@ class SqliteJobs:
             ids.append(job_id)
             job_id += 1
         self._insert_plain(plain)
+        if are_kept(self._cursor.execute):
+            note_added(db.execute, first, job_id, now)
         return ids
 
     def _insert_plain(self, rows: list[tuple[Any, ...]]) -> None:
@@ -217,6 +221,10 @@ class SqliteJobs:
         self._claims.committed(ask, more)
         return msgspec.structs.replace(more, lost=turn.lost, retried=turn.retried)
 
+    def next_schedule_at(self) -> int | None:
+        rows = self._file.read(NEXT_DUE)
+        return rows[0][0] if rows else None
+
     def workers(self) -> list[WorkerRecord]:
         reader = self._file.reader
         dead = set(self._file.dead_sessions(reader))
@@ -232,12 +240,15 @@ class SqliteJobs:
         ]
 
     def report(self, progress: Iterable[tuple[ClaimedJob, str]]) -> None:
+        now = self._file.clock.now()
         with self._file.transaction() as db:
             for job, text in progress:
                 db.execute(
                     "UPDATE job SET progress = ? WHERE id = ? AND claim = ? AND status = 'running'",
                     (text, job.id, job.claim),
                 )
+                if db.changes():
+                    note_job(db.execute, "progress", job.id, now, old="running", new="running", data=text)
 
     def unwanted(self, claims: Iterable[ClaimedJob]) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -265,6 +276,7 @@ class SqliteJobs:
                 elif status == "running":
                     why = reason or "The job was aborted."
                     db.execute("UPDATE job SET abort_reason = coalesce(abort_reason, ?) WHERE id = ?", (why, job_id))
+                    note_job(db.execute, "aborting", job_id, now, old="running", new="running", data=aborted(why))
                 else:
                     continue
                 reached.append(job_id)
@@ -272,14 +284,16 @@ class SqliteJobs:
         return reached
 
     def retry(self, ids: Sequence[int]) -> list[int]:
+        now = self._file.clock.now()
         with self._file.transaction(sync=True) as db:
-            done = [job_id for job_id in ids if self._retry(db, job_id)]
+            done = [job_id for job_id in ids if self._retry(db, job_id, now)]
         self._file.notify()
         return done
 
     @staticmethod
-    def _retry(db: apsw.Connection, job_id: int) -> bool:
+    def _retry(db: apsw.Connection, job_id: int, now: int) -> bool:
         """Make one job pending again; it waits again for what it needs."""
+        status = db.execute("SELECT status FROM job WHERE id = ?", (job_id,)).get
         db.execute(
             """
             UPDATE job SET status = 'pending', attempt = 0, finished_at = NULL, delete_at = NULL, progress = NULL,
@@ -294,7 +308,10 @@ class SqliteJobs:
             """,
             (job_id,),
         )
-        return db.changes() > 0
+        if not db.changes():
+            return False
+        note_job(db.execute, "retried", job_id, now, old=status, new="pending")
+        return True
 
     def prune(self, limit: int = 1000) -> int:
         with self._file.transaction() as db:

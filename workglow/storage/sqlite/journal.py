@@ -7,12 +7,13 @@ can change the answer before COMMIT, so one question fences every row of the tra
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from workglow.errors import FileLockedError, LeaseLostError
 from workglow.storage.records import FINAL_RUN_STATUSES, Arrival, ChunkRecord, EventRecord, RunRecord, TaskRow
+from workglow.storage.sqlite.changes import note_begun, note_run
 from workglow.storage.sqlite.chunks import drop_chunks, drop_chunks_of_open, insert_chunks
 from workglow.storage.sqlite.values import insert_values
 from workglow.storage.sqlite.waiting import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import apsw
 
     from workglow.file import File
+    from workglow.storage.changes import RunChangeKind
     from workglow.values import Encoded
 
 __all__ = ["SqliteJournal", "insert_events", "insert_row", "select_row", "select_rows", "select_streamed", "update_row"]
@@ -252,6 +254,7 @@ class SqliteJournal:
         execute = self._execute = self._execute or db.cursor().execute  # one cursor serves all; making one costs 0.5 µs
         if self._begin is not None:
             run.row_id = self._begin(db)
+            note_begun(execute, run.row_id, run.created_at, "pending" if status == "pending" else "running")
         else:
             self._fence(execute)
         inserted: list[TaskRow] = []
@@ -320,7 +323,9 @@ class SqliteJournal:
     def _set_status(self, db: apsw.Connection, status: str, output: Encoded | None, error: str | None) -> None:
         final = status in FINAL_RUN_STATUSES
         leaves = final or status == "waiting"
-        now = self._file.clock.now() if final else None
+        now = self._file.clock.now()
+        if status != "pending":  # a run that is stored and not started; that it was begun is all there is to tell
+            note_run(db.execute, cast("RunChangeKind", status), self.run.row_id, now, new=status, error=error)
         if output is not None:
             insert_values(db, output.blobs)
         if final:  # whatever was still open will not happen any more
@@ -340,7 +345,7 @@ class SqliteJournal:
                            session_id = CASE WHEN ? THEN NULL ELSE session_id END
              WHERE id = ?
             """,
-            (status, None if output is None else output.text, error, now, leaves, self.run.row_id),
+            (status, None if output is None else output.text, error, now if final else None, leaves, self.run.row_id),
         )
 
     def row(self, path: str) -> TaskRow | None:

@@ -4,8 +4,8 @@ The policy.  What does not verify is left out: a value that differs from its has
 text that is no JSON, and whatever refers to something that is lost.  A run is kept as far as it goes: a task whose
 output is lost counts as failed.  An unfinished run that lost something, or may have, is closed as failed instead of
 going on from wrong premises; running it again reuses every task that is complete.  Jobs that ran are pending again, and
-fail when they lost something that they need.  Sessions, workers and the pieces of unfinished streams are not taken
-along.  A document that may have lost chunks forgets its hash, so the next ingestion
+fail when they lost something that they need.  Sessions, workers, changes and the pieces of unfinished streams are not
+taken along.  A document that may have lost chunks forgets its hash, so the next ingestion
 reads it anew.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Kept", "Recovery", "recover"]
 
-_LEFT_BEHIND: Final = ("project", "migration", "session", "stream_chunk", "worker")
+_LEFT_BEHIND: Final = ("project", "migration", "session", "stream_chunk", "worker", "change", "change_log")
 _LOST: Final = '{"type":"LostValueError","message":"Its output was lost when the file was damaged.","trace":[]}'
 _CLOSED: Final = (
     '{"type":"LostValueError","message":"Parts of this run were lost when the file was damaged.  '
@@ -121,6 +121,8 @@ class _Recovering:
             closed = self._mend_runs(db)
             if failed := mend_jobs(db, self._file.clock.now()):
                 self._notes.append(f"{failed} jobs lost their input, their output or what they need, and have failed")
+            db.execute(f"DELETE FROM schedule WHERE EXISTS ({REFERENCES.format(column='input')})")
+            self._move("schedule", db.changes())
             self._mend_knowledge(db)
         return Recovery(place, self._kept, closed, tuple(self._notes))
 

@@ -13,6 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from workglow.storage.sqlite.changes import note_run
 from workglow.storage.sqlite.tasktypes import TaskTypes
 from workglow.storage.sqlite.values import references
 
@@ -34,6 +35,9 @@ UNION ALL SELECT state   FROM task_run   WHERE state   LIKE '%"$value"%'
 UNION ALL SELECT content FROM answer     WHERE content LIKE '%"$value"%'
 UNION ALL SELECT question FROM answer    WHERE question LIKE '%"$value"%'
 UNION ALL SELECT content FROM sent_event WHERE content LIKE '%"$value"%'
+UNION ALL SELECT input  FROM job         WHERE input  LIKE '%"$value"%'
+UNION ALL SELECT output FROM job         WHERE output LIKE '%"$value"%'
+UNION ALL SELECT input  FROM schedule    WHERE input  LIKE '%"$value"%'
 UNION ALL SELECT definition FROM graph_task WHERE definition LIKE '%"$value"%'
 UNION ALL SELECT data   FROM stream_chunk WHERE data  LIKE '%"$value"%'
 UNION ALL SELECT input  FROM job         WHERE input  LIKE '%"$value"%'
@@ -114,6 +118,7 @@ def collect(file: File, chosen: RetentionPlan, *, keep_cache: bool = True) -> in
             """
             DELETE FROM graph WHERE NOT EXISTS (SELECT 1 FROM run WHERE graph_id = graph.id)
                                 AND NOT EXISTS (SELECT 1 FROM graph_version WHERE graph_id = graph.id)
+                                AND NOT EXISTS (SELECT 1 FROM schedule WHERE graph_id = graph.id)
             """
         )
     file.vacuum()
@@ -153,6 +158,7 @@ def _remove_run(db: apsw.Connection, run_id: int, now: int, *, keep_cache: bool)
             """,
             ((key, types.of(graph_id, path), *rest) for key, graph_id, path, *rest in cached),
         )
+    note_run(db.execute, "deleted", run_id, now, new=None)
     db.execute("DELETE FROM run WHERE id = ?", (run_id,))
 
 
@@ -204,6 +210,8 @@ def _references(db: apsw.Connection, exclude: frozenset[int], jobs_before: int |
     for (text,) in db.execute(
         "SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"
         " UNION ALL SELECT data FROM stream_chunk"
+        " UNION ALL SELECT input FROM job UNION ALL SELECT output FROM job WHERE output IS NOT NULL"
+        " UNION ALL SELECT input FROM schedule"
     ):
         yield from references(text)
     old = f"SELECT id {_OLD_JOBS}"

@@ -9,6 +9,7 @@ import msgspec
 from workglow.errors import RunStateError, UnknownRunError
 from workglow.ids import new_id
 from workglow.storage.records import ChunkRecord, EventRecord, GraphRecord, RunRecord, TaskRow
+from workglow.storage.sqlite.changes import note_run
 from workglow.storage.sqlite.chunks import select_chunks
 from workglow.storage.sqlite.graphs import insert_graph
 from workglow.storage.sqlite.journal import (
@@ -127,6 +128,7 @@ class SqliteRuns:
                 raise RunStateError(f"Run {current.uid} is already {current.status}; fork it to run it again.")
             if self._is_driven(db, current):
                 raise RunStateError(self._owned(db, current))
+            note_run(db.execute, "resumed", current.row_id, now, new="running")
             current.epoch += 1
             current.session_id = self._session_id
             current.status = "running"
