@@ -45,7 +45,7 @@ WHERE status = 'waiting'
 SELECT id, path, state FROM task_run
 WHERE status = 'waiting'
   AND (started_at IS NULL OR attempt < 1 OR NOT coalesce(json_valid(state), 0)
-       OR coalesce(json_extract(state, '$.waits_for'), '') NOT IN ('time', 'event', 'person')
+       OR coalesce(json_extract(state, '$.waits_for'), '') NOT IN ('time', 'event', 'person', 'job')
        OR (json_extract(state, '$.waits_for') = 'time' AND wake_at IS NULL));
 
 -- waiting_list: every task that waits is in table waiting, where those who bring something look for it
@@ -54,6 +54,26 @@ SELECT id, path FROM task_run WHERE status = 'waiting' AND id NOT IN (SELECT tas
 -- answers: an answer belongs to an attempt that was made
 SELECT answer.task_run_id, answer.attempt, task_run.attempt FROM answer JOIN task_run ON task_run.id = answer.task_run_id
 WHERE answer.attempt > task_run.attempt;
+
+-- queued_tasks: a task that waits for a job has one that is not over, or what it came to
+SELECT task_run.id, task_run.path FROM task_run
+WHERE status = 'waiting' AND json_extract(state, '$.waits_for') = 'job'
+  AND NOT EXISTS (SELECT 1 FROM job WHERE job.task_run_id = task_run.id AND task_attempt = task_run.attempt
+                                      AND job.finished_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt);
+
+-- jobs_of_finished_tasks: nobody works for a task that is over, unless he was told to stop
+SELECT job.id, task_run.id, task_run.path FROM job JOIN task_run ON task_run.id = job.task_run_id
+WHERE job.status IN ('pending', 'running') AND job.abort_reason IS NULL
+  AND task_run.finished_at IS NOT NULL AND job.task_attempt = task_run.attempt;
+
+-- submitted_runs: a submitted run that has something to act on is driven, or a job will drive it
+SELECT run.id, run.uid FROM submitted_run JOIN run ON run.id = submitted_run.run_id
+WHERE run.status = 'waiting'
+  AND EXISTS (SELECT 1 FROM task_run JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
+                                                AND answer.turn = coalesce(json_extract(task_run.state, '$.turn'), 1)
+              WHERE task_run.run_id = run.id AND task_run.status = 'waiting')
+  AND NOT EXISTS (SELECT 1 FROM job WHERE job.id = submitted_run.job_id AND job.finished_at IS NULL);
 
 -- epochs: a run's epoch only grows, and no take-over on record is later than the run's own epoch
 SELECT run.id, run.uid, run.epoch, event.id FROM event JOIN run ON run.id = event.run_id
@@ -91,6 +111,8 @@ WITH text (place, id, json) AS (
   UNION ALL SELECT 'sent_event.content', id, content FROM sent_event WHERE content LIKE '%"$value"%'
   UNION ALL SELECT 'task_output.output', hex(cache_key), output FROM task_output WHERE output LIKE '%"$value"%'
   UNION ALL SELECT 'stream_chunk.data', seq, data FROM stream_chunk WHERE data LIKE '%"$value"%'
+  UNION ALL SELECT 'job.input', id, input FROM job WHERE input LIKE '%"$value"%'
+  UNION ALL SELECT 'job.output', id, output FROM job WHERE output LIKE '%"$value"%'
 )
 SELECT text.place, text.id, reference.value FROM text, json_tree(text.json) AS reference
 WHERE json_valid(text.json) AND reference.key = '$value' AND reference.type = 'text' AND length(reference.value) = 64

@@ -39,16 +39,21 @@ def settle_failure(
     progress: str | None = None,
 ) -> Settlement:
     """Decide about a job whose handler raised, timed out or was cancelled."""
-    record = error_record(error)
+    verdict = None if handler.judge is None else handler.judge(error)
+    error = error if verdict is None else verdict.error
+    record = error_record(error, facts=None if verdict is None else verdict.facts)
     if isinstance(error, TaskAbortedError) and not isinstance(error, TaskTimeoutError):
         return Settlement(job, "aborted", error=record, progress=progress, delete_at=settings.delete_at("aborted", now))
     outcome = "timed out" if isinstance(error, TaskTimeoutError) else "failed"
     retry_at = None
-    if _is_worth_a_retry(error, handler):
+    counts = True
+    if _is_worth_a_retry(error, handler) if verdict is None else verdict.again:
         after = error.after if isinstance(error, RetryableJobError) else None
+        counts = not isinstance(error, RetryableJobError) or error.counts
         retry_at = now + round((retry.wait(job.attempt) if after is None else after) * 1000)
+        outcome = outcome if counts else "returned"
     delete_at = settings.delete_at("failed", now)  # should it have been the last attempt
-    return Settlement(job, outcome, error=record, retry_at=retry_at, progress=progress, delete_at=delete_at)
+    return Settlement(job, outcome, error=record, retry_at=retry_at, counts=counts, progress=progress, delete_at=delete_at)
 
 
 def _is_worth_a_retry(error: BaseException, handler: Handler) -> bool:

@@ -175,8 +175,12 @@ class RunRepository(Protocol):
         versions: Mapping[str, str],
         rows: Sequence[TaskRow] = (),
         forked_from: RunRecord | None = None,
+        submit: tuple[int, int] | None = None,
     ) -> Journal:
-        """Make a run of this graph; it is stored, with `rows`, by its journal's first commit."""
+        """Make a run of this graph; it is stored, with `rows`, by its journal's first commit.
+
+        `submit` is the key of a queue whose workers drive it, and how often they try: the run is then driven by nobody.
+        """
         ...
 
     def take_over(
@@ -219,6 +223,10 @@ class RunRepository(Protocol):
 
     def usages(self, run: RunRecord) -> list[tuple[str, str]]:
         """Path and usage (JSON) of the tasks that recorded any, in the order in which they became ready."""
+        ...
+
+    def driving_job(self, run: RunRecord) -> int | None:
+        """The newest job that was to drive the run; None for a run that was not submitted."""
         ...
 
     def is_abandoned(self, run: RunRecord) -> bool:

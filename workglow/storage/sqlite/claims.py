@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
+from workglow.storage.sqlite.queued import next_job_id, tell_task
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -67,13 +68,6 @@ _CRASHED = '{"type":"WorkerLostError","message":"The process that ran the job is
 _TOO_LATE = '{"type":"JobDeadlineError","message":"Its deadline passed before it could start.","trace":""}'
 
 
-def next_job_id(execute: Execute) -> int:
-    """The number that the next job gets; nothing that was deleted has had it."""
-    return execute(
-        "SELECT 1 + max(coalesce((SELECT max(id) FROM job), 0), coalesce((SELECT job_id FROM last_job), 0))"
-    ).fetchall()[0][0]
-
-
 def _delete(execute: Execute, job_id: int) -> None:
     """Delete a job; the number of the newest stays used."""
     execute(
@@ -95,6 +89,7 @@ def end_job(
 ) -> None:
     """End a job without a result; what needs it cannot start any more, and fails with it."""
     execute(_END, (status, error, progress, now, delete_at, job_id))
+    tell_task(execute, job_id, now)
     needing = execute("SELECT job_id FROM job_dependency WHERE needs_id = ?", (job_id,)).fetchall()
     for (dependent,) in needing:
         still = execute("SELECT 1 FROM job WHERE id = ? AND status = 'pending'", (dependent,)).fetchall()
@@ -273,6 +268,8 @@ class Claims:
                 execute(_COMPLETE, (output.text, now, done.delete_at, job.id, job.claim))
                 if self._file.db.changes():
                     completed = True
+                    if job.options is not None:  # without any, no task waits for it
+                        tell_task(execute, job.id, now)
                     if done.delete_at is not None and done.delete_at <= now:
                         _delete(execute, job.id)
                     continue

@@ -14,6 +14,7 @@ import msgspec
 from workglow.errors import FileLockedError, LeaseLostError
 from workglow.storage.records import FINAL_RUN_STATUSES, Arrival, ChunkRecord, EventRecord, RunRecord, TaskRow
 from workglow.storage.sqlite.chunks import drop_chunks, drop_chunks_of_open, insert_chunks
+from workglow.storage.sqlite.queued import drive_later
 from workglow.storage.sqlite.values import insert_values
 from workglow.storage.sqlite.waiting import (
     has_arrivals,
@@ -234,6 +235,9 @@ class SqliteJournal:
         for row in rows:
             if row.blobs:
                 row.blobs = ()
+            if row.job is not None:
+                row.job = None
+                self._file.notify()
         if self._on_commit is not None:
             self._on_commit(rows)
 
@@ -333,7 +337,7 @@ class SqliteJournal:
                 """,
                 (now, self.run.row_id),
             )
-            unlist_finished(db, self.run.row_id)
+            unlist_finished(db, self.run.row_id, self._file.clock.now())
         db.execute(
             """
             UPDATE run SET status = ?, output = ?, error = ?, finished_at = ?,
@@ -400,6 +404,7 @@ class SqliteJournal:
             if has_arrivals(db, self.run.row_id):
                 return False
             self._write(db, (), "waiting", None, None)
+            drive_later(db.execute, self.run.row_id, self._file.clock.now())
             return True
 
         if block:

@@ -34,6 +34,8 @@ UNION ALL SELECT question FROM answer    WHERE question LIKE '%"$value"%'
 UNION ALL SELECT content FROM sent_event WHERE content LIKE '%"$value"%'
 UNION ALL SELECT definition FROM graph_task WHERE definition LIKE '%"$value"%'
 UNION ALL SELECT data   FROM stream_chunk WHERE data  LIKE '%"$value"%'
+UNION ALL SELECT input  FROM job         WHERE input  LIKE '%"$value"%'
+UNION ALL SELECT output FROM job         WHERE output LIKE '%"$value"%'
 """
 
 _WAITS = """

@@ -1,0 +1,81 @@
+"""The handlers that a project's workers have by themselves: for each task type, and for whole runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workglow.graph.queued.body import QueuedTask, do_task, judge
+from workglow.graph.queued.driving import RUN_HANDLER, drive_run, judge_run
+from workglow.graph.queued.placing import TASK_HANDLER
+from workglow.queue import Handler, HandlerRegistry, JobContext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workglow.graph.engine import Engine
+
+__all__ = ["ProjectHandlers"]
+
+
+class ProjectHandlers(HandlerRegistry):
+    """What was registered with `@job`, and the handlers of the project itself.
+
+    A worker has `task:TYPE` for each type in its task registry; the jobs of others it leaves to others.
+    """
+
+    def __init__(self, registered: HandlerRegistry, engine: Engine) -> None:
+        super().__init__()
+        self._registered = registered
+        self._tasks = engine.registry
+        self._of_runs = Handler(_driver(engine), name=RUN_HANDLER, judge=judge_run)
+        self._of_tasks = _doer(engine)
+
+    def register(self, handler: Handler) -> Handler:
+        return self._registered.register(handler)
+
+    def get(self, name: str) -> Handler:
+        if name == RUN_HANDLER:
+            return self._of_runs
+        if name in self and name not in self._registered:
+            known = self._handlers.get(name)
+            if known is None:
+                known = self._handlers[name] = Handler(self._of_tasks, name=name, judge=judge)
+            return known
+        return self._registered.get(name)
+
+    def __contains__(self, name: object) -> bool:
+        if name == RUN_HANDLER or name in self._registered:
+            return True
+        is_task = isinstance(name, str) and name.startswith(TASK_HANDLER)
+        return is_task and name.removeprefix(TASK_HANDLER) in self._tasks
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._registered
+        yield RUN_HANDLER
+        for type in self._tasks:
+            yield TASK_HANDLER + type
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _driver(engine: Engine) -> Any:
+    async def drive(run: str, context: JobContext) -> dict[str, str]:
+        return await drive_run(engine, run, context)
+
+    return drive
+
+
+def _doer(engine: Engine) -> Any:
+    async def do(
+        run: str,
+        path: str,
+        attempt: int,
+        definition: dict[str, Any],
+        inputs: dict[str, Any],
+        came_in_as_data: bool,
+        context: JobContext,
+    ) -> dict[str, Any]:
+        return await do_task(engine, QueuedTask(run, path, attempt, definition, inputs, came_in_as_data), context)
+
+    return do
