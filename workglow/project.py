@@ -116,9 +116,7 @@ class Project(Runs):
                 self.file,
                 SqliteJobs(self.file),
                 self._repositories.values,
-                handlers=ProjectHandlers(
-                    handler_registry if self._handlers is None else self._handlers, self._engine
-                ),
+                handlers=ProjectHandlers(handler_registry if self._handlers is None else self._handlers, self._engine),
                 project=self,
             )
         return self._queues

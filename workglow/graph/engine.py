@@ -322,6 +322,7 @@ class Engine:
             waiting=self.repositories.waiting,
             tracer=self.tracer if caller.tracer is None else caller.tracer,
             queues=self.queues,
+            rights=lambda: licence.to_pass_on(journal.run.input),
         )
 
     def view(self, record: RunRecord) -> Run:

@@ -24,8 +24,9 @@ class RunOptions:
     max_tasks: refuse a graph with more tasks.
     queues: types of tasks, each with the queue whose workers do them; a task's own `queue` goes before.
     wait: what a process does when all that is left to do is waiting.  True stays until the run is finished; False
-    leaves the run as `waiting`; a number stays so many seconds.  None stays for delays and for the
-    workers of queues, and leaves when only persons and events are left.  A run in memory always stays.  It is not stored: `resume` is told anew.
+    leaves the run as `waiting`; a number stays so many seconds.  None stays for delays and for the workers of queues,
+    and leaves when only persons and events are left.  A run in memory always stays.  It is not stored: `resume` is told
+    anew.
     """
 
     concurrency: int | None = None
@@ -42,7 +43,8 @@ class RunOptions:
         if self.cache not in ("use", "refresh", "off"):
             hint = "" if isinstance(cast("object", self.cache), str) else "  A repository is given as output_cache."
             raise TaskConfigurationError(f"cache is {self.cache!r}; give 'use', 'refresh' or 'off'.{hint}")
-        if self.queues is not None and not all(isinstance(each, str) for pair in self.queues.items() for each in pair):
+        names = cast("Mapping[object, object]", self.queues or {})
+        if not all(isinstance(each, str) for pair in names.items() for each in pair):
             raise TaskConfigurationError(f"queues is {self.queues!r}; give types of tasks with names of queues.")
         if self.wait is not None and not self.wait >= 0:  # NaN too
             raise TaskConfigurationError(f"wait is {self.wait!r}; give True, False, a number of seconds, or None.")

@@ -53,7 +53,9 @@ def settle_failure(
         retry_at = now + round((retry.wait(job.attempt) if after is None else after) * 1000)
         outcome = outcome if counts else "returned"
     delete_at = settings.delete_at("failed", now)  # should it have been the last attempt
-    return Settlement(job, outcome, error=record, retry_at=retry_at, counts=counts, progress=progress, delete_at=delete_at)
+    return Settlement(
+        job, outcome, error=record, retry_at=retry_at, counts=counts, progress=progress, delete_at=delete_at
+    )
 
 
 def _is_worth_a_retry(error: BaseException, handler: Handler) -> bool:

@@ -40,7 +40,10 @@ def check_option(owner: type, name: str, value: object) -> None:
     if not isinstance(value, types):
         _refuse(owner, f"{name} has to be {wanted}, not {value!r}.")
     if name == "queue" and not owner.has_body:  # type: ignore[attr-defined]
-        _refuse(owner, "it does its work in the process that drives the run; give queue= to the tasks around it, or inside it.")
+        _refuse(
+            owner,
+            "it does its work in the process that drives the run; give queue= to the tasks around it, or inside it.",
+        )
 
 
 def check_class(owner: type) -> None:

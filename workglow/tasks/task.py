@@ -37,7 +37,8 @@ class Task(Definition):
     is quick enough to be called on the loop.
 
     `defaults` are values for inputs that no edge feeds; they are copied, so later changes outside have no effect.
-    `timeout` is in seconds.  With `queue`, a worker of that queue does it in a run that is kept.  Raises TaskConfigurationError for what the class does not understand and
+    `timeout` is in seconds.  With `queue`, a worker of that queue does it in a run that is kept.
+    Raises TaskConfigurationError for what the class does not understand and
     TaskInputError for a default that does not fit its port.
     """
 

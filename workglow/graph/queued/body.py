@@ -6,6 +6,7 @@ is in the run: names in the inputs, the gate, the timeout, streams that are adde
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from workglow.errors import CodeChangedError, TaskAbortedError, TaskConfigurationError
@@ -38,6 +39,7 @@ class QueuedTask(NamedTuple):
     attempt: int
     definition: dict[str, Any]
     inputs: dict[str, Any]
+    rights: dict[str, Any]
     came_in_as_data: bool
 
 
@@ -93,13 +95,14 @@ def _check_version(task: Task, record: RunRecord) -> None:
     pinned = record.versions.get(task.type)
     if pinned is not None and pinned != task.version:
         raise CodeChangedError(
-            f"The code of {task.type} in this worker is not that which run {record.uid} began with.  Start workers with "
-            "the same code; then rerun what failed."
+            f"The code of {task.type} in this worker is not that which run {record.uid} began with.  Start "
+            "workers with the same code; then rerun what failed."
         )
 
 
 def _environment(engine: Engine, record: RunRecord, asked: QueuedTask, context: JobContext) -> Environment:
-    licence = engine.licences.for_run(record, Permission())
+    granted = replace(record, options={**record.options, **asked.rights})
+    licence = engine.licences.for_run(granted, Permission())
 
     def tell(event: Event) -> None:
         if event.kind == "task_progress":
@@ -145,6 +148,6 @@ class _BodyRunner(TaskGraphRunner):
 
 def _refuse_question(run: TaskRun) -> NoReturn:
     raise TaskConfigurationError(
-        f"Task '{run.path}' asks a person, which a worker of a queue cannot wait for.  Take its queue= away, or ask in a "
-        "HumanInputTask before it."
+        f"Task '{run.path}' asks a person, which a worker of a queue cannot wait for.  Take its queue= away, or ask "
+        "in a HumanInputTask before it."
     )

@@ -1,8 +1,8 @@
 """Runs that workers drive: one step of a run as a job, waiting for a run's end, and aborting one.
 
 The policy.  The job of a run goes on with it as far as that is possible without waiting, and is over when the run is
-finished or left as waiting; whatever comes for the run then enqueues the next such job.  So a worker is never blocked by
-what it would have to do itself.  A run that failed is not tried again; one whose worker was lost is.
+finished or left as waiting; whatever comes for the run then enqueues the next such job.  So a worker is never blocked
+by what it would have to do itself.  A run that failed is not tried again; one whose worker was lost is.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from workglow.errors import FileError, JobFailedError, LeaseLostError, RetryableJobError, RunStateError, WorkglowError
+from workglow.errors import JobFailedError, LeaseLostError, RetryableJobError, RunStateError, WorkglowError
 from workglow.graph.run import Run
 from workglow.graph.waiting.answering import is_for_job
-from workglow.queue.handler import Verdict
 from workglow.storage.jobs import FINAL_JOB_STATUSES
 from workglow.storage.records import FINAL_RUN_STATUSES
 
@@ -23,15 +22,10 @@ if TYPE_CHECKING:
     from workglow.queue import Job, JobContext
     from workglow.storage.records import RunRecord
 
-__all__ = ["RUN_HANDLER", "abort_run", "drive_run", "judge_run", "wait_for_run"]
+__all__ = ["RUN_HANDLER", "abort_run", "drive_run", "wait_for_run"]
 
 RUN_HANDLER: Final = "workglow.run"
 _LATER: Final = 1.0  # seconds after which a run that somebody else drives is looked at again
-
-
-def judge_run(error: BaseException) -> Verdict:
-    """A run that failed has failed; only what has nothing to do with it is worth another try."""
-    return Verdict(error, again=isinstance(error, RetryableJobError | FileError))
 
 
 async def drive_run(engine: Engine, uid: str, context: JobContext) -> dict[str, str]:
@@ -97,7 +91,9 @@ async def wait_for_run(engine: Engine, file: File, uid: str, timeout: float | No
             return engine.view(runs.get(uid))
         left = None if until is None else until - clock.monotonic()
         if left is not None and left <= 0:
-            raise TimeoutError(f"Run {record.uid} is {record.status} after {timeout:g} s; it goes on without this waiter.")
+            raise TimeoutError(
+                f"Run {record.uid} is {record.status} after {timeout:g} s; it goes on without this waiter."
+            )
         await file.wait_for_change(min(left, _LATER) if left is not None else _LATER, since=version)
 
 

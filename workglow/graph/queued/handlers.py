@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from workglow.errors import FileError, RetryableJobError
 from workglow.graph.queued.body import QueuedTask, do_task, judge
-from workglow.graph.queued.driving import RUN_HANDLER, drive_run, judge_run
+from workglow.graph.queued.driving import RUN_HANDLER, drive_run
 from workglow.graph.queued.placing import TASK_HANDLER
 from workglow.queue import Handler, HandlerRegistry, JobContext
+from workglow.queue.handler import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +29,7 @@ class ProjectHandlers(HandlerRegistry):
         super().__init__()
         self._registered = registered
         self._tasks = engine.registry
-        self._of_runs = Handler(_driver(engine), name=RUN_HANDLER, judge=judge_run)
+        self._of_runs = Handler(_driver(engine), name=RUN_HANDLER, judge=_judge_run)
         self._of_tasks = _doer(engine)
 
     def register(self, handler: Handler) -> Handler:
@@ -46,8 +48,8 @@ class ProjectHandlers(HandlerRegistry):
     def __contains__(self, name: object) -> bool:
         if name == RUN_HANDLER or name in self._registered:
             return True
-        is_task = isinstance(name, str) and name.startswith(TASK_HANDLER)
-        return is_task and name.removeprefix(TASK_HANDLER) in self._tasks
+        kind, _, type = cast("str", name).partition(":")
+        return kind + ":" == TASK_HANDLER and type in self._tasks
 
     def __iter__(self) -> Iterator[str]:
         yield from self._registered
@@ -59,6 +61,11 @@ class ProjectHandlers(HandlerRegistry):
         return sum(1 for _ in self)
 
 
+def _judge_run(error: BaseException) -> Verdict:
+    """A run that failed has failed; only what has nothing to do with it is worth another try."""
+    return Verdict(error, again=isinstance(error, RetryableJobError | FileError))
+
+
 def _driver(engine: Engine) -> Any:
     async def drive(run: str, context: JobContext) -> dict[str, str]:
         return await drive_run(engine, run, context)
@@ -68,14 +75,17 @@ def _driver(engine: Engine) -> Any:
 
 def _doer(engine: Engine) -> Any:
     async def do(
+        *,
         run: str,
         path: str,
         attempt: int,
         definition: dict[str, Any],
         inputs: dict[str, Any],
+        rights: dict[str, Any],
         came_in_as_data: bool,
         context: JobContext,
     ) -> dict[str, Any]:
-        return await do_task(engine, QueuedTask(run, path, attempt, definition, inputs, came_in_as_data), context)
+        asked = QueuedTask(run, path, attempt, definition, inputs, rights, came_in_as_data)
+        return await do_task(engine, asked, context)
 
     return do

@@ -88,6 +88,7 @@ class Placing:
             "attempt": run.attempt,
             "definition": task_to_json(task.replace(defaults={})),  # the inputs have what they give
             "inputs": run.inputs,
+            "rights": dict(environment.rights()),
             "came_in_as_data": gate_of(run, environment) is not environment.gate,
         }
         cautious = task.side_effects and task.on_interrupt != "retry"

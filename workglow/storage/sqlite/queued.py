@@ -47,7 +47,7 @@ _TELL = """
 INSERT OR IGNORE INTO answer (task_run_id, attempt, turn, action, content, question, answered_at)
 SELECT task_run.id, task_run.attempt, 1, 'job',
        '{"attempt":' || job.attempt || ',"done":' || iif(job.status = 'completed', job.output, 'null')
-                     || ',"error":' || iif(job.status = 'completed', 'null', coalesce(job.error, 'null')) || '}', NULL, ?2
+         || ',"error":' || iif(job.status = 'completed', 'null', coalesce(job.error, 'null')) || '}', NULL, ?2
   FROM job JOIN task_run ON task_run.id = job.task_run_id AND task_run.attempt = job.task_attempt
  WHERE job.id = ?1 AND task_run.status = 'waiting' AND json_extract(task_run.state, '$.waits_for') = 'job'
 """
@@ -98,7 +98,7 @@ def abort_jobs_of_task(db: apsw.Connection, row: TaskRow) -> None:
 
 
 def abort_jobs_of_run(db: apsw.Connection, run_id: int, now: int) -> None:
-    """Inside the transaction that ends a run, whose tasks are all over: nobody needs their jobs, nor one to drive it."""
+    """Inside the transaction that ends a run and its tasks: nobody needs their jobs, nor one to drive the run."""
     _abort(db.execute, db.execute(_OPEN_OF_FINISHED, (run_id,)).fetchall(), now, _NOT_NEEDED)
     driving = db.execute(
         "SELECT job.id, job.status FROM submitted_run JOIN job ON job.id = job_id "
@@ -121,10 +121,11 @@ def _abort(execute: Execute, jobs: list[Any], now: int, reason: str) -> None:
 # ---------------------------------------------------------------------- jobs that drive runs
 
 
-def submit_run(db: apsw.Connection, run_id: int, uid: str, queue_id: int, max_attempts: int, now: int) -> None:
-    """Inside the transaction that stores a run: let workers of a queue drive it."""
+def submit_run(db: apsw.Connection, run_id: int, uid: str, submit: tuple[int, int], now: int) -> None:
+    """Inside the transaction that stores a run: let workers of a queue (its key) drive it, and try so often."""
+    queue_id, max_attempts = submit
     db.execute("INSERT INTO submitted_run (run_id, queue_id, job_id) VALUES (?, ?, 0)", (run_id, queue_id))
-    _enqueue(db.execute, run_id, uid, queue_id, max_attempts, now, None)
+    _enqueue(db.execute, run_id, (uid, queue_id, max_attempts), now, None)
 
 
 def drive(execute: Execute, run_id: int, now: int, at: int | None = None) -> None:
@@ -142,7 +143,7 @@ def drive(execute: Execute, run_id: int, now: int, at: int | None = None) -> Non
     ).fetchall()
     for uid, queue_id, job_id, status, run_after, max_attempts in rows:
         if status != "pending":
-            _enqueue(execute, run_id, str(uid), int(queue_id), int(max_attempts), now, at)
+            _enqueue(execute, run_id, (str(uid), int(queue_id), int(max_attempts)), now, at)
         elif run_after is not None and (at is None or at < run_after):
             execute("UPDATE job SET run_after = ? WHERE id = ?", (at, job_id))
 
@@ -158,9 +159,8 @@ def drive_later(execute: Execute, run_id: int, now: int) -> None:
         drive(execute, run_id, now, int(at))
 
 
-def _enqueue(
-    execute: Execute, run_id: int, uid: str, queue_id: int, max_attempts: int, now: int, at: int | None
-) -> None:
+def _enqueue(execute: Execute, run_id: int, what: tuple[str, int, int], now: int, at: int | None) -> None:
+    uid, queue_id, max_attempts = what
     job_id = next_job_id(execute)
     input = msgspec.json.encode({"run": uid}).decode()
     run_after = at if at is not None and at > now else None

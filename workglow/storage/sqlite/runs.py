@@ -112,7 +112,7 @@ class SqliteRuns:
             for row in rows:
                 insert_row(db, run_id, row)
             if submit is not None:
-                submit_run(db, run_id, uid, *submit, now)
+                submit_run(db, run_id, uid, submit, now)
             return run_id
 
         return SqliteJournal(self._file, run, store, driven=self._driven, on_commit=self._on_commit, unseen=bool(rows))
