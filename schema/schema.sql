@@ -316,10 +316,6 @@ CREATE INDEX worker_session ON worker (session_id);
 
 CREATE INDEX job_task ON job (task_run_id) WHERE task_run_id IS NOT NULL;
 
-CREATE TRIGGER job_of_task_deleted BEFORE DELETE ON job WHEN old.task_run_id IS NOT NULL BEGIN
-  INSERT OR REPLACE INTO last_job (id, job_id) SELECT 1, old.id WHERE old.id = (SELECT max(id) FROM job);
-END;
-
 CREATE TABLE submitted_run (                      -- a run that workers go on with whenever something has come for it
   run_id         INTEGER PRIMARY KEY REFERENCES run (id) ON DELETE CASCADE,
   queue_id       INTEGER NOT NULL REFERENCES queue (id),

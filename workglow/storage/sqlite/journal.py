@@ -199,6 +199,8 @@ class SqliteJournal:
                 self._events.clear()
                 self._chunks.clear()
                 self._committed(rows)
+                if status is not None:
+                    self._file.notify()
                 return None
         return self._commit_elsewhere(rows, sync, status, output, error)
 
@@ -229,6 +231,8 @@ class SqliteJournal:
             if row.is_listed is not stored.is_listed:
                 row.is_listed = stored.is_listed
         self._committed(rows)
+        if status is not None:
+            self._file.notify()
 
     def _committed(self, rows: Sequence[TaskRow]) -> None:
         self._begin = None
@@ -417,4 +421,5 @@ class SqliteJournal:
         if left:
             self._events.clear()
             self._driven.discard(self.run.uid)
+            self._file.notify()
         return left

@@ -30,6 +30,7 @@ __all__ = [
     "add_job_of_task",
     "drive",
     "drive_later",
+    "keep_newest_number",
     "next_job_id",
     "submit_run",
     "tell_task",
@@ -65,6 +66,11 @@ def next_job_id(execute: Execute) -> int:
     return execute(
         "SELECT 1 + max(coalesce((SELECT max(id) FROM job), 0), coalesce((SELECT job_id FROM last_job), 0))"
     ).fetchall()[0][0]
+
+
+def keep_newest_number(db: apsw.Connection) -> None:
+    """Inside a transaction that deletes tasks, and their jobs with them: numbers stay used."""
+    db.execute("INSERT OR REPLACE INTO last_job (id, job_id) SELECT 1, ? - 1", (next_job_id(db.execute),))
 
 
 # ---------------------------------------------------------------------- jobs that do tasks

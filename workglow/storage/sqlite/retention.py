@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from workglow.storage.sqlite.queued import keep_newest_number
 from workglow.storage.sqlite.tasktypes import TaskTypes
 from workglow.storage.sqlite.values import references
 
@@ -127,6 +128,7 @@ def _remove_run(db: apsw.Connection, run_id: int, now: int, *, keep_cache: bool)
             """,
             ((key, types.of(graph_id, path), *rest) for key, graph_id, path, *rest in cached),
         )
+    keep_newest_number(db)
     db.execute("DELETE FROM run WHERE id = ?", (run_id,))
 
 

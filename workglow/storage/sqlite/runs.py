@@ -20,7 +20,7 @@ from workglow.storage.sqlite.journal import (
     select_streamed,
     update_row,
 )
-from workglow.storage.sqlite.queued import submit_run
+from workglow.storage.sqlite.queued import keep_newest_number, submit_run
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 
 def _replace_rows(db: apsw.Connection, run_id: int, keep: Sequence[TaskRow], add: Sequence[TaskRow]) -> None:
+    keep_newest_number(db)
     kept = {row.row_id for row in keep}
     for (row_id,) in db.execute("SELECT id FROM task_run WHERE run_id = ?", (run_id,)).fetchall():
         if row_id not in kept:
