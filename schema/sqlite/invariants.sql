@@ -51,6 +51,9 @@ WHERE status = 'waiting'
 -- waiting_list: every task that waits is in table waiting, where those who bring something look for it
 SELECT id, path FROM task_run WHERE status = 'waiting' AND id NOT IN (SELECT task_run_id FROM waiting);
 
+-- waiting_only: a task that is over is not in table waiting
+SELECT id, path FROM waiting JOIN task_run ON id = task_run_id WHERE finished_at IS NOT NULL;
+
 -- answers: an answer belongs to an attempt that was made
 SELECT answer.task_run_id, answer.attempt, task_run.attempt FROM answer JOIN task_run ON task_run.id = answer.task_run_id
 WHERE answer.attempt > task_run.attempt;

@@ -124,7 +124,7 @@ async def reads(text: Stream[str]) -> str:
 
 
 @task(name="q_comfort", output="value", cache=False)
-def comfort(error: str, errorType: str) -> str:  # noqa: N803
+def comfort(error: str, errorType: str) -> str:
     return f"{errorType}: {error}"
 
 
@@ -261,9 +261,9 @@ def test_the_queue_of_a_task_is_kept_in_json_and_refused_where_it_makes_no_sense
         GraphAsTask(chain(keyed), id="group", queue="gpu")
     with pytest.raises(TaskConfigurationError, match="queue has to be the name of a queue"):
         add.task_type(queue=3)
+    item = graph.to_json()
+    item["tasks"][0]["config"]["queue"] = 3
     with pytest.raises(GraphFormatError):
-        item = graph.to_json()
-        item["tasks"][0]["config"]["queue"] = 3
         TaskGraph.from_json(item)
     run = asyncio.run(finish(project, inside(GraphAsTask, keyed), {"value": 1}, queues={"GraphAsTask": "gpu"}))
     assert "take it out of queues=" in str(run.error)
@@ -444,9 +444,9 @@ def test_whoever_listens_hears_that_a_task_waits_for_a_worker(project: Project) 
 
 def test_errors_of_our_own_come_back_as_what_they_were(project: Project) -> None:
     for kind, expected in ((late, TaskTimeoutError), (fails, TaskFailedError)):
+        run = project.run_sync(chain(kind), {"value": 1}, queues=QUEUES, wait=False)
+        project.queue("gpu").work_sync()
         with pytest.raises(expected) as caught:
-            run = project.run_sync(chain(kind), {"value": 1}, queues=QUEUES, wait=False)
-            project.queue("gpu").work_sync()
             project.resume_sync(run.id)
         assert type(caught.value) is expected
     assert "Where it was raised" in "".join(getattr(caught.value.__cause__, "__notes__", ()))

@@ -86,9 +86,9 @@ async def wait_for_run(engine: Engine, file: File, uid: str, timeout: float | No
     while True:
         version = file.version()
         record = runs.get(uid)
-        if not _goes_on(engine, record):
+        if not _goes_on(engine, record) and file.version() == version:  # else it was looked at in between two states
             file.sync()
-            return engine.view(runs.get(uid))
+            return engine.view(record)
         left = None if until is None else until - clock.monotonic()
         if left is not None and left <= 0:
             raise TimeoutError(

@@ -272,6 +272,8 @@ class SqliteJournal:
                 if not row.row_id:
                     self._insert(db, execute, row)
                     inserted.append(row)
+                elif row.is_listed:
+                    update_row(db, row)
                 elif row.status == "completed" and row.error is None and row.state is None and row.usage is None:
                     if row.cache_key is None:
                         execute(_COMPLETE, (row.finished_at, row.output, row.row_id))
