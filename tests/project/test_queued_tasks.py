@@ -35,6 +35,7 @@ from workglow.errors import (
     WorkglowError,
 )
 from workglow.file import doctor
+from workglow.storage.sqlite.recovery import recover
 from workglow.tasks import Task, TaskRegistry, task, task_registry
 
 keys: list[tuple[str, int, str]] = []
@@ -290,6 +291,25 @@ def test_progress_and_events_reach_who_looks_at_the_job(project: Project) -> Non
     assert asyncio.run(look()) == ["job_started", "job_progress", "job_completed"]
 
 
+def test_progress_reaches_who_listens_to_the_run(project: Project) -> None:
+    heard = asyncio.Event()
+    seen: list[object] = []
+
+    @task(name="q_reports", output="value", cache=False)
+    async def reports(value: int, context: TaskContext) -> int:
+        context.progress(0.25, "a quarter")
+        await heard.wait()
+        return value
+
+    def listen(event: Event) -> None:
+        if event.kind == "task_progress":
+            seen.append((event.path, event.data))
+            heard.set()
+
+    asyncio.run(finish(project, chain(reports), {"value": 1}, queues={"q_reports": "gpu"}, on_event=listen))
+    assert seen == [("t0", (0.25, "a quarter"))]
+
+
 def test_outputs_are_looked_up_before_a_job_is_made_and_kept_after_it(project: Project) -> None:
     flow = Workflow().then(add, queue="sums")
     run = project.run_sync(flow, {"a": 5}, wait=False)
@@ -396,6 +416,23 @@ def test_jobs_that_are_deleted_at_once_have_told_what_they_came_to(project: Proj
     project.queue("gpu").work_sync()
     assert project.queues.jobs() == []
     assert project.resume_sync(run.id).outputs == {"value": [2, 3]}
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_recovered_file_goes_on_with_its_queued_tasks(tmp_path: Path, lost: bool) -> None:
+    keys.clear()
+    with wg.open(tmp_path / "old.wg") as project:
+        run = project.run_sync(chain(keyed), {"value": 1}, queues=QUEUES, wait=False)
+        if lost:
+            with project.file.transaction() as db:
+                db.execute("DELETE FROM job")
+    recover(tmp_path / "old.wg", tmp_path / "new.wg")
+    assert doctor(tmp_path / "new.wg").ok
+    with wg.open(tmp_path / "new.wg") as project:
+        if lost:
+            assert project.resume_sync(run.id, wait=False).status == "waiting"
+        project.queue("gpu").work_sync()
+        assert project.resume_sync(run.id).outputs == {"value": 2}
 
 
 def test_large_values_go_there_and_back(project: Project) -> None:

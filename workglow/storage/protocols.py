@@ -154,6 +154,10 @@ class Journal(Protocol):
         came before.  What is told once stays so, and no later answer is accepted."""
         ...
 
+    def progress(self) -> list[tuple[int, str]]:
+        """What workers tell of the waiting tasks that they do (JSON), by `row_id`."""
+        ...
+
     async def wait_for_change(self) -> None:
         """Return when somebody may have brought something since the call."""
         ...

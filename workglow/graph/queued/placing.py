@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import msgspec
+
 from workglow.errors import InterruptedTaskError, TaskConfigurationError, WorkglowError
 from workglow.graph.inputs import gather
 from workglow.graph.json.codec import task_to_json
@@ -25,6 +27,8 @@ from workglow.storage.records import JobOfTask
 from workglow.values import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from workglow.graph.caching import OutputCache
     from workglow.graph.runner import TaskGraphRunner
     from workglow.graph.schedule import TaskRun
@@ -94,6 +98,16 @@ class Placing:
         cautious = task.side_effects and task.on_interrupt != "retry"
         tries = 1 if cautious else queue.settings.retry.attempts
         return JobOfTask(queue.row_id, TASK_HANDLER + task.type, encode(given, where=f"task '{run.path}'"), tries)
+
+    def tell_progress(self, waiting: Mapping[int, TaskRun], told: Iterable[tuple[int, str]]) -> None:
+        """Tell the listeners what workers reported since they were last told."""
+        for row_id, text in told:
+            run = waiting.get(row_id)
+            report: dict[str, Any] = msgspec.json.decode(text)
+            fraction = report["percent"] / 100
+            if run is not None and fraction != run.progress:
+                run.progress = fraction
+                self._runner.emit("task_progress", run.path, (fraction, report["message"]))
 
     # ------------------------------------------------------------------ what came of it
 

@@ -246,6 +246,8 @@ class Waits:
             return bool(due)
         arrivals = journal.arrivals([run.row_id for run in expired])
         waiting = {run.row_id: run for run in self.open}
+        if self._for_jobs and self._environment.listeners:
+            self._runner.placing.tell_progress(waiting, journal.progress())
         for arrival in arrivals:
             run = waiting.get(arrival.row_id)
             if run is None or run not in self.open:

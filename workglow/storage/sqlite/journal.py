@@ -14,7 +14,7 @@ import msgspec
 from workglow.errors import FileLockedError, LeaseLostError
 from workglow.storage.records import FINAL_RUN_STATUSES, Arrival, ChunkRecord, EventRecord, RunRecord, TaskRow
 from workglow.storage.sqlite.chunks import drop_chunks, drop_chunks_of_open, insert_chunks
-from workglow.storage.sqlite.queued import drive_later
+from workglow.storage.sqlite.queued import drive_later, select_progress
 from workglow.storage.sqlite.values import insert_values
 from workglow.storage.sqlite.waiting import (
     has_arrivals,
@@ -401,6 +401,9 @@ class SqliteJournal:
                 self._fence(db.execute)
                 take_arrivals(db, run_id, expired, self._file.clock.now())
         return select_arrivals(self._file.reader, run_id)
+
+    def progress(self) -> list[tuple[int, str]]:
+        return select_progress(self._file.reader, self.run.row_id)
 
     async def wait_for_change(self) -> None:
         await self._file.wait_for_change()

@@ -32,6 +32,7 @@ __all__ = [
     "drive_later",
     "keep_newest_number",
     "next_job_id",
+    "select_progress",
     "submit_run",
     "tell_task",
 ]
@@ -95,6 +96,19 @@ def tell_task(execute: Execute, job_id: int, now: int) -> None:
     ).fetchall()
     for (run_id,) in rows:
         drive(execute, int(run_id), now)
+
+
+def select_progress(db: apsw.Connection, run_id: int) -> list[tuple[int, str]]:
+    """Read what the running jobs of a run's tasks tell of their progress (JSON), by task run."""
+    rows = db.execute(
+        """
+        SELECT task_run_id, progress FROM job
+         WHERE progress IS NOT NULL AND status = 'running'
+           AND task_run_id IN (SELECT id FROM waiting JOIN task_run ON id = task_run_id WHERE run_id = ?)
+        """,
+        (run_id,),
+    )
+    return rows.fetchall()  # pyright: ignore[reportReturnType]
 
 
 def abort_jobs_of_task(db: apsw.Connection, row: TaskRow) -> None:
