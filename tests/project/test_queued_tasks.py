@@ -330,6 +330,14 @@ def test_a_worker_may_do_what_the_run_may(project: Project, granted: list[str]) 
     assert run.outputs == {"value": "files:write" in granted}
 
 
+def test_what_is_granted_to_who_resumes_goes_to_the_worker(project: Project) -> None:
+    data = TaskGraph.from_json(chain(guarded).to_json())
+    begun = project.begin(data, {"value": 1}, queues={"q_guarded": "gpu"})
+    run = project.resume_sync(begun.id, wait=False, entitlements=["network"])
+    project.queue("gpu").work_sync()
+    assert project.resume_sync(run.id, entitlements=["network"]).outputs == {"value": False}
+
+
 def test_a_question_is_refused_in_a_worker(project: Project) -> None:
     run = asyncio.run(finish(project, chain(asks), {"value": 1}, queues={"q_asks": "gpu"}))
     assert run.status == "failed"
@@ -388,6 +396,18 @@ def test_a_job_that_is_retried_when_its_task_is_over_does_nothing(project: Proje
     project.queue("gpu").work_sync()
     assert job.refresh().status == "aborted"
     assert len(keys) == 1
+
+
+def test_a_job_of_an_earlier_attempt_ends_no_later_one(project: Project) -> None:
+    run = project.run_sync(chain(falters), {"value": 2}, queues={"q_falters": "gpu"}, wait=False)
+    project.queue("gpu").work_sync()
+    assert project.resume_sync(run.id, wait=False).status == "waiting"
+    second, first = project.queues.jobs()
+    first.retry()
+    project.queue("gpu").work_sync()
+    assert (first.refresh().status, second.refresh().status) == ("aborted", "completed")
+    assert project.resume_sync(run.id).outputs == {"value": 2}
+    assert [one[:2] for one in keys] == [("t0", 1), ("t0", 2)]
 
 
 def test_a_worker_that_does_not_know_the_type_leaves_the_job_to_others(tmp_path: Path, project: Project) -> None:
