@@ -77,6 +77,7 @@ class TaskGraphRunner:
         self._caches = self._cache.enabled
         self.placing = Placing(self, self._cache)
         self._places = self.placing.enabled
+        self._to_queues = self.options.queues
         self.compounds = Compounds(self)
         self.failures = Failures(self)
         self.ending = RunEnding(self)
@@ -239,7 +240,7 @@ class TaskGraphRunner:
             event = Event("task_started", self._run_id, run.path, run.started_at)
             for listener in self._listeners:
                 listener(event)
-        if self._places and self.placing.place(run):
+        if self._places and (task.queue or self._to_queues) and self.placing.place(run):
             return False
         if task.mode in _HELD:
             if task.mode == "wait":

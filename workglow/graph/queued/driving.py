@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from workglow.queue import Job, JobContext
     from workglow.storage.records import RunRecord
 
-__all__ = ["RUN_HANDLER", "abort_run", "drive_run", "wait_for_run"]
+__all__ = ["abort_run", "drive_run", "wait_for_run"]
 
-RUN_HANDLER: Final = "workglow.run"
 _LATER: Final = 1.0  # seconds after which a run that somebody else drives is looked at again
 
 

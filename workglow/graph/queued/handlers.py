@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from workglow.errors import FileError, RetryableJobError
 from workglow.graph.queued.body import QueuedTask, do_task, judge
-from workglow.graph.queued.driving import RUN_HANDLER, drive_run
+from workglow.graph.queued.driving import drive_run
 from workglow.graph.queued.placing import TASK_HANDLER
 from workglow.queue import Handler, HandlerRegistry, JobContext
 from workglow.queue.handler import Verdict
+from workglow.storage.jobs import RUN_HANDLER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

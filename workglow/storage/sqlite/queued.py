@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from workglow.storage.jobs import RUN_HANDLER
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     Execute = Callable[..., Any]
 
 __all__ = [
-    "DRIVER",
     "abort_jobs_of_run",
     "abort_jobs_of_task",
     "add_job_of_task",
@@ -36,9 +36,6 @@ __all__ = [
     "submit_run",
     "tell_task",
 ]
-
-DRIVER = "workglow.run"
-"""The handler of the jobs that drive a run."""
 
 _ADD = """
 INSERT INTO job (id, queue_id, handler, status, priority, input, max_attempts, created_at, run_after, options,
@@ -52,6 +49,7 @@ SELECT task_run.id, task_run.attempt, 1, 'job',
          || ',"error":' || iif(job.status = 'completed', 'null', coalesce(job.error, 'null')) || '}', NULL, ?2
   FROM job JOIN task_run ON task_run.id = job.task_run_id AND task_run.attempt = job.task_attempt
  WHERE job.id = ?1 AND task_run.status = 'waiting' AND json_extract(task_run.state, '$.waits_for') = 'job'
+RETURNING 1
 """
 _OPEN_OF_FINISHED = """
 SELECT job.id, job.status FROM waiting CROSS JOIN task_run ON task_run.id = waiting.task_run_id
@@ -88,14 +86,12 @@ def add_job_of_task(db: apsw.Connection, row: TaskRow) -> None:
 
 def tell_task(execute: Execute, job_id: int, now: int) -> None:
     """Inside the transaction that ends a job: let the task that waits for it, if one does, have what it came to."""
-    execute(_TELL, (job_id, now))
-    rows = execute(
-        "SELECT run_id FROM answer JOIN task_run ON task_run.id = answer.task_run_id "
-        "WHERE task_run.id = (SELECT task_run_id FROM job WHERE id = ?) AND task_run.status = 'waiting' LIMIT 1",
-        (job_id,),
+    waiting = execute(
+        "SELECT run_id FROM job JOIN task_run ON task_run.id = task_run_id WHERE job.id = ?", (job_id,)
     ).fetchall()
-    for (run_id,) in rows:
-        drive(execute, int(run_id), now)
+    for (run_id,) in waiting:
+        if execute(_TELL, (job_id, now)).fetchall():
+            drive(execute, int(run_id), now)
 
 
 def select_progress(db: apsw.Connection, run_id: int) -> list[tuple[int, str]]:
@@ -184,5 +180,5 @@ def _enqueue(execute: Execute, run_id: int, what: tuple[str, int, int], now: int
     job_id = next_job_id(execute)
     input = msgspec.json.encode({"run": uid}).decode()
     run_after = at if at is not None and at > now else None
-    execute(_ADD, (job_id, queue_id, DRIVER, input, max_attempts, now, run_after, None, None))
+    execute(_ADD, (job_id, queue_id, RUN_HANDLER, input, max_attempts, now, run_after, None, None))
     execute("UPDATE submitted_run SET job_id = ? WHERE run_id = ?", (job_id, run_id))
