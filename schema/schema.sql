@@ -265,7 +265,7 @@ CREATE TABLE job (
   progress       TEXT,                            -- JSON {"percent", "message", "details"}
   abort_reason   TEXT,                            -- somebody wants it to stop while it runs
   delete_at      INTEGER                          -- when nothing of it need be kept any more
-) STRICT;
+, task_run_id INTEGER REFERENCES task_run (id) ON DELETE CASCADE, task_attempt INTEGER) STRICT;
 
 CREATE INDEX job_ready ON job (queue_id, priority DESC, id)
   WHERE status = 'pending' AND run_after IS NULL AND waits_for = 0;
@@ -315,17 +315,6 @@ CREATE TABLE worker (
 ) STRICT;
 
 CREATE INDEX worker_session ON worker (session_id);
-
-CREATE TABLE answer (                             -- what ended a wait; the first one counts, and there is no second
-  task_run_id    INTEGER NOT NULL REFERENCES task_run (id) ON DELETE CASCADE,
-  attempt        INTEGER NOT NULL,                -- the attempt of the task that asked
-  turn           INTEGER NOT NULL CHECK (turn >= 1),  -- 1 for the first thing that the task waited for, then 2, …
-  action         TEXT    NOT NULL CHECK (action IN ('accept', 'decline', 'cancel', 'event', 'expired')),
-  content        TEXT    NOT NULL CHECK (json_valid(content)),
-  question       TEXT    CHECK (question IS NULL OR json_valid(question)),  -- the state of the task when the answer came
-  answered_at    INTEGER NOT NULL,
-  PRIMARY KEY (task_run_id, attempt, turn)
-) STRICT, WITHOUT ROWID;
 
 CREATE TABLE limiter (
   id             INTEGER PRIMARY KEY,
@@ -407,3 +396,22 @@ CREATE TABLE schedule (
 ) STRICT;
 
 CREATE INDEX schedule_due ON schedule (next_at) WHERE next_at IS NOT NULL;
+
+CREATE INDEX job_task ON job (task_run_id) WHERE task_run_id IS NOT NULL;
+
+CREATE TABLE submitted_run (                      -- a run that workers go on with whenever something has come for it
+  run_id         INTEGER PRIMARY KEY REFERENCES run (id) ON DELETE CASCADE,
+  queue_id       INTEGER NOT NULL REFERENCES queue (id),
+  job_id         INTEGER NOT NULL                 -- the newest job that is to drive it
+) STRICT;
+
+CREATE TABLE answer (                             -- what ended a wait; the first one counts, and there is no second
+  task_run_id    INTEGER NOT NULL REFERENCES task_run (id) ON DELETE CASCADE,
+  attempt        INTEGER NOT NULL,                -- the attempt of the task that asked
+  turn           INTEGER NOT NULL CHECK (turn >= 1),  -- 1 for the first thing that the task waited for, then 2, …
+  action         TEXT    NOT NULL CHECK (action IN ('accept', 'decline', 'cancel', 'event', 'expired', 'job')),
+  content        TEXT    NOT NULL CHECK (json_valid(content)),
+  question       TEXT    CHECK (question IS NULL OR json_valid(question)),  -- the state of the task when the answer came
+  answered_at    INTEGER NOT NULL,
+  PRIMARY KEY (task_run_id, attempt, turn)
+) STRICT, WITHOUT ROWID;

@@ -366,12 +366,14 @@ class ProcessDiedError(JobError):
 class RetryableJobError(JobError):
     """Raise it in a handler when another try is worth it; `after` is how many seconds to wait before.
 
-    Without `after` the job's retry policy decides.  When the attempts are used up, the job fails with this.
+    Without `after` the job's retry policy decides.  When the attempts are used up, the job fails with this.  With
+    `counts=False` the attempt is not counted, for a job that could not begin.
     """
 
-    def __init__(self, message: str = "", *, after: float | None = None) -> None:
+    def __init__(self, message: str = "", *, after: float | None = None, counts: bool = True) -> None:
         super().__init__(message)
         self.after = after
+        self.counts = counts
 
 
 class RateLimitedError(RetryableJobError):

@@ -67,8 +67,11 @@ class Project(Runs):
         self.resolvers.register("model:TextEmbedding", _embedding_model, _name)
         grants = Grants(repositories.settings, Seal(file))
         licences = Licences(grants, self.resolvers)
-        engine = Engine(repositories, registry, file.clock, self, transforms, self.resolvers, licences, tracer)
-        super().__init__(file, engine, grants)
+        engine = Engine(
+            *(repositories, registry, file.clock, self, transforms, self.resolvers, licences, tracer),
+            queues=lambda: self.queues,
+        )
+        super().__init__(file, engine, grants, lambda: self.queues)
         self._graphs = TaskGraphRepository(repositories.named, registry=registry, transforms=transforms)
         self._bases: dict[str, KnowledgeBase] = {}
         self._handlers = handlers
@@ -113,6 +116,7 @@ class Project(Runs):
     def queues(self) -> Queues:
         """The job queues of this file, their jobs, and what the workers of this process tell of them."""
         if self._queues is None:  # a program that only runs graphs need not load them
+            from workglow.graph.queued.handlers import ProjectHandlers
             from workglow.graph.scheduled import register_graph_runner
             from workglow.limits import Limits, limiter_registry
             from workglow.queue import Queues, handler_registry
@@ -125,7 +129,7 @@ class Project(Runs):
                 self.file,
                 SqliteJobs(self.file, limits.gates),
                 self._repositories.values,
-                handlers=handler_registry if self._handlers is None else self._handlers,
+                handlers=ProjectHandlers(handler_registry if self._handlers is None else self._handlers, self._engine),
                 project=self,
                 limits=Limits(self.file, limits, kinds),
             )

@@ -45,15 +45,38 @@ WHERE status = 'waiting'
 SELECT id, path, state FROM task_run
 WHERE status = 'waiting'
   AND (started_at IS NULL OR attempt < 1 OR NOT coalesce(json_valid(state), 0)
-       OR coalesce(json_extract(state, '$.waits_for'), '') NOT IN ('time', 'event', 'person')
+       OR coalesce(json_extract(state, '$.waits_for'), '') NOT IN ('time', 'event', 'person', 'job')
        OR (json_extract(state, '$.waits_for') = 'time' AND wake_at IS NULL));
 
 -- waiting_list: every task that waits is in table waiting, where those who bring something look for it
 SELECT id, path FROM task_run WHERE status = 'waiting' AND id NOT IN (SELECT task_run_id FROM waiting);
 
+-- waiting_only: a task that is over is not in table waiting
+SELECT id, path FROM waiting JOIN task_run ON id = task_run_id WHERE finished_at IS NOT NULL;
+
 -- answers: an answer belongs to an attempt that was made
 SELECT answer.task_run_id, answer.attempt, task_run.attempt FROM answer JOIN task_run ON task_run.id = answer.task_run_id
 WHERE answer.attempt > task_run.attempt;
+
+-- queued_tasks: a task that waits for a job has one that is not over, or what it came to
+SELECT task_run.id, task_run.path FROM task_run
+WHERE status = 'waiting' AND json_extract(state, '$.waits_for') = 'job'
+  AND NOT EXISTS (SELECT 1 FROM job WHERE job.task_run_id = task_run.id AND task_attempt = task_run.attempt
+                                      AND job.finished_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt);
+
+-- jobs_of_finished_tasks: nobody works for a task that is over, unless he was told to stop
+SELECT job.id, task_run.id, task_run.path FROM job JOIN task_run ON task_run.id = job.task_run_id
+WHERE job.status IN ('pending', 'running') AND job.abort_reason IS NULL
+  AND task_run.finished_at IS NOT NULL AND job.task_attempt = task_run.attempt;
+
+-- submitted_runs: a submitted run that has something to act on is driven, or a job will drive it
+SELECT run.id, run.uid FROM submitted_run JOIN run ON run.id = submitted_run.run_id
+WHERE run.status = 'waiting'
+  AND EXISTS (SELECT 1 FROM task_run JOIN answer ON answer.task_run_id = task_run.id AND answer.attempt = task_run.attempt
+                                                AND answer.turn = coalesce(json_extract(task_run.state, '$.turn'), 1)
+              WHERE task_run.run_id = run.id AND task_run.status = 'waiting')
+  AND NOT EXISTS (SELECT 1 FROM job WHERE job.id = submitted_run.job_id AND job.finished_at IS NULL);
 
 -- epochs: a run's epoch only grows, and no take-over on record is later than the run's own epoch
 SELECT run.id, run.uid, run.epoch, event.id FROM event JOIN run ON run.id = event.run_id
@@ -163,15 +186,6 @@ SELECT id FROM job
 WHERE NOT json_valid(input) OR (output IS NOT NULL AND NOT json_valid(output))
    OR (error IS NOT NULL AND NOT json_valid(error)) OR (options IS NOT NULL AND NOT json_valid(options))
    OR (progress IS NOT NULL AND NOT json_valid(progress));
-
--- job_values: every value that a job refers to is there
-WITH text (id, json) AS (
-  SELECT id, input FROM job WHERE input LIKE '%"$value"%'
-  UNION ALL SELECT id, output FROM job WHERE output LIKE '%"$value"%'
-)
-SELECT text.id, reference.value FROM text, json_tree(text.json) AS reference
-WHERE json_valid(text.json) AND reference.key = '$value' AND reference.type = 'text' AND length(reference.value) = 64
-  AND upper(reference.value) NOT IN (SELECT hex(hash) FROM value);
 
 -- limiter_slots: a slot of a job belongs to a claim that has not ended
 SELECT job_id, number, limiter_id FROM limiter_slot

@@ -146,7 +146,6 @@ BROKEN = {
     "aborted_jobs": [QUEUE, job(abort_reason="enough")],
     "kept_jobs": [QUEUE, job(delete_at=1)],
     "job_json": [QUEUE, job(options="{")],
-    "job_values": [QUEUE, job(input='{"a": {"$value": "%s"}}' % ("a" * 64))],
     "limiter_slots": [QUEUE, WORKER, LIMITER, running(claim=3), slot(1, 2)],
     "limiters": [LIMITER, "UPDATE limiter SET state = '[{}, {}]'"],
     "queue_limiters": [QUEUE, LIMITED],

@@ -34,12 +34,13 @@ class TaskOptions(TypedDict, total=False):
     extras: Mapping[str, Any]
     timeout: float
     retry: Retry
+    queue: str
     cache: bool
 
 class ShippedTasks:
     """Has a method for each task type that comes with workglow."""
 '''
-_OPTIONS = frozenset({"id", "title", "description", "extras", "timeout", "retry", "cache"})
+_OPTIONS = frozenset({"id", "title", "description", "extras", "timeout", "retry", "queue", "cache"})
 
 
 def stub() -> str:

@@ -1,7 +1,8 @@
 """Promise: an interrupted run ends with the same outputs as one that nobody interrupted, whatever its graph.
 
 Random graphs with every kind of compound task, streams, and tasks that wait are run in one file, once as they are and
-once with the process gone after a random number of commits, again and again until the run is finished.  What a run
+once with the process gone after a random number of commits, again and again until the run is finished, and with some
+kinds of tasks done by the workers of two queues.  What a run
 waits for comes to both in the same words, to the second one at any moment.
 """
 
@@ -26,11 +27,14 @@ from workglow.graph.control.compound import GraphAsTask
 from workglow.graph.engine import Engine
 from workglow.graph.graph import TaskGraph
 from workglow.graph.options import RunOptions
+from workglow.graph.queued.handlers import ProjectHandlers
 from workglow.graph.rights.permission import Permission
 from workglow.graph.run import Run
 from workglow.graph.waiting.answering import Answering
+from workglow.queue import HandlerRegistry, Queues
 from workglow.storage.records import RunRecord, WaitingRow
 from workglow.storage.sqlite import sqlite_repositories
+from workglow.storage.sqlite.jobs import SqliteJobs
 from workglow.tasks import TaskFunction
 from workglow.testing import FakeClock
 from workglow.values import decode
@@ -53,6 +57,7 @@ class Machine:
         self._transaction = self.file.transaction
         self.left: int | None = None
         self.crashes = 0
+        self.jobs = 0
         setattr(self.file, "transaction", self._or_crash)  # noqa: B010
         self.boot()
 
@@ -60,6 +65,13 @@ class Machine:
         """Begin a process that remembers nothing."""
         self.left = None
         self.engine = Engine(sqlite_repositories(self.file), registry(), self.clock)
+        self.queues = Queues(
+            self.file,
+            SqliteJobs(self.file),
+            self.engine.repositories.values,
+            handlers=ProjectHandlers(HandlerRegistry(), self.engine),
+        )
+        self.engine.queues = lambda: self.queues
         self.answering = Answering(self.engine.repositories)
 
     def _or_crash(self, **options: Any) -> Any:
@@ -81,19 +93,24 @@ class Machine:
         return self.engine.repositories.runs.get(run.id)
 
     async def run_interrupted(self, graph: TaskGraph, value: int, random: Random) -> RunRecord:
-        uid = self.engine.begin(graph, {"value": value}, options=RunOptions()).id
+        types = [kind for kind in sorted(self.engine.registry) if self.engine.registry.get(kind).has_body]
+        queued = {kind: random.choice(("fast", "slow")) for kind in types if random.random() < 0.3}
+        uid = self.engine.begin(graph, {"value": value}, options=RunOptions(queues=queued)).id
         finished: dict[str, int] = {}
         while True:
             self.left = random.choice((1, 1, 2, 3, 5, 8, 13, 100))
             try:
                 run = await self.engine.resume(uid, caller=ALONE, wait=False)
-                if run.status == "waiting" and not self.bring(uid, random):
+                self.left = None
+                if run.status == "waiting" and not await self.work() and not self.bring(uid, random):
                     self.let_time_pass(uid)
             except Crash:
                 self.crashes += 1
             except WorkglowError as error:
                 _failed(error)
             self.boot()
+            if random.random() < 0.6:
+                await self.work()
             self.bring(uid, random)
             record = self.engine.repositories.runs.get(uid)
             assert all(run_count[path] == times for path, times in finished.items()), "it ran again"
@@ -137,7 +154,7 @@ class Machine:
         facts = decode(row.state, self.engine.repositories.values.load)
         if facts["waits_for"] == "event":
             return ("event", facts["event"]) if facts["event"] in EVENTS else None
-        if facts["waits_for"] == "time":
+        if facts["waits_for"] in ("time", "job"):
             return None
         number = zlib.crc32(row.path.encode())
         action = ("accept", "accept", "decline", None)[number % 4]
@@ -153,6 +170,12 @@ class Machine:
             self.answering.send_event(content, EVENTS[content], row.run)
         else:
             self.answering.answer(row.run, row.path, content, action)
+
+    async def work(self) -> int:
+        """Let a worker do the jobs there are; how many there were."""
+        done = await self.queues.worker(concurrency=3).run(until_idle=True)
+        self.jobs += done
+        return done
 
     def let_time_pass(self, uid: str) -> None:
         """Go on to the moment at which something is due."""
@@ -199,6 +222,7 @@ def test_an_interrupted_run_ends_like_any_other(machine: Machine, part: int) -> 
 
     found = asyncio.run(compare())
     assert machine.crashes >= GRAPHS // PARTS
+    assert machine.jobs >= GRAPHS // PARTS
     assert found["completed"] > found["failed"]
 
 

@@ -20,6 +20,7 @@ __all__ = ["COMMANDS", "app"]
 COMMANDS = {
     "demo": ("demonstrating", "See a run killed half way and finished elsewhere, on real documents."),
     "run": ("running", "Run a graph; with --project every step is kept."),
+    "submit": ("submitting", "Have the workers of a queue run a graph."),
     "resume": ("running", "Go on with a run where it stopped."),
     "fork": ("running", "Run again from a task, or with other inputs, and reuse the rest."),
     "abort": ("steering", "End a run for good that waits, or whose process is gone; or end jobs."),

@@ -137,6 +137,8 @@ def what_is_awaited(data: Any) -> str:
     """Say in a word what the data of a `task_waiting` event is about."""
     if hasattr(data, "message"):
         return "a person"
+    if data.queue is not None:
+        return f"a worker of the queue {data.queue}"
     return "its time" if data.event is None else f"the event {data.event}"
 
 

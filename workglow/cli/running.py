@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
     from workglow.project import Project
 
-__all__ = ["app"]
+__all__ = ["app", "graph_file"]
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -75,7 +75,7 @@ def run(
     Ctrl-C, kill -9 and power cuts lose nothing that was finished: `workglow resume FILE` goes on.
     """
     import_tasks(tasks)
-    whole = _graph_file(graph, project)
+    whole = graph_file(graph, project)
     inputs = read_inputs(input, input_file)
     options: Any = {
         "concurrency": concurrency,
@@ -100,7 +100,7 @@ def run(
         )
 
 
-def _graph_file(graph: str, project: str | None) -> TaskGraph | None:
+def graph_file(graph: str, project: str | None) -> TaskGraph | None:
     """Read the graph's file; None when there is no such file and the project may know the name."""
     if Path(graph).exists():
         return read_graph(graph)

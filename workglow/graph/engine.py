@@ -38,13 +38,14 @@ from workglow.tasks import task_registry
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from workglow.clock import Clock
     from workglow.graph.graph import TaskGraph
     from workglow.graph.previews.preview import Preview
     from workglow.graph.runner import TaskGraphRunner
     from workglow.graph.transforms import TransformRegistry
+    from workglow.queue import JobQueue, Queues
     from workglow.storage.protocols import Journal
     from workglow.storage.records import RunRecord
     from workglow.storage.repositories import Repositories
@@ -76,6 +77,7 @@ class Engine:
     resolvers: ResolverRegistry | None = None
     licences: Licences = field(default_factory=Licences)
     tracer: Tracer | None = None
+    queues: Callable[[], Queues] | None = None
 
     def __post_init__(self) -> None:
         for kind in GRAPH_TYPES:  # whatever else a registry allows, a stored graph may branch and loop
@@ -112,8 +114,9 @@ class Engine:
         *,
         options: RunOptions,
         permission: Permission = _NOBODY.permission,
+        queue: JobQueue | None = None,
     ) -> Run:
-        """Store a run that nobody drives yet; whoever resumes it starts it."""
+        """Store a run that nobody drives yet; whoever resumes it starts it, or the workers of a queue do."""
         options.check_size(len(graph.tasks))
         given = inputs
         inputs = run_blocking(lambda: named_inputs(graph, given, self.resolvers)) if has_names(graph) else given
@@ -126,8 +129,9 @@ class Engine:
             options={**options.to_json(), **licence.to_store(graph, encoded.text)},
             versions=versions_of(graph),
             rows=[TaskRow(id) for id in graph.sources()],
+            submit=None if queue is None else (queue.row_id, queue.settings.retry.attempts),
         )
-        journal.commit((), block=True, status="pending")
+        journal.commit((), block=True, sync=queue is not None, status="pending")
         journal.release()
         return self.view(self.repositories.runs.get(journal.run.uid))
 
@@ -317,6 +321,8 @@ class Engine:
             resolvers=self.resolvers,
             waiting=self.repositories.waiting,
             tracer=self.tracer if caller.tracer is None else caller.tracer,
+            queues=self.queues,
+            rights=lambda: licence.to_pass_on(journal.run.input),
         )
 
     def view(self, record: RunRecord) -> Run:

@@ -11,12 +11,13 @@ from workglow.graph.options import RunOptions
 from workglow.tasks import task_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from workglow.clock import Clock
     from workglow.graph.events import Event
     from workglow.graph.rights.gate import Gate
     from workglow.graph.waiting.wait import Question
+    from workglow.queue import Queues
     from workglow.storage.outputs import TaskOutputRepository
     from workglow.storage.protocols import Journal, WaitingRepository
     from workglow.tasks import TaskRegistry
@@ -40,7 +41,8 @@ class Environment:
     without one everything is; `gate_for_data` is that of graphs that come in as inputs.  `resolvers` turn names in
     inputs into what they name.  `on_question` is called with each question that a task asks, in a thread when it is a
     plain function; what it returns is the answer.  `waiting` keeps answers until the run acts on them.
-    `tracer` is told what begins and ends.
+    `tracer` is told what begins and ends.  `queues` gives the job queues of the file, which loads them;
+    `rights` what a worker has to know of the gate.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -61,3 +63,5 @@ class Environment:
     on_question: Callable[[Question], object] | None = None
     waiting: WaitingRepository | None = None
     tracer: Tracer | None = None
+    queues: Callable[[], Queues] | None = None
+    rights: Callable[[], Mapping[str, object]] = dict

@@ -46,4 +46,5 @@ def is_worth_a_retry(error: BaseException, retry: Retry, attempt: int) -> bool:
         return False
     if isinstance(error, TaskAbortedError) and not isinstance(error, TaskTimeoutError):
         return False
-    return isinstance(error, retry.on)
+    elsewhere: bool | None = getattr(error, "worth_a_retry", None)  # found by the worker that had the exception itself
+    return isinstance(error, retry.on) if elsewhere is None else elsewhere

@@ -22,9 +22,11 @@ class RunOptions:
     continue_on_error: a failure stops only what depends on it.
     cache: 'use' looks outputs up, 'refresh' only stores them, 'off' does neither.
     max_tasks: refuse a graph with more tasks.
+    queues: types of tasks, each with the queue whose workers do them; a task's own `queue` goes before.
     wait: what a process does when all that is left to do is waiting.  True stays until the run is finished; False
-    leaves the run as `waiting`; a number stays so many seconds.  None stays for delays, and leaves when only persons
-    and events are left.  A run in memory always stays.  It is not stored: `resume` is told anew.
+    leaves the run as `waiting`; a number stays so many seconds.  None stays for delays and for the workers of queues,
+    and leaves when only persons and events are left.  A run in memory always stays.  It is not stored: `resume` is told
+    anew.
     """
 
     concurrency: int | None = None
@@ -32,6 +34,7 @@ class RunOptions:
     continue_on_error: bool = False
     cache: Literal["use", "refresh", "off"] = "use"
     max_tasks: int | None = None
+    queues: Mapping[str, str] | None = None
     wait: bool | float | None = None
 
     def __post_init__(self) -> None:
@@ -40,6 +43,9 @@ class RunOptions:
         if self.cache not in ("use", "refresh", "off"):
             hint = "" if isinstance(cast("object", self.cache), str) else "  A repository is given as output_cache."
             raise TaskConfigurationError(f"cache is {self.cache!r}; give 'use', 'refresh' or 'off'.{hint}")
+        names = cast("Mapping[object, object]", self.queues or {})
+        if not all(isinstance(each, str) for pair in names.items() for each in pair):
+            raise TaskConfigurationError(f"queues is {self.queues!r}; give types of tasks with names of queues.")
         if self.wait is not None and not self.wait >= 0:  # NaN too
             raise TaskConfigurationError(f"wait is {self.wait!r}; give True, False, a number of seconds, or None.")
 

@@ -41,6 +41,7 @@ class Recovery:
     def begin(self, runner: TaskGraphRunner, root: Scope) -> None:
         """Start reading back into this runner."""
         self._runner = runner
+        runner.placing.interrupted = self._interrupted
         self._hold(root)
 
     def _hold(self, scope: Scope) -> None:

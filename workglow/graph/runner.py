@@ -25,6 +25,7 @@ from workglow.graph.execution import Execution, Reports, suspended
 from workglow.graph.failure import failure_outputs
 from workglow.graph.failures import Failures
 from workglow.graph.inputs import gather
+from workglow.graph.queued.placing import Placing
 from workglow.graph.resolution import Named, Resolution
 from workglow.graph.rights.gate import gate_of
 from workglow.graph.schedule import Schedule, Scope, TaskRun
@@ -74,6 +75,9 @@ class TaskGraphRunner:
         self._limit = self.options.concurrency or (1 << 62)
         self._cache = OutputCache(environment)
         self._caches = self._cache.enabled
+        self.placing = Placing(self, self._cache)
+        self._places = self.placing.enabled
+        self._to_queues = self.options.queues
         self.compounds = Compounds(self)
         self.failures = Failures(self)
         self.ending = RunEnding(self)
@@ -88,10 +92,10 @@ class TaskGraphRunner:
         self.wake = self._wake.set
         self.reports = Reports(environment, self.emit, self.wake, self.touch)
         self.streams = Streams(self)
-        self.waits = Waits(self, self._settle, self.reports.broken, self.wake)
+        self.waits = Waits(self, self.settle, self.reports.broken, self.wake)
         self.reports.asker = self.waits.asker
         self._execution = Execution(
-            self._settle, self.reports, self.streams, clock=self._clock, threads=self.options.concurrency
+            self.settle, self.reports, self.streams, clock=self._clock, threads=self.options.concurrency
         )
         self._execution.resolution = Resolution.of(environment)
 
@@ -236,6 +240,8 @@ class TaskGraphRunner:
             event = Event("task_started", self._run_id, run.path, run.started_at)
             for listener in self._listeners:
                 listener(event)
+        if self._places and (task.queue or self._to_queues) and self.placing.place(run):
+            return False
         if task.mode in _HELD:
             if task.mode == "wait":
                 self.waits.begin(run)
@@ -272,7 +278,7 @@ class TaskGraphRunner:
         if task.timeout:
             self._execution.arm(run, task.timeout)
 
-    def _settle(self, run: TaskRun, result: object, error: BaseException | None) -> None:
+    def settle(self, run: TaskRun, result: object, error: BaseException | None) -> None:
         """A task that ran elsewhere has ended."""
         self._in_flight.pop(run, None)
         self._wake.set()

@@ -11,6 +11,7 @@ from workglow.errors import RunStateError
 from workglow.graph.caller import Caller
 from workglow.graph.conversion import as_graph
 from workglow.graph.options import RunOptions
+from workglow.graph.queued.driving import abort_run, wait_for_run
 from workglow.graph.resuming import resume_each
 from workglow.graph.rights.permission import Permission
 from workglow.graph.streams.feed import EventFeed
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from workglow.graph.settings import KeptRunSettings, ResumeSettings, RunSettings
     from workglow.graph.streams.follow import StreamRecord
     from workglow.graph.waiting.wait import Action, AnsweredQuestion, Question
+    from workglow.queue import Queues
     from workglow.tasks import Entitlement
     from workglow.telemetry import Tracer
 
@@ -47,11 +49,12 @@ class Runs:
     `run`, `resume`, `fork` and `rerun_failed` are coroutines; each has a blocking twin that ends in `_sync`.
     """
 
-    def __init__(self, file: File, engine: Engine, grants: Grants) -> None:
+    def __init__(self, file: File, engine: Engine, grants: Grants, queues: Callable[[], Queues]) -> None:
         self.file = file
         self._engine = engine
         self._repositories = engine.repositories
         self._grants = grants
+        self._open_queues = queues
         self._answering = Answering(engine.repositories)
 
     # ------------------------------------------------------------------ running
@@ -84,6 +87,40 @@ class Runs:
         """Store a run without starting it; `resume` starts it, in this process or in another one."""
         permission = Permission.taken_from(options)
         return self._engine.begin(as_graph(graph), inputs or {}, options=_options(options), permission=permission)
+
+    def submit(
+        self,
+        graph: Any,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        queue: str = "runs",
+        **options: Unpack[RunSettings],
+    ) -> Run:
+        """Store a run, and have the workers of a queue drive it; when this returns it is on the disk.
+
+        Whatever it waits for, workers go on with it when that has come; nobody has to `resume` it.  What it may do is
+        decided here and kept with it.
+        """
+        permission = Permission.taken_from(options)
+        return self._engine.begin(
+            as_graph(graph),
+            inputs or {},
+            options=_options(options),
+            permission=permission,
+            queue=self._open_queues().queue(queue),
+        )
+
+    async def wait(self, run: str, timeout: float | None = None) -> Run:
+        """Return a run when it is finished, or waits for a person or an event; any process may drive it.
+
+        So it does when nobody will go on with it before somebody resumes it.  TimeoutError after `timeout` seconds; the
+        run goes on then.  Unlike `run` it does not raise what the run failed with.
+        """
+        return await wait_for_run(self._engine, self.file, run, timeout)
+
+    def wait_sync(self, run: str, timeout: float | None = None) -> Run:
+        """`wait`, blocking."""
+        return run_blocking(lambda: wait_for_run(self._engine, self.file, run, timeout))
 
     async def stream(
         self,
@@ -209,9 +246,11 @@ class Runs:
     def abort(self, run: str, reason: str = "The run was aborted.") -> Run:
         """End a run for good that nobody drives: one that waits, or whose process is gone.
 
-        What it asks can be answered no more.  Raises RunStateError when it is finished, or a process drives it.
+        What it asks can be answered no more, and the jobs of its tasks are aborted.  A submitted run that a worker
+        drives is aborted by that worker, as soon as it hears of it.  Raises RunStateError when it is finished, or
+        another process drives it.
         """
-        return self._engine.abort(run, reason)
+        return abort_run(self._engine, run, reason)
 
     async def fork(
         self,

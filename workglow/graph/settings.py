@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from workglow.graph.rights.permission import RunRights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from workglow.graph.events import Event
     from workglow.graph.waiting.wait import Question
@@ -26,6 +26,7 @@ class RunSettings(RunRights, total=False):
     continue_on_error: bool
     cache: Literal["use", "refresh", "off"]
     max_tasks: int | None
+    queues: Mapping[str, str] | None
     wait: bool | float | None
 
 

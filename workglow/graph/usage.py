@@ -16,7 +16,7 @@ from workglow.tasks.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["UsagePart", "add_usage", "read_parts", "sum_by", "total"]
+__all__ = ["UsagePart", "add_usage", "read_parts", "sum_by", "total", "write_parts"]
 
 Key = TypeVar("Key")
 
@@ -60,6 +60,12 @@ def add_usage(text: str | None, attempt: int, model: str, usage: Usage) -> str:
     else:
         whole = before.usage + usage
         parts[parts.index(before)] = UsagePart(attempt, model, **whole.to_json())  # pyright: ignore[reportArgumentType]
+    return write_parts(parts)
+
+
+def write_parts(parts: Iterable[UsagePart]) -> str:
+    """Return a row's usage that has these parts."""
+    parts = list(parts)
     amounts = {name: amount for name, amount in total(parts).to_json().items() if amount}
     return msgspec.json.encode({**amounts, "parts": parts}).decode()
 

@@ -50,6 +50,7 @@ class JsonTask(Task):
     category: ClassVar[str] = "Hidden"
     version: ClassVar[str] = "1"
     cacheable: ClassVar[bool] = False
+    has_body: ClassVar[bool] = False
     entitlements: ClassVar[tuple[str | Entitlement, ...]] = ("graph:json",)
     Output: ClassVar[type[BaseModel] | None] = _Output
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from workglow.errors import JobInputError, PortError, TaskConfigurationError, UnknownHandlerError
 from workglow.queue.function_place import place_of_function
@@ -11,13 +11,21 @@ from workglow.tasks.signature import names_around, signature_of
 from workglow.tasks.suspension import mode_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from workglow.retry import Retry
 
-__all__ = ["Executor", "Handler", "HandlerRegistry", "handler_registry", "job"]
+__all__ = ["Executor", "Handler", "HandlerRegistry", "Judgement", "handler_registry", "job"]
 
 Executor = Literal["process"]
+
+
+class Judgement(NamedTuple):
+    """What is kept of a failure: the exception, facts for programs, and whether the job is tried again."""
+
+    error: BaseException
+    facts: Mapping[str, object] | None = None
+    again: bool = False
 
 
 class Handler:
@@ -35,6 +43,7 @@ class Handler:
         timeout: float | None = None,
         inline: bool = False,
         executor: Executor | None = None,
+        judge: Callable[[BaseException], Judgement] | None = None,
     ) -> None:
         self.function = function
         self.name = name or getattr(function, "__name__", "")
@@ -43,6 +52,8 @@ class Handler:
         self.retry = retry
         self.timeout = timeout
         self.executor = executor
+        self.judge = judge
+        """Says what is kept of a failure, in the place of the queue's own judgement."""
         self.mode = "process" if executor == "process" else mode_of(function, inline=inline)
         if self.mode == "stream":
             raise TaskConfigurationError(f"{self.name} is a generator; a job has one result, so return a list.")

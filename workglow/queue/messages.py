@@ -64,6 +64,7 @@ class Raised(msgspec.Struct, tag=True):
     retry: bool
     after: float | None
     reason: str = ""
+    counts: bool = True
 
 
 Message = Call | Ready | Begun | Report | Returned | Raised

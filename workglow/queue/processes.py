@@ -18,6 +18,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from workglow.errors import ProcessDiedError
 from workglow.queue.messages import Begun, Call, Message, Raised, Ready, Report, Returned, read_message, write_message
 from workglow.queue.settling import HandlerFailedError, Verdict
@@ -111,7 +113,7 @@ class Processes:
         leash.hold(None)
         self._give_back(child)
         if isinstance(answer, Raised):
-            raise HandlerFailedError(Verdict(answer.outcome, answer.error, answer.retry, answer.after, answer.reason))  # type: ignore[arg-type]
+            raise HandlerFailedError(Verdict._make(msgspec.structs.astuple(answer)))
         return Encoded(answer.output, tuple(Blob(*value) for value in answer.values))
 
     def _take(self) -> _Child:

@@ -45,6 +45,7 @@ class Verdict(NamedTuple):
     retry: bool
     after: float | None
     reason: str = ""
+    counts: bool = True
 
 
 class HandlerFailedError(Exception):
@@ -94,13 +95,25 @@ def settle_failure(
     retry_at = None
     if verdict.retry:
         retry_at = now + round((retry.wait(job.attempt) if verdict.after is None else verdict.after) * 1000)
-    return Settlement(job, verdict.outcome, error=verdict.error, retry_at=retry_at, progress=progress, cost=cost)
+    return Settlement(
+        job,
+        verdict.outcome,
+        error=verdict.error,
+        retry_at=retry_at,
+        counts=verdict.counts,
+        progress=progress,
+        cost=cost,
+    )
 
 
 def judge(error: BaseException, handler: Handler | None) -> Verdict:
     """Say what an exception means; without a handler: one that was raised when it was imported."""
+    judgement = None if handler is None or handler.judge is None else handler.judge(error)
+    if judgement is not None:
+        error = judgement.error
+    record = error_record(error, facts=None if judgement is None else judgement.facts)
     if isinstance(error, RateLimitedError):
-        return Verdict("limited", error_record(error), True, hold_for(error), str(error))
+        return Verdict("limited", record, True, hold_for(error), str(error))
     outcome: Outcome = "failed"
     if isinstance(error, TaskTimeoutError):
         outcome = "timed out"
@@ -108,9 +121,11 @@ def judge(error: BaseException, handler: Handler | None) -> Verdict:
         outcome = "aborted"
     elif isinstance(error, ProcessDiedError):
         outcome = "crashed"
-    after = error.after if isinstance(error, RetryableJobError) else None
-    retry = outcome != "aborted" and _is_worth_a_retry(error, handler)
-    return Verdict(outcome, error_record(error), retry, after)
+    retry = outcome != "aborted" and (_is_worth_a_retry(error, handler) if judgement is None else judgement.again)
+    if isinstance(error, RetryableJobError):
+        counts = error.counts or not retry
+        return Verdict(outcome if counts else "returned", record, retry, error.after, counts=counts)
+    return Verdict(outcome, record, retry, None)
 
 
 def _is_worth_a_retry(error: BaseException, handler: Handler | None) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FINAL_JOB_STATUSES",
     "MOVES",
+    "RUN_HANDLER",
     "AttemptRecord",
     "ClaimedJob",
     "JobRecord",
@@ -42,6 +43,9 @@ MOVES: Final[Mapping[JobStatus, frozenset[JobStatus]]] = {
 """Every legal change of a job's status.  A failed or aborted job is pending again only when somebody retries it."""
 
 FINAL_JOB_STATUSES: Final = frozenset({"completed", "failed", "aborted"})
+
+RUN_HANDLER: Final = "workglow.run"
+"""The handler of the jobs that drive a run."""
 
 
 @dataclass(slots=True)

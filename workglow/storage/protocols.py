@@ -154,6 +154,10 @@ class Journal(Protocol):
         came before.  What is told once stays so, and no later answer is accepted."""
         ...
 
+    def progress(self) -> list[tuple[int, str]]:
+        """What workers tell of the waiting tasks that they do (JSON), by `row_id`."""
+        ...
+
     async def wait_for_change(self) -> None:
         """Return when somebody may have brought something since the call."""
         ...
@@ -175,8 +179,12 @@ class RunRepository(Protocol):
         versions: Mapping[str, str],
         rows: Sequence[TaskRow] = (),
         forked_from: RunRecord | None = None,
+        submit: tuple[int, int] | None = None,
     ) -> Journal:
-        """Make a run of this graph; it is stored, with `rows`, by its journal's first commit."""
+        """Make a run of this graph; it is stored, with `rows`, by its journal's first commit.
+
+        `submit` is the key of a queue whose workers drive it, and how often they try: the run is then driven by nobody.
+        """
         ...
 
     def take_over(
@@ -219,6 +227,10 @@ class RunRepository(Protocol):
 
     def usages(self, run: RunRecord) -> list[tuple[str, str]]:
         """Path and usage (JSON) of the tasks that recorded any, in the order in which they became ready."""
+        ...
+
+    def driving_job(self, run: RunRecord) -> int | None:
+        """The newest job that was to drive the run; None for a run that was not submitted."""
         ...
 
     def is_abandoned(self, run: RunRecord) -> bool:

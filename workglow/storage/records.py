@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from workglow.values import Blob
+    from workglow.values import Blob, Encoded
 
 __all__ = [
     "FINAL_RUN_STATUSES",
@@ -20,6 +20,7 @@ __all__ = [
     "GraphRecord",
     "GraphTaskRecord",
     "GraphVersion",
+    "JobOfTask",
     "RunRecord",
     "TaskRow",
     "TurnRecord",
@@ -28,6 +29,16 @@ __all__ = [
 
 FINAL_TASK_STATUSES: Final = frozenset({"completed", "failed", "aborted", "disabled"})
 FINAL_RUN_STATUSES: Final = frozenset({"completed", "failed", "aborted"})
+
+
+@dataclass(frozen=True, slots=True)
+class JobOfTask:
+    """A job for a task that waits for it; `queue_id` is the database's key of the queue."""
+
+    queue_id: int
+    handler: str
+    input: Encoded
+    max_attempts: int
 
 
 class TaskRow:
@@ -54,6 +65,7 @@ class TaskRow:
     source_id: int | None = None
     model: str | None = None  # of a cached output
     is_listed: bool = False  # among the rows that wait
+    job: JobOfTask | None = None  # what it waits for, and is to be added when the row is written
     holds_others: bool = False  # a compound task: open for as long as something inside it is
 
     def __init__(self, path: str) -> None:

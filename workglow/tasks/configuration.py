@@ -24,6 +24,7 @@ _OPTIONS: dict[str, tuple[tuple[type, ...], str]] = {
     "description": ((str,), "a str"),
     "cache": ((bool,), "True or False"),
     "retry": ((Retry,), "a Retry"),
+    "queue": ((str,), "the name of a queue"),
     "extras": ((Mapping,), "a mapping"),
     "defaults": ((Mapping,), "a mapping of port names to values"),
 }
@@ -38,12 +39,17 @@ def check_option(owner: type, name: str, value: object) -> None:
     types, wanted = _OPTIONS[name]
     if not isinstance(value, types):
         _refuse(owner, f"{name} has to be {wanted}, not {value!r}.")
+    if name == "queue" and not owner.has_body:  # type: ignore[attr-defined]
+        _refuse(
+            owner,
+            "it does its work in the process that drives the run; give queue= to the tasks around it, or inside it.",
+        )
 
 
 def check_class(owner: type) -> None:
     """Raise TaskConfigurationError when a class declares an option that no task can have."""
     declared = vars(owner)
-    for name in ("timeout", "retry"):
+    for name in ("timeout", "retry", "queue"):
         if declared.get(name) is not None and not isinstance(declared[name], property):
             check_option(owner, name, declared[name])
     _check_entitlements(owner, declared.get("entitlements", ()))

@@ -12,14 +12,14 @@ from workglow.tasks.task import Task
 
 __all__ = ["as_task"]
 
-_OPTIONS = ("title", "description", "defaults", "extras", "timeout", "retry", "cache")
+_OPTIONS = ("title", "description", "defaults", "extras", "timeout", "retry", "queue", "cache")
 
 
 def as_task(source: Any, *, id: str | None = None, **values: Any) -> Task:
     """Return a task for a task, a task class, a function under `@task`, or any function.
 
     Each value goes to the input port of that name, else to the class's configuration, else to the options that
-    every task has (`title`, `timeout`, `retry`, …).  Raises TaskConfigurationError for a name that is none of these.
+    every task has (`title`, `timeout`, `queue`, …).  Raises TaskConfigurationError for a name that is none of these.
     """
     if isinstance(source, Task):
         return _changed(source, id, values) if values or id is not None else source

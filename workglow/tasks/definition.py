@@ -20,7 +20,7 @@ __all__ = ["Definition"]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _FIXED = frozenset(
-    {"id", "title", "description", "defaults", "config", "extras", "timeout", "retry", "cacheable", "type"}
+    {"id", "title", "description", "defaults", "config", "extras", "timeout", "retry", "queue", "cacheable", "type"}
 )
 
 
@@ -32,6 +32,7 @@ class Definition:
     description: ClassVar[str] = ""
     timeout: ClassVar[float | None] = None
     retry: ClassVar[Retry | None] = None
+    queue: ClassVar[str | None] = None
     cacheable: ClassVar[bool] = True
     Config: ClassVar[type[BaseModel] | None] = None
 
@@ -61,6 +62,7 @@ class Definition:
         extras: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         retry: Retry | None = None,
+        queue: str | None = None,
         cache: bool | None = None,
         **config: Any,
     ) -> None:
@@ -71,8 +73,8 @@ class Definition:
             self.__dict__["config"] = check_config(self.__class__, self.Config, config)
         if title is not None or description is not None or extras is not None or cache is not None:
             self._set(title=title, description=description, extras=extras, cache=cache)
-        if timeout is not None or retry is not None:
-            self._set(timeout=timeout, retry=retry)
+        if timeout is not None or retry is not None or queue is not None:
+            self._set(timeout=timeout, retry=retry, queue=queue)
         if defaults:
             self._set_defaults(defaults)
         self.check_definition()
@@ -93,6 +95,7 @@ class Definition:
         extras: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         retry: Retry | None = None,
+        queue: str | None = None,
         cache: bool | None = None,
         **config: Any,
     ) -> Self:
@@ -106,11 +109,11 @@ class Definition:
             changed.__dict__["config"] = check_config(self.__class__, self.Config, config, self.config)
         if title is not None or description is not None or extras is not None or cache is not None:
             changed._set(title=title, description=description, extras=extras, cache=cache)
-        if timeout is not None or retry is not None:
-            changed._set(timeout=timeout, retry=retry)
+        if timeout is not None or retry is not None or queue is not None:
+            changed._set(timeout=timeout, retry=retry, queue=queue)
         if defaults is not None:
             changed._set_defaults(defaults)
-        if config or retry is not None:
+        if config or retry is not None or queue is not None:
             changed.check_definition()
         return changed
 

@@ -161,6 +161,7 @@ def task(
     side_effects: bool = False,
     timeout: float | None = None,
     retry: Retry | None = None,
+    queue: str | None = None,
     on_interrupt: str = "retry",
     title: str | None = None,
     description: str | None = None,
@@ -179,6 +180,7 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     `inline=True`: a plain function quick enough to be called on the loop; otherwise it runs in a thread.
     `side_effects=True`: never cached, and `on_interrupt` ("retry", "ask", "fail") says what happens after a crash in
     the middle of it.  `version` stands in for the digest of the code.  `timeout` is in seconds.
+    `queue`: in a run that is kept, a worker of that queue does it, in whatever process.
     `preview=True`: quick and without effects, so the function is its own preview; or a function of the same inputs that
     gives one, or None when nothing can be said.
 

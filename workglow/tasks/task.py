@@ -37,13 +37,15 @@ class Task(Definition):
     is quick enough to be called on the loop.
 
     `defaults` are values for inputs that no edge feeds; they are copied, so later changes outside have no effect.
-    `timeout` is in seconds.  Raises TaskConfigurationError for what the class does not understand and
+    `timeout` is in seconds.  With `queue`, a worker of that queue does it in a run that is kept.
+    Raises TaskConfigurationError for what the class does not understand and
     TaskInputError for a default that does not fit its port.
     """
 
     category: ClassVar[str] = ""
     side_effects: ClassVar[bool] = False
     inline: ClassVar[bool] = False
+    has_body: ClassVar[bool] = True  # that a worker of a queue could run
     on_interrupt: ClassVar[str] = "retry"
     entitlements: ClassVar[tuple[str | Entitlement, ...]] = ()
     switches_ports: ClassVar[bool] = False  # has `inactive_ports` and `is_optional`, as ConditionalTask has

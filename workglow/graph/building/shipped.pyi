@@ -19,6 +19,7 @@ class TaskOptions(TypedDict, total=False):
     extras: Mapping[str, Any]
     timeout: float
     retry: Retry
+    queue: str
     cache: bool
 
 class ShippedTasks:

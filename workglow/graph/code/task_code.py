@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskCode", "TaskWriter", "default_id", "same_task"]
 
-_OPTIONS = ("title", "description", "timeout", "retry", "extras")
+_OPTIONS = ("title", "description", "timeout", "retry", "queue", "extras")
 
 
 class TaskCode(NamedTuple):

@@ -122,6 +122,7 @@ class GraphAsTask(Task):
     category: ClassVar[str] = "Flow control"
     version: ClassVar[str] = "1"
     cacheable: ClassVar[bool] = False
+    has_body: ClassVar[bool] = False
     is_sequential: ClassVar[bool] = False
     """Whether a scope depends on the scopes before it, so that running one again takes the later ones along."""
     outlives_failures: ClassVar[bool] = False

@@ -140,6 +140,8 @@ def _config(task: Task, large: dict[str, list[str]]) -> Item:
         config["timeout"] = int(milliseconds) if milliseconds == int(milliseconds) else milliseconds
     if own.get("retry"):
         config["retry"] = _retry_item(task, own["retry"])
+    if own.get("queue"):
+        config["queue"] = own["queue"]
     if task.extras:
         config["extras"] = _written("extras", dict(task.extras), task, large)
     for key, value in _settings(task).items():

@@ -192,8 +192,10 @@ class Reader:
                 options["timeout"] = _timeout(value, place)
             elif key == "retry":
                 options["retry"] = _retry(value, place)
+            elif key == "queue":
+                options["queue"] = as_text(value, place)
             elif known is not None and key not in known:
-                names = ", ".join(["title", "description", "cacheable", "timeout", "retry", "extras", *known])
+                names = ", ".join(["title", "description", "cacheable", "timeout", "retry", "queue", "extras", *known])
                 refuse(place, f"is not known; {kind.type} knows {names}")
             else:
                 raw = is_raw(key) and is_plain(value, tags=True)

@@ -79,7 +79,11 @@ class Licence:
 
     def to_store(self, graph: TaskGraph, input: str) -> dict[str, object]:
         """Return what a later process has to know of it, for the options of the run; nothing if no task needs any."""
-        if self._grants is None or not guarded_tasks(graph):
+        return self.to_pass_on(input) if guarded_tasks(graph) else {}
+
+    def to_pass_on(self, input: str) -> dict[str, object]:
+        """Return what another process has to know of it as it is now, in the place of the run's options."""
+        if self._grants is None:
             return {}
         policy = self._policy if self.gate is None else self.gate.policy
         return {"entitlements": self._grants.for_run(policy, input)}

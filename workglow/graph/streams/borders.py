@@ -40,6 +40,11 @@ class Inflow(Stream[object]):
         self.takers: dict[TaskRun, None] = {}
         source.inflows = (*(source.inflows or ()), self)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing more comes."""
+        return self._source.status == "completed"
+
     def can_be_taken(self, run: TaskRun, port: str) -> bool:
         """Whether a task inside can begin: it reads along with what streams now, or the whole value is there."""
         source, inputs = self._source, run.task.inputs

@@ -94,7 +94,12 @@ class Streams:
         """The first piece of these ports is there: who reads along can start, also behind the group around the task."""
         if run.status != "running":
             return
-        edges = [edge for edge in _carrying(run) if ports is None or edge.source_port in ports]
+        graph, placing = run.scope.graph, self._runner.placing  # a worker elsewhere is given the whole value
+        edges = [
+            edge
+            for edge in _carrying(run)
+            if (ports is None or edge.source_port in ports) and placing.queue_of(graph.tasks[edge.target]) is None
+        ]
         if edges:
             self._runner.schedule.stream(run, edges)
             self._runner.wake()
@@ -196,10 +201,11 @@ class Streams:
 
     def park(self, run: TaskRun) -> bool:
         """Let a task that is ready wait for a stream that enters the group it is in; False when it need not."""
+        goes_elsewhere = self._runner.placing.queue_of(run.task) is not None
         for port, value in run.scope.delivered.get(run.id, {}).items():
             if type(value) is Inflow:
                 value.takers[run] = None
-                if not value.can_be_taken(run, port):
+                if not (value.is_whole if goes_elsewhere else value.can_be_taken(run, port)):
                     self.parked[run] = None
                     return True
         return False

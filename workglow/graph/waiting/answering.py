@@ -106,9 +106,14 @@ class Answering:
             return True
         if record.uid in self._waiting.due():
             return True
-        return wait is None and any(is_for_time(row) for row in self._waiting.rows(record))
+        return wait is None and any(is_for_time(row) or is_for_job(row) for row in self._waiting.rows(record))
 
 
 def is_for_time(row: WaitingRow) -> bool:
     """Whether nothing but the time can end the wait."""
     return '"waits_for":"time"' in row.state
+
+
+def is_for_job(row: WaitingRow) -> bool:
+    """Whether a worker of a queue ends the wait."""
+    return row.state.startswith('{"waits_for":"job"')

@@ -83,17 +83,20 @@ class AnsweredQuestion(msgspec.Struct, frozen=True):
 class Wait(msgspec.Struct, frozen=True):
     """What a task waits for: a question to a person, or the event of this name, at most until a time; or for that time.
 
+    Or for a worker of the queue of this name.
+
     `until` is in milliseconds since 1970.
     """
 
     until: int | None = None
     event: str | None = None
     question: Question | None = None
+    queue: str | None = None
 
     @property
     def is_for_time(self) -> bool:
         """Whether nothing but the time can end it."""
-        return self.event is None and self.question is None
+        return self.event is None and self.question is None and self.queue is None
 
 
 class WaitTask(Task):
@@ -105,6 +108,7 @@ class WaitTask(Task):
     category: ClassVar[str] = "Waiting"
     cacheable: ClassVar[bool] = False
     passthrough: ClassVar[bool] = True
+    has_body: ClassVar[bool] = False
 
     @property
     def mode(self) -> str:
@@ -146,6 +150,8 @@ def write_wait(wait: Wait, where: str, *, turn: int = 1, now: int = 0) -> Encode
     A later turn says its number, and when it began: the row's own `started_at` is older.
     """
     later: dict[str, object] = {"turn": turn, "asked_at": now} if turn > 1 else {}
+    if wait.queue is not None:
+        return encode({"waits_for": "job", "queue": wait.queue}, where=where)
     if wait.question is None:
         facts = {"waits_for": "time"} if wait.event is None else {"waits_for": "event", "event": wait.event}
         return encode({**facts, **later}, where=where)
@@ -177,6 +183,8 @@ def describe_wait(state: str | None, wake_at: int | None, load: LoadValue) -> st
             reason = f"for a person{turn}: {facts.get('message')}"
         case "event":
             reason = f"for the event '{facts.get('event')}'"
+        case "job":
+            reason = f"for a worker of the queue '{facts.get('queue')}'"
         case _:
             return until
     return f"{reason}, {until}" if until else reason

@@ -57,6 +57,7 @@ class Waits:
         self._wake = wake
         self._environment = runner.environment
         self._for_time: set[TaskRun] = set()
+        self._for_jobs: set[TaskRun] = set()
         self._due: dict[TaskRun, None] = {}
         handler = runner.environment.on_question
         self._asking = None if handler is None else Asking(handler, self._heard)
@@ -79,16 +80,17 @@ class Waits:
             if question is not None and not question.expects_answer:
                 self._tell(run, question)
                 return
-            self._wait_for(run, wait)
+            self.wait_for(run, wait)
         except Exception as error:
             self._runner.failures.fail(run, error)
 
-    def _wait_for(self, run: TaskRun, wait: Wait, turn: int = 1) -> None:
+    def wait_for(self, run: TaskRun, wait: Wait, turn: int = 1) -> None:
+        """Let a task run wait, whoever found out for what."""
         self._check_possible(run, wait)
         run.state, run.blobs = write_wait(wait, f"task '{run.path}'", turn=turn, now=self.now())
         run.status = "waiting"
         run.wake_at = wait.until
-        self._hold(run, wait.is_for_time)
+        self._hold(run, wait.is_for_time, wait.queue is not None)
         if self._environment.journal is not None:
             self._runner.touch(run)
         question = None if wait.question is None else self._placed(run, wait.question, turn)
@@ -99,7 +101,8 @@ class Waits:
     def restore(self, run: TaskRun) -> None:
         """Go on waiting where an earlier process left."""
         question = read_question(run.state or "{}", self._environment.load_value)
-        self._hold(run, question is None and "event" not in decode(run.state or "{}", self._environment.load_value))
+        waits_for = decode(run.state or "{}", self._environment.load_value)["waits_for"]
+        self._hold(run, waits_for == "time", waits_for == "job")
         if question is not None and self._asking is not None:
             self._to_ask[run] = self._placed(run, question, question.turn)
 
@@ -127,8 +130,10 @@ class Waits:
                 "in a project, or give on_question=, a function that answers."
             )
 
-    def _hold(self, run: TaskRun, for_time: bool) -> None:
+    def _hold(self, run: TaskRun, for_time: bool, for_job: bool) -> None:
         self.open[run] = None
+        if for_job:
+            self._for_jobs.add(run)
         if for_time:
             self._for_time.add(run)
         else:
@@ -241,6 +246,8 @@ class Waits:
             return bool(due)
         arrivals = journal.arrivals([run.row_id for run in expired])
         waiting = {run.row_id: run for run in self.open}
+        if self._for_jobs and self._environment.listeners:
+            self._runner.placing.tell_progress(waiting, journal.progress())
         for arrival in arrivals:
             run = waiting.get(arrival.row_id)
             if run is None or run not in self.open:
@@ -253,7 +260,9 @@ class Waits:
         return bool(due or arrivals)
 
     def _end_answered(self, run: TaskRun, action: str, content: dict[str, object]) -> None:
-        if run.task.mode != "wait":
+        if action == "job":
+            self._end_queued(run, content)
+        elif run.task.mode != "wait":
             self._tell_body(run, action, content)
         else:
             self._end(run, lambda inputs: cast("WaitTask", run.task).answered(inputs, action, content))
@@ -276,17 +285,25 @@ class Waits:
             result = outcome(run.inputs)
             if isinstance(result, Wait):
                 now = self.now()
-                self._wait_for(run, self._limited(result, run.task.timeout, now), turn + 1)
+                self.wait_for(run, self._limited(result, run.task.timeout, now), turn + 1)
                 return
         except Exception as error:
             self._settle(run, None, error)
         else:
             self._settle(run, result, None)
 
+    def _end_queued(self, run: TaskRun, content: dict[str, object]) -> None:
+        self.forget(run)
+        try:
+            self._runner.placing.take(run, content)
+        except Exception as error:
+            self._settle(run, None, error)
+
     def forget(self, run: TaskRun) -> None:
         """A task run waits no more."""
         self.open.pop(run, None)
         self._for_time.discard(run)
+        self._for_jobs.discard(run)
         self._due.pop(run, None)
         self._to_ask.pop(run, None)
         if self._asking is not None:
@@ -313,7 +330,7 @@ class Waits:
         """Let a task wait whose body asks; `conversation` is told the answer, if this process lives to see it."""
         self._runner.pause(run)
         try:
-            self._wait_for(run, wait, turn)
+            self.wait_for(run, wait, turn)
         except BaseException:
             self.go_on(run)
             raise
@@ -357,7 +374,7 @@ class Waits:
             return False
         wait = self._runner.options.wait
         if wait is None:
-            return not self._for_time
+            return not (self._for_time or self._for_jobs)
         if isinstance(wait, bool):
             return not wait
         if self._patience is None:

@@ -20,6 +20,7 @@ import msgspec
 
 from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
 from workglow.storage.sqlite.changes import are_kept, note_job
+from workglow.storage.sqlite.queued import next_job_id, tell_task
 from workglow.storage.sqlite.schedules import NEXT_DUE, fire_due
 from workglow.storage.sqlite.values import insert_values
 
@@ -87,13 +88,6 @@ CRASHED = '{"type":"WorkerLostError","message":"The process that ran the job is 
 _TOO_LATE = '{"type":"JobDeadlineError","message":"Its deadline passed before it could start.","trace":""}'
 
 
-def next_job_id(execute: Execute) -> int:
-    """The number that the next job gets; nothing that was deleted has had it."""
-    return execute(
-        "SELECT 1 + max(coalesce((SELECT max(id) FROM job), 0), coalesce((SELECT job_id FROM last_job), 0))"
-    ).fetchall()[0][0]
-
-
 def _delete(execute: Execute, job_id: int, status: str | None, now: int) -> None:
     """Delete a job that has ended so; the number of the newest stays used."""
     note_job(execute, "deleted", job_id, now, old=status, new=None)
@@ -129,6 +123,7 @@ def end_job(
         status, error, progress, was = ended[one]
         ((delete_at,),) = execute(_END, (status, error, progress, now, one)).fetchall()
         note_job(execute, status, one, now, old=was, new=status, data=error)
+        tell_task(execute, one, now)
         for (dependent,) in execute(_NEEDING, (one,)).fetchall():
             if dependent not in ended:
                 what = "was aborted" if status == "aborted" else "has failed"
@@ -391,6 +386,8 @@ class Claims:
                 execute(_COMPLETE, (output.text, now, done.delete_at, job.id, job.claim))
                 if changes():
                     completed.append(done)
+                    if job.options is not None:  # without any, no task waits for it
+                        tell_task(execute, job.id, now)
                     if self._noting:
                         note_job(execute, "completed", job.id, now, old="running", new="completed")
                     continue

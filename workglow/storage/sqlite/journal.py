@@ -15,6 +15,7 @@ from workglow.errors import FileLockedError, LeaseLostError
 from workglow.storage.records import FINAL_RUN_STATUSES, Arrival, ChunkRecord, EventRecord, RunRecord, TaskRow
 from workglow.storage.sqlite.changes import note_begun, note_run
 from workglow.storage.sqlite.chunks import drop_chunks, drop_chunks_of_open, insert_chunks
+from workglow.storage.sqlite.queued import drive_later, select_progress
 from workglow.storage.sqlite.values import insert_values
 from workglow.storage.sqlite.waiting import (
     has_arrivals,
@@ -200,6 +201,8 @@ class SqliteJournal:
                 self._events.clear()
                 self._chunks.clear()
                 self._committed(rows)
+                if status is not None:
+                    self._file.notify()
                 return None
         return self._commit_elsewhere(rows, sync, status, output, error)
 
@@ -230,12 +233,17 @@ class SqliteJournal:
             if row.is_listed is not stored.is_listed:
                 row.is_listed = stored.is_listed
         self._committed(rows)
+        if status is not None:
+            self._file.notify()
 
     def _committed(self, rows: Sequence[TaskRow]) -> None:
         self._begin = None
         for row in rows:
             if row.blobs:
                 row.blobs = ()
+            if row.job is not None:
+                row.job = None
+                self._file.notify()
         if self._on_commit is not None:
             self._on_commit(rows)
 
@@ -267,6 +275,8 @@ class SqliteJournal:
                 if not row.row_id:
                     self._insert(db, execute, row)
                     inserted.append(row)
+                elif row.is_listed:
+                    update_row(db, row)
                 elif row.status == "completed" and row.error is None and row.state is None and row.usage is None:
                     if row.cache_key is None:
                         execute(_COMPLETE, (row.finished_at, row.output, row.row_id))
@@ -338,7 +348,7 @@ class SqliteJournal:
                 """,
                 (now, self.run.row_id),
             )
-            unlist_finished(db, self.run.row_id)
+            unlist_finished(db, self.run.row_id, self._file.clock.now())
         db.execute(
             """
             UPDATE run SET status = ?, output = ?, error = ?, finished_at = ?,
@@ -397,6 +407,9 @@ class SqliteJournal:
                 take_arrivals(db, run_id, expired, self._file.clock.now())
         return select_arrivals(self._file.reader, run_id)
 
+    def progress(self) -> list[tuple[int, str]]:
+        return select_progress(self._file.reader, self.run.row_id)
+
     async def wait_for_change(self) -> None:
         await self._file.wait_for_change()
 
@@ -405,6 +418,7 @@ class SqliteJournal:
             if has_arrivals(db, self.run.row_id):
                 return False
             self._write(db, (), "waiting", None, None)
+            drive_later(db.execute, self.run.row_id, self._file.clock.now())
             return True
 
         if block:
@@ -417,4 +431,5 @@ class SqliteJournal:
         if left:
             self._events.clear()
             self._driven.discard(self.run.uid)
+            self._file.notify()
         return left

@@ -223,6 +223,7 @@ class _Recovering:
         )
         db.execute("DELETE FROM waiting")
         db.execute("INSERT INTO waiting SELECT id FROM task_run WHERE status = 'waiting'")
+        _mend_queued_tasks(db, now)
         return tuple(closed)
 
     def _mend_knowledge(self, db: apsw.Connection) -> None:
@@ -242,6 +243,32 @@ class _Recovering:
             """
         )
         db.execute("INSERT INTO chunk_text (chunk_text) VALUES ('rebuild')")
+
+
+def _mend_queued_tasks(db: apsw.Connection, now: int) -> None:
+    """Let no job be run for a task that is over, and let a task start anew whose job was lost."""
+    db.execute(
+        """
+        UPDATE job SET status = 'aborted', finished_at = ?, run_after = NULL
+         WHERE finished_at IS NULL AND task_run_id IN (SELECT id FROM task_run WHERE finished_at IS NOT NULL)
+        """,
+        (now,),
+    )
+    db.execute(
+        """
+        UPDATE task_run SET status = 'pending', state = NULL
+         WHERE status = 'waiting' AND json_extract(state, '$.waits_for') = 'job'
+           AND NOT EXISTS (SELECT 1 FROM job WHERE task_run_id = task_run.id AND finished_at IS NULL)
+           AND NOT EXISTS (SELECT 1 FROM answer WHERE task_run_id = task_run.id AND answer.attempt = task_run.attempt)
+        """
+    )
+    db.execute("DELETE FROM waiting WHERE task_run_id IN (SELECT id FROM task_run WHERE status <> 'waiting')")
+    db.execute(
+        """
+        UPDATE run SET status = 'pending' WHERE status = 'waiting'
+           AND NOT EXISTS (SELECT 1 FROM task_run WHERE run_id = run.id AND status = 'waiting')
+        """
+    )
 
 
 def _verifies(columns: tuple[str, ...], row: tuple[Any, ...]) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from workglow.storage.sqlite.changes import note_run
+from workglow.storage.sqlite.queued import keep_newest_number
 from workglow.storage.sqlite.tasktypes import TaskTypes
 from workglow.storage.sqlite.values import references
 
@@ -159,6 +160,7 @@ def _remove_run(db: apsw.Connection, run_id: int, now: int, *, keep_cache: bool)
             ((key, types.of(graph_id, path), *rest) for key, graph_id, path, *rest in cached),
         )
     note_run(db.execute, "deleted", run_id, now, new=None)
+    keep_newest_number(db)
     db.execute("DELETE FROM run WHERE id = ?", (run_id,))
 
 

@@ -21,6 +21,7 @@ from workglow.storage.sqlite.journal import (
     select_streamed,
     update_row,
 )
+from workglow.storage.sqlite.queued import keep_newest_number, submit_run
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 
 def _replace_rows(db: apsw.Connection, run_id: int, keep: Sequence[TaskRow], add: Sequence[TaskRow]) -> None:
+    keep_newest_number(db)
     kept = {row.row_id for row in keep}
     for (row_id,) in db.execute("SELECT id FROM task_run WHERE run_id = ?", (run_id,)).fetchall():
         if row_id not in kept:
@@ -86,6 +88,7 @@ class SqliteRuns:
         versions: Mapping[str, str],
         rows: Sequence[TaskRow] = (),
         forked_from: RunRecord | None = None,
+        submit: tuple[int, int] | None = None,
     ) -> SqliteJournal:
         now = self._file.clock.now()
         uid = new_id(now)
@@ -93,6 +96,8 @@ class SqliteRuns:
             0, uid, 0, "running", self._session_id, 1, input.text, None, None, dict(options), dict(versions),
             None if forked_from is None else forked_from.uid, now, None,
         )  # fmt: skip
+        if submit is not None:
+            run.session_id = None  # a worker may come before this process has let go of it
 
         def store(db: apsw.Connection) -> int:
             run.graph_id = insert_graph(db, graph, now)
@@ -108,6 +113,8 @@ class SqliteRuns:
             run_id = db.last_insert_rowid()
             for row in rows:
                 insert_row(db, run_id, row)
+            if submit is not None:
+                submit_run(db, run_id, uid, submit, now)
             return run_id
 
         return SqliteJournal(self._file, run, store, driven=self._driven, on_commit=self._on_commit, unseen=bool(rows))
@@ -207,6 +214,10 @@ class SqliteRuns:
             (run.row_id,),
         )
         return [(str(path), str(usage)) for path, usage in rows]
+
+    def driving_job(self, run: RunRecord) -> int | None:
+        rows = self._file.read("SELECT job_id FROM submitted_run WHERE run_id = ?", (run.row_id,))
+        return rows[0][0] if rows else None
 
     def is_abandoned(self, run: RunRecord) -> bool:
         if run.finished_at is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from workglow.errors import RunStateError
 from workglow.storage.records import Arrival, TurnRecord, WaitingRow
+from workglow.storage.sqlite.queued import abort_jobs_of_run, abort_jobs_of_task, add_job_of_task, drive
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -70,13 +71,18 @@ def list_waiting(db: apsw.Connection, row: TaskRow) -> None:
     if row.status == "waiting":
         db.execute("INSERT OR IGNORE INTO waiting (task_run_id) VALUES (?)", (row.row_id,))
         row.is_listed = True
+        if row.job is not None:
+            add_job_of_task(db, row)
     elif row.is_listed:
         db.execute("DELETE FROM waiting WHERE task_run_id = ?", (row.row_id,))
+        db.execute("DELETE FROM answer WHERE task_run_id = ? AND action = 'job'", (row.row_id,))  # the row has it now
+        abort_jobs_of_task(db, row)
         row.is_listed = False
 
 
-def unlist_finished(db: apsw.Connection, run_id: int) -> None:
+def unlist_finished(db: apsw.Connection, run_id: int, now: int) -> None:
     """Take out of the list what was aborted with its run."""
+    abort_jobs_of_run(db, run_id, now)
     db.execute(
         """
         DELETE FROM waiting WHERE task_run_id IN (
@@ -164,6 +170,7 @@ class SqliteWaiting:
                     f"'{path}' of run {run.uid} has been answered already.  The first answer stands, and this one was "
                     "not kept; to decide anew, fork the run from that task."
                 )
+            drive(db.execute, run.row_id, now)
         self._file.notify()
 
     def send(self, name: str, content: Encoded, runs: Sequence[RunRecord]) -> list[str]:
@@ -180,7 +187,8 @@ class SqliteWaiting:
                 if not db.changes():
                     continue
                 reached.append(run.uid)
-                _hand_out(db, run.row_id, name, now)
+                if _hand_out(db, run.row_id, name, now):
+                    drive(db.execute, run.row_id, now)
         self._file.notify()
         return reached
 

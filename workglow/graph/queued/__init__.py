@@ -1,0 +1,1 @@
+"""Tasks that workers of queues do, and runs that workers drive."""
