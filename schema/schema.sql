@@ -86,7 +86,9 @@ CREATE TABLE run (
   id             INTEGER PRIMARY KEY,
   uid            TEXT    NOT NULL UNIQUE,         -- what people and programs call it; sorts by time
   graph_id       INTEGER NOT NULL REFERENCES graph (id),
-  status         TEXT    NOT NULL CHECK (status IN ('pending', 'running', 'waiting', 'completed', 'failed', 'aborted')),
+  -- One by one: IN would build a table at each write.
+  status         TEXT    NOT NULL CHECK (status = 'pending' OR status = 'running' OR status = 'waiting'
+                                         OR status = 'completed' OR status = 'failed' OR status = 'aborted'),
   session_id     INTEGER REFERENCES session (id), -- who drives it; NULL: nobody
   epoch          INTEGER NOT NULL DEFAULT 0,      -- +1 at each takeover; a write with an old epoch is refused
   input          TEXT    NOT NULL CHECK (json_valid(input)),
@@ -98,7 +100,7 @@ CREATE TABLE run (
   open_from      INTEGER NOT NULL DEFAULT 0,      -- task runs with a smaller id are finished, or only hold others
   created_at     INTEGER NOT NULL,
   finished_at    INTEGER,
-  CHECK ((finished_at IS NOT NULL) = (status IN ('completed', 'failed', 'aborted')))
+  CHECK ((finished_at IS NOT NULL) = (status = 'completed' OR status = 'failed' OR status = 'aborted'))
 ) STRICT;
 
 CREATE INDEX run_open   ON run (id)          WHERE finished_at IS NULL;
@@ -111,7 +113,9 @@ CREATE TABLE task_run (
   id             INTEGER PRIMARY KEY,
   run_id         INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
   path           TEXT    NOT NULL,                -- 'summary', or inside a loop 'map[3]/summary'
-  status         TEXT    NOT NULL CHECK (status IN ('pending', 'running', 'waiting', 'completed', 'failed', 'aborted', 'disabled')),
+  status         TEXT    NOT NULL CHECK (status = 'pending' OR status = 'running' OR status = 'waiting'
+                                         OR status = 'completed' OR status = 'failed' OR status = 'aborted'
+                                         OR status = 'disabled'),
   attempt        INTEGER NOT NULL,                -- how often it was started, counted before it starts
   started_at     INTEGER,
   finished_at    INTEGER,
@@ -123,7 +127,8 @@ CREATE TABLE task_run (
   cache_key      BLOB,                            -- what the output cache finds it by
   source_id      INTEGER REFERENCES task_run (id) ON DELETE SET NULL, model TEXT,  -- the task run whose output was reused
   CHECK (status <> 'completed' OR output IS NOT NULL),
-  CHECK ((finished_at IS NOT NULL) = (status IN ('completed', 'failed', 'aborted', 'disabled')))
+  CHECK ((finished_at IS NOT NULL)
+         = (status = 'completed' OR status = 'failed' OR status = 'aborted' OR status = 'disabled'))
 ) STRICT;
 
 CREATE UNIQUE INDEX task_run_path  ON task_run (run_id, path);

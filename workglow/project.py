@@ -117,7 +117,6 @@ class Project(Runs):
         """The job queues of this file, their jobs, and what the workers of this process tell of them."""
         if self._queues is None:  # a program that only runs graphs need not load them
             from workglow.graph.queued.handlers import ProjectHandlers
-            from workglow.graph.scheduled import register_graph_runner
             from workglow.limits import Limits, limiter_registry
             from workglow.queue import Queues, handler_registry
             from workglow.storage.sqlite.jobs import SqliteJobs
@@ -133,7 +132,6 @@ class Project(Runs):
                 project=self,
                 limits=Limits(self.file, limits, kinds),
             )
-            register_graph_runner(self._queues.handlers)
         return self._queues
 
     def queue(

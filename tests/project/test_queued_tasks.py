@@ -472,9 +472,9 @@ def test_a_side_effect_whose_worker_was_lost_is_decided_by_who_resumes(project: 
     (job,) = project.queues.jobs()
     assert job.record.max_attempts == 1
     with project.file.transaction() as db:  # what a worker does that finds another one dead
-        from workglow.storage.sqlite.claims import end_job
+        from workglow.storage.sqlite.job_ends import end_job
 
-        db.execute("UPDATE job SET attempt = 1")
+        db.execute("UPDATE job SET attempt = 1, claim = 1")
         end_job(db.execute, job.id, "failed", 1, error='{"type":"WorkerLostError","message":"gone","trace":""}')
     for _ in range(2):
         with pytest.raises(InterruptedTaskError, match="whether its effect happened is not known"):

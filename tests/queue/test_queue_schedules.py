@@ -226,11 +226,17 @@ def test_a_graph_is_run_at_each_due_time_and_kept_until_then(project: Project, c
     hourly = project.schedule("hourly", Workflow().then(shout), {"text": "x" * 5000}, every=3600)
     collect(project.file, plan(project.file))
     clock.advance(3600)
-    assert work(project) == 1
+    assert work(project) == 2  # one that submits the run, and one that drives it
     (run,) = project.runs()
     assert run.outputs["text"] == "X" * 5000
     assert hourly.last_job is not None
     assert hourly.last_job.result_sync() == run.id
+    with project.file.transaction() as db:  # as if the worker had been lost before it could settle the job
+        db.execute(
+            "UPDATE job SET status = 'pending', output = NULL, finished_at = NULL WHERE id = ?", (hourly.last_job.id,)
+        )
+    assert work(project) == 1
+    assert [each.id for each in project.runs()] == [run.id]
     assert hourly.inputs == {"text": "x" * 5000}
     with pytest.raises(WorkglowError):
         project.schedule("other", Workflow().then(shout), {"nothing": 1}, every=5)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from workglow.file import File
-from workglow.storage.sqlite import claims
+from workglow.storage.sqlite import claims, job_ends
 
 HOT = {
     "claim": (claims._ALL_READY, "job_ready (queue_id=?)"),
@@ -15,7 +15,7 @@ HOT = {
     "the claim's own row": (claims._CLAIM, "USING INTEGER PRIMARY KEY"),
     "the fence": (claims._HELD, "USING INTEGER PRIMARY KEY"),
     "complete": (claims._COMPLETE, "USING INTEGER PRIMARY KEY"),
-    "who needs it": (claims._NEEDING, "PRIMARY KEY (needs_id=?)"),
+    "who needs it": (job_ends._NEEDING, "PRIMARY KEY (needs_id=?)"),
     "deferred": (
         "UPDATE job SET run_after = NULL WHERE queue_id IN (SELECT id FROM queue) AND run_after <= ?",
         "job_deferred (queue_id=? AND run_after<?)",

@@ -102,10 +102,16 @@ def _graph(project: Project, name: str) -> object:
 
 
 @app.command()
-def unschedule(file: ProjectFile, name: Name) -> None:
-    """Forget a schedule; the jobs that it has made are done."""
+def unschedule(file: ProjectFile, name: Name, json: AsJson = False) -> None:
+    """Forget a schedule.
+
+    The jobs that it has made are done.
+    """
     with work_on(file) as project:
         project.unschedule(name)
+    if json:
+        Screen().json({"schedule": name, "forgotten": True})
+    else:
         Screen().line(f"{name} is not done again.")
 
 

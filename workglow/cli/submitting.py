@@ -52,9 +52,9 @@ def submit(
     deny: Deny = None,
     json: AsJson = False,
 ) -> None:
-    """Have the workers of a queue run a graph; print the run's id.
+    """Have the workers of a queue run a graph.
 
-    The run is kept when this returns.  What it may do is decided here and kept with it.
+    The run is kept when this returns, and its id is printed.  What it may do is decided here and kept with it.
     """
     import_tasks(tasks)
     whole = graph_file(graph, project)

@@ -61,9 +61,9 @@ def worker(
 ) -> None:
     """Run the jobs of a project file, until told to stop.
 
-    --tasks names the Python file, or module, that defines the handlers.  Ctrl-C or SIGTERM finishes what runs and then
-    ends with 0; a second one hands it back, so that another worker starts it, and ends with 130.  With --json each line
-    is a JSON document.
+    --tasks names the Python file, or module, that defines handlers and tasks; jobs of others are left for other
+    workers.  Ctrl-C or SIGTERM finishes what runs and then ends with 0; a second one hands it back, so that another
+    worker starts it, and ends with 130.  With --json each line is a JSON document.
     """
     if processes is not None:
         from workglow.cli.supervising import Supervisor
@@ -74,11 +74,6 @@ def worker(
         _end_with_supervisor()
         import_tasks(tasks)
         with work_on(file) as project:
-            if not len(project.queues.handlers):
-                raise typer.BadParameter(
-                    "no handler is known.  Name the Python file, or module, whose functions are under @job.",
-                    param_hint="'--tasks'",
-                )
             chosen = project.worker(*(queue or ()), concurrency=concurrency)
             code = asyncio.run(_work(project, chosen, until_idle=until_idle, grace=grace, as_json=json))
     if code:

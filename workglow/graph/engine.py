@@ -115,8 +115,12 @@ class Engine:
         options: RunOptions,
         permission: Permission = _NOBODY.permission,
         queue: JobQueue | None = None,
+        uid: str | None = None,
     ) -> Run:
-        """Store a run that nobody drives yet; whoever resumes it starts it, or the workers of a queue do."""
+        """Store a run that nobody drives yet; whoever resumes it starts it, or the workers of a queue do.
+
+        It gets the id `uid`, which no run may have yet, or a new one.
+        """
         options.check_size(len(graph.tasks))
         given = inputs
         inputs = run_blocking(lambda: named_inputs(graph, given, self.resolvers)) if has_names(graph) else given
@@ -130,6 +134,7 @@ class Engine:
             versions=versions_of(graph),
             rows=[TaskRow(id) for id in graph.sources()],
             submit=None if queue is None else (queue.row_id, queue.settings.retry.attempts),
+            uid=uid,
         )
         journal.commit((), block=True, sync=queue is not None, status="pending")
         journal.release()

@@ -106,15 +106,15 @@ class HandlerRegistry:
 
     def get(self, name: str) -> Handler:
         """Return a handler, or raise UnknownHandlerError, which has the nearest names."""
-        handler = self._handlers.get(name)
+        handler = self.find(name)
         if handler is None:
-            near = difflib.get_close_matches(name, self._handlers, n=3)
+            near = difflib.get_close_matches(name, tuple(self), n=3)
             hint = f"Did you mean {', '.join(near)}?" if near else "Import the module that defines it."
             raise UnknownHandlerError(f"No handler {name!r} is registered.  {hint}")
         return handler
 
     def __contains__(self, name: object) -> bool:
-        return name in self._handlers
+        return isinstance(name, str) and self.find(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._handlers)

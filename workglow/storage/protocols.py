@@ -180,10 +180,12 @@ class RunRepository(Protocol):
         rows: Sequence[TaskRow] = (),
         forked_from: RunRecord | None = None,
         submit: tuple[int, int] | None = None,
+        uid: str | None = None,
     ) -> Journal:
         """Make a run of this graph; it is stored, with `rows`, by its journal's first commit.
 
         `submit` is the key of a queue whose workers drive it, and how often they try: the run is then driven by nobody.
+        `uid` is the run's id, when it is not to have a new one.
         """
         ...
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from workglow.errors import FileError, RetryableJobError
 from workglow.graph.queued.body import QueuedTask, do_task, judge
 from workglow.graph.queued.driving import drive_run
 from workglow.graph.queued.placing import TASK_HANDLER
+from workglow.graph.queued.scheduled import submit_scheduled
 from workglow.queue import Handler, HandlerRegistry, JobContext
 from workglow.queue.handler import Judgement
 from workglow.storage.jobs import RUN_HANDLER
+from workglow.storage.schedules import RUN_GRAPH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,31 +32,23 @@ class ProjectHandlers(HandlerRegistry):
         super().__init__()
         self._registered = registered
         self._tasks = engine.registry
-        self._of_runs = Handler(_driver(engine), name=RUN_HANDLER, judge=_judge_run)
         self._of_tasks = _doer(engine)
+        self._handlers[RUN_HANDLER] = Handler(_driver(engine), name=RUN_HANDLER, judge=_judge_run)
+        self._handlers[RUN_GRAPH] = Handler(_submitter(engine), name=RUN_GRAPH)
 
     def register(self, handler: Handler) -> Handler:
         return self._registered.register(handler)
 
-    def get(self, name: str) -> Handler:
-        if name == RUN_HANDLER:
-            return self._of_runs
-        if name in self and name not in self._registered:
-            known = self._handlers.get(name)
-            if known is None:
-                known = self._handlers[name] = Handler(self._of_tasks, name=name, judge=judge)
-            return known
-        return self._registered.get(name)
-
-    def __contains__(self, name: object) -> bool:
-        if name == RUN_HANDLER or name in self._registered:
-            return True
-        kind, _, type = cast("str", name).partition(":")
-        return kind + ":" == TASK_HANDLER and type in self._tasks
+    def find(self, name: str) -> Handler | None:
+        found = self._handlers.get(name) or self._registered.find(name)
+        if found is None and name.startswith(TASK_HANDLER) and name.removeprefix(TASK_HANDLER) in self._tasks:
+            found = self._handlers[name] = Handler(self._of_tasks, name=name, judge=judge)
+        return found
 
     def __iter__(self) -> Iterator[str]:
         yield from self._registered
         yield RUN_HANDLER
+        yield RUN_GRAPH
         for type in self._tasks:
             yield TASK_HANDLER + type
 
@@ -72,6 +66,13 @@ def _driver(engine: Engine) -> Any:
         return await drive_run(engine, run, context)
 
     return drive
+
+
+def _submitter(engine: Engine) -> Any:
+    async def submit(graph: int, inputs: dict[str, Any], context: JobContext) -> str:
+        return submit_scheduled(engine, graph, inputs, context)
+
+    return submit
 
 
 def _doer(engine: Engine) -> Any:

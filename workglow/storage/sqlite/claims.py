@@ -20,6 +20,7 @@ import msgspec
 
 from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
 from workglow.storage.sqlite.changes import are_kept, note_job
+from workglow.storage.sqlite.job_ends import CRASHED, TOO_LATE, aborted, delete_job, end_job, prune_jobs
 from workglow.storage.sqlite.queued import next_job_id, tell_task
 from workglow.storage.sqlite.schedules import NEXT_DUE, fire_due
 from workglow.storage.sqlite.values import insert_values
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     Execute = Callable[..., Any]
     """`execute` of one cursor, whose rows nobody but the reader of the query knows the types of."""
 
-__all__ = ["CRASHED", "Ask", "Claims", "aborted", "end_job", "next_job_id"]
+__all__ = ["Ask", "Claims"]
 
 _CHORES: Final = 50  # milliseconds
 _RAISE_EVERY: Final = 256  # claims
@@ -72,71 +73,8 @@ _AGAIN = """
 UPDATE job SET status = 'pending', run_after = ?, attempt = ?, error = ?, progress = NULL, abort_reason = NULL
  WHERE id = ?
 """
-_END = """
-UPDATE job SET status = ?1, run_after = NULL, error = coalesce(?2, error), progress = coalesce(?3, progress),
-               finished_at = ?4,
-               delete_at = (SELECT ?4 + CAST(round(1000 * json_extract(settings, '$.keep_' || ?1)) AS INTEGER)
-                              FROM queue WHERE queue.id = queue_id)
- WHERE id = ?5 RETURNING delete_at
-"""
-_NEEDING = """
-SELECT job.id FROM job_dependency JOIN job ON job.id = job_id WHERE needs_id = ? AND status = 'pending' ORDER BY job_id
-"""
 _FORGET = "DELETE FROM worker WHERE id = ? AND session_id = ?"
 _ADOPT = "UPDATE job SET session_id = ? WHERE id = ? AND status = 'running' AND session_id = ?"
-CRASHED = '{"type":"WorkerLostError","message":"The process that ran the job is gone.","trace":""}'
-_TOO_LATE = '{"type":"JobDeadlineError","message":"Its deadline passed before it could start.","trace":""}'
-
-
-def _delete(execute: Execute, job_id: int, status: str | None, now: int) -> None:
-    """Delete a job that has ended so; the number of the newest stays used."""
-    note_job(execute, "deleted", job_id, now, old=status, new=None)
-    execute(
-        """
-        INSERT INTO last_job (id, job_id) SELECT 1, ?1 WHERE ?1 = (SELECT max(id) FROM job)
-        ON CONFLICT (id) DO UPDATE SET job_id = max(job_id, excluded.job_id)
-        """,
-        (job_id,),
-    )
-    execute("DELETE FROM job WHERE id = ?", (job_id,))
-
-
-def end_job(
-    execute: Execute,
-    job_id: int,
-    status: Literal["failed", "aborted"],
-    now: int,
-    *,
-    was: JobStatus = "pending",
-    error: str | None = None,
-    progress: str | None = None,
-) -> None:
-    """End a job without a result; what needs it cannot start any more, and fails with it, and so on.
-
-    It is kept as its queue says, or not at all.
-    """
-    ended: dict[int, tuple[Literal["failed", "aborted"], str | None, str | None, JobStatus]]
-    ended = {job_id: (status, error, progress, was)}
-    waiting = [job_id]
-    while waiting:
-        one = waiting.pop()
-        status, error, progress, was = ended[one]
-        ((delete_at,),) = execute(_END, (status, error, progress, now, one)).fetchall()
-        note_job(execute, status, one, now, old=was, new=status, data=error)
-        tell_task(execute, one, now)
-        for (dependent,) in execute(_NEEDING, (one,)).fetchall():
-            if dependent not in ended:
-                what = "was aborted" if status == "aborted" else "has failed"
-                ended[dependent] = ("failed", _needed(one, what), None, "pending")
-                waiting.append(dependent)
-        if delete_at is not None and delete_at <= now:
-            _delete(execute, one, status, now)
-
-
-def _needed(job_id: int, what: str) -> str:
-    """The error, as JSON, of a job that can never start because of one that it needs."""
-    message = f"It needs job {job_id}, which {what}.  Retry that one, then this one."
-    return msgspec.json.encode({"type": "JobFailedError", "message": message, "trace": ""}).decode()
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -408,7 +346,7 @@ class Claims:
                 self._release_dependents(execute, done.job.id)
         for done in completed:
             if done.delete_at is not None and done.delete_at <= now:
-                _delete(execute, done.job.id, "completed", now)
+                delete_job(execute, done.job.id, "completed", now)
 
     def _settle_otherwise(self, execute: Execute, done: Settlement, now: int) -> JobStatus | None:
         """Settle what did not simply complete; None when the claim does not count any more."""
@@ -458,8 +396,8 @@ class Claims:
             "SELECT id FROM job WHERE deadline_at <= ? AND finished_at IS NULL AND status = 'pending'", (now,)
         ).fetchall()
         for (job_id,) in late:
-            end_job(execute, job_id, "failed", now, error=_TOO_LATE)
-        if self.prune(execute, now, _PRUNE) == _PRUNE:
+            end_job(execute, job_id, "failed", now, error=TOO_LATE)
+        if prune_jobs(execute, now, _PRUNE) == _PRUNE:
             self._chores_at = now  # there are more, and they come faster than one look at a time removes them
         monotonic = self._file.clock.monotonic()
         if not 0 <= monotonic - self._looked_at < _LOOK_FOR_DEAD:
@@ -532,16 +470,6 @@ class Claims:
         return anew
 
     @staticmethod
-    def prune(execute: Execute, now: int, limit: int) -> int:
-        """Delete jobs that have been kept long enough; how many."""
-        old = execute("SELECT id, status FROM job WHERE delete_at <= ? LIMIT ?", (now, limit)).fetchall()
-        for job_id, status in old:
-            for (dependent,) in execute(_NEEDING, (job_id,)).fetchall():
-                end_job(execute, dependent, "failed", now, error=_needed(job_id, "is not kept any more"))
-            _delete(execute, job_id, status, now)
-        return len(old)
-
-    @staticmethod
     def _next_at(execute: Execute, queue_ids: Sequence[int]) -> int | None:
         times: list[Any] = [
             execute("SELECT min(run_after) FROM job WHERE queue_id = ? AND run_after IS NOT NULL", (queue_id,)).get
@@ -563,9 +491,3 @@ def _restriction(ask: Ask) -> tuple[str | None, str] | None:
         return None
     handlers = None if ask.handlers is None else msgspec.json.encode(sorted(ask.handlers)).decode()
     return handlers, msgspec.json.encode(list(ask.leave)).decode()
-
-
-def aborted(reason: str) -> str:
-    """The error, as JSON, of a job that was aborted."""
-    told = {"type": "JobAbortedError", "message": reason or "The job was aborted.", "trace": ""}
-    return msgspec.json.encode(told).decode()

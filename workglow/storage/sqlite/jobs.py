@@ -9,9 +9,11 @@ import msgspec
 from workglow.errors import FileLockedError, JobStateError, UnknownJobError, UnknownLimiterError
 from workglow.storage.jobs import FINAL_JOB_STATUSES, AttemptRecord, JobRecord, NewJob, QueueRecord, WorkerRecord
 from workglow.storage.sqlite.changes import are_kept, note_added, note_job
-from workglow.storage.sqlite.claims import Ask, Claims, aborted, end_job, next_job_id
+from workglow.storage.sqlite.claims import Ask, Claims
 from workglow.storage.sqlite.gates import Gates
+from workglow.storage.sqlite.job_ends import aborted, end_job, prune_jobs
 from workglow.storage.sqlite.job_figures import count_ahead, figures
+from workglow.storage.sqlite.queued import next_job_id
 from workglow.storage.sqlite.schedules import NEXT_DUE
 from workglow.storage.sqlite.values import insert_values
 
@@ -315,7 +317,7 @@ class SqliteJobs:
 
     def prune(self, limit: int = 1000) -> int:
         with self._file.transaction() as db:
-            return self._claims.prune(db.execute, self._file.clock.now(), limit)
+            return prune_jobs(db.execute, self._file.clock.now(), limit)
 
     # ------------------------------------------------------------------ looking
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from workglow.storage.sqlite.claims import CRASHED, aborted, end_job
+from workglow.storage.sqlite.job_ends import CRASHED, aborted, end_job
 
 if TYPE_CHECKING:
     import apsw

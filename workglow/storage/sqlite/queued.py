@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from workglow.storage.jobs import RUN_HANDLER
+from workglow.storage.sqlite.changes import are_kept, note_added
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     Execute = Callable[..., Any]
 
 __all__ = [
-    "abort_jobs_of_run",
-    "abort_jobs_of_task",
     "add_job_of_task",
     "drive",
     "drive_later",
@@ -51,13 +50,6 @@ SELECT task_run.id, task_run.attempt, 1, 'job',
  WHERE job.id = ?1 AND task_run.status = 'waiting' AND json_extract(task_run.state, '$.waits_for') = 'job'
 RETURNING 1
 """
-_OPEN_OF_FINISHED = """
-SELECT job.id, job.status FROM waiting CROSS JOIN task_run ON task_run.id = waiting.task_run_id
-  JOIN job ON job.task_run_id = task_run.id
- WHERE task_run.run_id = ? AND task_run.finished_at IS NOT NULL AND job.finished_at IS NULL
-"""
-_NOT_NEEDED = "The run no longer needs this task."
-_OVER = "The run is over."
 
 
 def next_job_id(execute: Execute) -> int:
@@ -82,6 +74,7 @@ def add_job_of_task(db: apsw.Connection, row: TaskRow) -> None:
     insert_values(db, new.input.blobs)
     identity = (next_job_id(db.execute), new.queue_id, new.handler, new.input.text, new.max_attempts)
     db.execute(_ADD, (*identity, row.started_at, None, row.row_id, row.attempt))
+    _note(db.execute, identity[0], row.started_at or 0)
 
 
 def tell_task(execute: Execute, job_id: int, now: int) -> None:
@@ -105,33 +98,6 @@ def select_progress(db: apsw.Connection, run_id: int) -> list[tuple[int, str]]:
         (run_id,),
     )
     return rows.fetchall()  # pyright: ignore[reportReturnType]
-
-
-def abort_jobs_of_task(db: apsw.Connection, row: TaskRow) -> None:
-    """Inside the transaction in which a task stops waiting: nobody needs its job any more."""
-    rows = db.execute("SELECT id, status FROM job WHERE task_run_id = ? AND finished_at IS NULL", (row.row_id,))
-    _abort(db.execute, rows.fetchall(), row.finished_at or row.started_at or 0, _NOT_NEEDED)
-
-
-def abort_jobs_of_run(db: apsw.Connection, run_id: int, now: int) -> None:
-    """Inside the transaction that ends a run and its tasks: nobody needs their jobs, nor one to drive the run."""
-    _abort(db.execute, db.execute(_OPEN_OF_FINISHED, (run_id,)).fetchall(), now, _NOT_NEEDED)
-    driving = db.execute(
-        "SELECT job.id, job.status FROM submitted_run JOIN job ON job.id = job_id "
-        "WHERE run_id = ? AND job.status = 'pending'",
-        (run_id,),
-    )
-    _abort(db.execute, driving.fetchall(), now, _OVER)
-
-
-def _abort(execute: Execute, jobs: list[Any], now: int, reason: str) -> None:
-    from workglow.storage.sqlite.claims import aborted, end_job
-
-    for job_id, status in jobs:
-        if status == "pending":
-            end_job(execute, int(job_id), "aborted", now, error=aborted(reason))
-        else:
-            execute("UPDATE job SET abort_reason = coalesce(abort_reason, ?) WHERE id = ?", (reason, job_id))
 
 
 # ---------------------------------------------------------------------- jobs that drive runs
@@ -182,3 +148,9 @@ def _enqueue(execute: Execute, run_id: int, what: tuple[str, int, int], now: int
     run_after = at if at is not None and at > now else None
     execute(_ADD, (job_id, queue_id, RUN_HANDLER, input, max_attempts, now, run_after, None, None))
     execute("UPDATE submitted_run SET job_id = ? WHERE run_id = ?", (job_id, run_id))
+    _note(execute, job_id, now)
+
+
+def _note(execute: Execute, job_id: int, now: int) -> None:
+    if are_kept(execute):
+        note_added(execute, job_id, job_id + 1, now)

@@ -89,9 +89,10 @@ class SqliteRuns:
         rows: Sequence[TaskRow] = (),
         forked_from: RunRecord | None = None,
         submit: tuple[int, int] | None = None,
+        uid: str | None = None,
     ) -> SqliteJournal:
         now = self._file.clock.now()
-        uid = new_id(now)
+        uid = uid or new_id(now)
         run = RunRecord(
             0, uid, 0, "running", self._session_id, 1, input.text, None, None, dict(options), dict(versions),
             None if forked_from is None else forked_from.uid, now, None,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from workglow.errors import RunStateError
 from workglow.storage.records import Arrival, TurnRecord, WaitingRow
-from workglow.storage.sqlite.queued import abort_jobs_of_run, abort_jobs_of_task, add_job_of_task, drive
+from workglow.storage.sqlite.job_ends import abort_jobs_of_run, abort_jobs_of_task
+from workglow.storage.sqlite.queued import add_job_of_task, drive
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
