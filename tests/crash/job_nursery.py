@@ -55,6 +55,7 @@ class JobNursery:
         return int(self._process.stdout.readline())
 
     def close(self) -> None:
+        self._process.kill()  # a worker that a test left behind may hold the other end of the pipe
         self._process.communicate()
 
     def errors(self) -> str:

@@ -90,6 +90,7 @@ def said(attempt: int) -> str:
     return f"INSERT INTO stream_chunk VALUES (1, {attempt}, 1, 'text', 'append', '{{}}', 0)"
 
 
+DONE = task("status, output, finished_at", "'completed', '{}', 0")
 LISTED = "INSERT INTO waiting SELECT id FROM task_run WHERE status = 'waiting'"
 SCHEDULE = """INSERT INTO schedule (name, every, start_at, catch_up, queue_id, handler, input, priority, max_attempts,
                                    cost, paused_at, next_at, created_at)
@@ -121,6 +122,15 @@ BROKEN = {
     "waiting_tasks": [GRAPH, RUN, task("status, started_at, state", "'waiting', 0, '{}'"), LISTED],
     "waiting_list": [GRAPH, RUN, WAITING],
     "answers": [GRAPH, RUN, WAITING, LISTED, answered(2)],
+    "waiting_only": [GRAPH, RUN, DONE, "INSERT INTO waiting VALUES (1)"],
+    "queued_tasks": [
+        GRAPH, RUN, WAITING, LISTED, """UPDATE task_run SET state = '{"waits_for": "job"}'""",
+    ],
+    "jobs_of_finished_tasks": [GRAPH, RUN, DONE, QUEUE, job(task_run_id=1, task_attempt=1)],
+    "submitted_runs": [
+        GRAPH, RUN, "UPDATE run SET status = 'waiting'", WAITING, LISTED, answered(2), QUEUE,
+        "UPDATE answer SET attempt = 1, task_run_id = 1", "INSERT INTO submitted_run VALUES (1, 1, 0)",
+    ],
     "epochs": [GRAPH, RUN, resumed(1)],
     "reused_outputs": [
         GRAPH, RUN, task("status", "'pending'"),

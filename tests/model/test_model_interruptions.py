@@ -31,10 +31,12 @@ from workglow.graph.queued.handlers import ProjectHandlers
 from workglow.graph.rights.permission import Permission
 from workglow.graph.run import Run
 from workglow.graph.waiting.answering import Answering
+from workglow.limits import Limits, limiter_registry
 from workglow.queue import HandlerRegistry, Queues
 from workglow.storage.records import RunRecord, WaitingRow
 from workglow.storage.sqlite import sqlite_repositories
 from workglow.storage.sqlite.jobs import SqliteJobs
+from workglow.storage.sqlite.limits import SqliteLimits
 from workglow.tasks import TaskFunction
 from workglow.testing import FakeClock
 from workglow.values import decode
@@ -65,11 +67,13 @@ class Machine:
         """Begin a process that remembers nothing."""
         self.left = None
         self.engine = Engine(sqlite_repositories(self.file), registry(), self.clock)
+        limits = SqliteLimits(self.file, limiter_registry.load)
         self.queues = Queues(
             self.file,
-            SqliteJobs(self.file),
+            SqliteJobs(self.file, limits.gates),
             self.engine.repositories.values,
             handlers=ProjectHandlers(HandlerRegistry(), self.engine),
+            limits=Limits(self.file, limits, limiter_registry),
         )
         self.engine.queues = lambda: self.queues
         self.answering = Answering(self.engine.repositories)

@@ -11,6 +11,7 @@ import apsw
 from workglow.clock import SystemClock
 from workglow.errors import FileError, FileLostError, FileReadOnlyError
 from workglow.file.connection import close_reader, connect
+from workglow.file.failures import explain
 from workglow.file.log_events import LogEvents
 from workglow.file.opening import open_for_reading, open_for_writing, open_memory
 from workglow.file.place import absolute, identity, log_path
@@ -160,6 +161,8 @@ class File:
             return self.reader.execute(query, values).fetchall()
         try:  # read to its end, for an open statement would keep the next transaction from seeing new commits
             return self._gate.execute(query, values).fetchall()
+        except apsw.Error as error:
+            raise self._explained(error) from error
         finally:
             lock.release()
 
@@ -170,6 +173,8 @@ class File:
             return self.reader.execute(query, values).get
         try:
             return self._gate.execute(query, values).get
+        except apsw.Error as error:
+            raise self._explained(error) from error
         finally:
             lock.release()
 
@@ -298,7 +303,20 @@ class File:
 
     def version(self) -> int:
         """A number that is another one after each commit, for the thread that asks."""
-        return self.db.total_changes() if self.memory else self.reader.pragma("data_version")
+        if self.memory:
+            return self.db.total_changes()
+        try:
+            return self.reader.pragma("data_version")
+        except apsw.Error as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: apsw.Error) -> Exception:
+        """What to raise when a read failed: that the file is not there any more, when that is the reason."""
+        try:
+            self.check_place()
+        except FileError as lost:
+            return lost
+        return explain(error, self.path) or error
 
     def _refuse_writing(self, error: Callable[[], FileError]) -> None:
         self._plain = self._quick = self._synced = self._quick_synced = Refusal(error)

@@ -41,8 +41,6 @@ UNION ALL SELECT output FROM job         WHERE output LIKE '%"$value"%'
 UNION ALL SELECT input  FROM schedule    WHERE input  LIKE '%"$value"%'
 UNION ALL SELECT definition FROM graph_task WHERE definition LIKE '%"$value"%'
 UNION ALL SELECT data   FROM stream_chunk WHERE data  LIKE '%"$value"%'
-UNION ALL SELECT input  FROM job         WHERE input  LIKE '%"$value"%'
-UNION ALL SELECT output FROM job         WHERE output LIKE '%"$value"%'
 """
 
 _WAITS = """
@@ -212,7 +210,6 @@ def _references(db: apsw.Connection, exclude: frozenset[int], jobs_before: int |
     for (text,) in db.execute(
         "SELECT output FROM task_output UNION ALL SELECT definition FROM graph_task"
         " UNION ALL SELECT data FROM stream_chunk"
-        " UNION ALL SELECT input FROM job UNION ALL SELECT output FROM job WHERE output IS NOT NULL"
         " UNION ALL SELECT input FROM schedule"
     ):
         yield from references(text)
