@@ -162,7 +162,7 @@ class TaskContext:
         return await self._asks(message, schema, data=data or {}, target=target, timeout=timeout, default=default)
 
     def own(self, resource: Resource) -> Resource:
-        """Keep a resource until the task ends, then release it; the last one owned is released first.
+        """Keep a resource until the task ends, then release it, once; the last one owned is released first.
 
         A resource is released by the first of these that it has: `__aexit__`, `__exit__`, `aclose()`, `close()`.
         A context manager must have been entered already.
@@ -173,7 +173,8 @@ class TaskContext:
             )
         if self._resources is None:
             self._resources = []
-        self._resources.append(resource)
+        if not any(owned is resource for owned in self._resources):
+            self._resources.append(resource)
         return resource
 
     def dispose(self) -> None:
