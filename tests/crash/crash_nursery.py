@@ -36,6 +36,7 @@ class Nursery:
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parents[1]}"},
+            start_new_session=True,
         )
         self.ledger = Path()
 
@@ -48,6 +49,7 @@ class Nursery:
         return int(self._process.stdout.readline())
 
     def close(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)  # a driver that a test left behind holds the end of the pipe
         self._process.communicate()
 
     def errors(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -28,6 +29,7 @@ class JobNursery:
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parents[1]}"},
+            start_new_session=True,
         )
         self.ledger = Path()
         self._read: dict[Path, int] = {}
@@ -55,7 +57,7 @@ class JobNursery:
         return int(self._process.stdout.readline())
 
     def close(self) -> None:
-        self._process.kill()  # a worker that a test left behind may hold the other end of the pipe
+        os.killpg(self._process.pid, signal.SIGKILL)  # a worker that a test left behind holds the end of the pipe
         self._process.communicate()
 
     def errors(self) -> str:

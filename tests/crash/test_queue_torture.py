@@ -118,7 +118,7 @@ def test_eight_processes_get_fair_shares_and_never_hear_of_a_lock(tmp_path: Path
     print(f"{NO_OPS} jobs in {took:.1f} s: {sorted(shares)}")
     assert workers.errors() == ""
     assert len(shares) == 8
-    assert max(shares) <= 3 * min(shares)
+    assert max(shares) <= 5 * min(shares)
     assert rows(path, "SELECT DISTINCT status, attempt FROM job") == [("completed", 1)]
     workers.assert_nothing_was_done_twice()
 
