@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from types import TracebackType
 
-    from workglow.ai import EmbeddingModel
+    from workglow.ai import Models, ProviderRegistry
     from workglow.clock import Clock
     from workglow.graph.transforms import TransformRegistry
     from workglow.knowledge import KnowledgeBase, SearchResult
@@ -58,13 +58,14 @@ class Project(Runs):
         handlers: HandlerRegistry | None = None,
         tracer: Tracer | None = None,
         limiters: LimiterRegistry | None = None,
+        providers: ProviderRegistry | None = None,
     ) -> None:
         repositories = sqlite_repositories(file)
         self.registry = registry
         self.transforms = transforms
         self.resolvers = standard_resolvers(registry)
         self.resolvers.register("knowledge-base", lambda name, _: self.knowledge(name), _name)
-        self.resolvers.register("model:TextEmbedding", _embedding_model, _name)
+        self.resolvers.register("model", lambda name, _: self.models.model(name), _name)
         grants = Grants(repositories.settings, Seal(file))
         licences = Licences(grants, self.resolvers)
         engine = Engine(
@@ -77,6 +78,8 @@ class Project(Runs):
         self._handlers = handlers
         self._limiters = limiters
         self._queues: Queues | None = None
+        self._providers = providers
+        self._models: Models | None = None
 
     @property
     def path(self) -> str:
@@ -85,6 +88,8 @@ class Project(Runs):
 
     def close(self) -> None:
         """Close the file; the last one out leaves a single file behind."""
+        if self._models is not None:
+            self._models.close()
         self.file.close()
 
     def __enter__(self) -> Self:
@@ -252,6 +257,17 @@ class Project(Runs):
 
         keep_changes(SqliteChanges(self.file), days, rows)
 
+    # ------------------------------------------------------------------ models
+
+    @property
+    def models(self) -> Models:
+        """The models of this file, and whoever runs them: `project.models.find("local:wordllama")`."""
+        if self._models is None:
+            from workglow.ai import Models, provider_registry
+
+            self._models = Models(provider_registry if self._providers is None else self._providers)
+        return self._models
+
     # ------------------------------------------------------------------ knowledge
 
     def knowledge(self, name: str = "default", *, model: str | None = None) -> KnowledgeBase:
@@ -260,7 +276,7 @@ class Project(Runs):
 
         base = self._bases.get(name)
         if base is None:
-            base = self._bases[name] = open_knowledge_base(self.file, name, model)
+            base = self._bases[name] = open_knowledge_base(self.file, name, model, models=self.models)
         return base
 
     def search(self, text: str, *, limit: int = 5, knowledge: str = "default") -> list[SearchResult]:
@@ -286,6 +302,7 @@ def open(  # workglow.open is to projects what open is to files
     transforms: TransformRegistry = built_in_transforms,
     handlers: HandlerRegistry | None = None,
     limiters: LimiterRegistry | None = None,
+    providers: ProviderRegistry | None = None,
     clock: Clock | None = None,
     tracer: Tracer | None = None,
 ) -> Project:
@@ -296,18 +313,20 @@ def open(  # workglow.open is to projects what open is to files
 
     `registry` and `transforms` say which names the graphs in the file may use, `handlers` which ones its jobs may:
     what `@job` registered, unless another registry is given.  `limiters` are the kinds of rules that its limiters may
-    have.  `tracer` is given the spans of every run that names none itself.
+    have, `providers` run its models.  `tracer` is given the spans of every run that names none itself.
 
     Raises a FileError that says what is wrong with the file and what to do about it.
     """
     file = File.open(path, clock=clock or SystemClock(), read_only=read_only, create=create, durability=durability)
-    return Project(file, registry=registry, transforms=transforms, handlers=handlers, tracer=tracer, limiters=limiters)
-
-
-def _embedding_model(name: str, _: str) -> EmbeddingModel:
-    from workglow.ai import resolve_embedding_model
-
-    return resolve_embedding_model(name)
+    return Project(
+        file,
+        registry=registry,
+        transforms=transforms,
+        handlers=handlers,
+        tracer=tracer,
+        limiters=limiters,
+        providers=providers,
+    )
 
 
 def _name(thing: Any, _: str) -> str | None:

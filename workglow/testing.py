@@ -8,15 +8,16 @@ import os
 import re
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from workglow.ai.resolve import EMBEDDING_PROVIDERS
-from workglow.errors import KnowledgeError, TaskConfigurationError, UnknownModelError
+from workglow.ai import Finish, ModelRecord, ObjectDelta, Provider, ProviderRegistry, TextDelta, provider_registry
+from workglow.errors import ModelError, TaskConfigurationError, UnknownModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 
-    from workglow.ai.provider import EmbeddingModel, Purpose, Vectors
+    from workglow.ai import GenerationRequest, ModelEvent
+    from workglow.ai.provider import Purpose, Vectors
     from workglow.storage.records import TaskRow
 
 __all__ = ["CRASH_VARIABLE", "FakeClock", "ScriptedProvider", "forbid_model_calls", "install_crash_points"]
@@ -231,67 +232,101 @@ def _kinds(journal: Any, rows: Sequence[TaskRow], status: str | None) -> set[str
 
 
 class ScriptedProvider:
-    """A provider whose models say what the test wrote down, and that remembers what they were asked.
+    """Models that say what the test wrote down, and that remember what they were asked.
 
-    `script` maps texts to vectors of `dimensions` numbers; a text that is not in it is an error.  Its models are called
-    'scripted:…' while it is used as a context manager.
+    `script` maps texts to vectors of `dimensions` numbers; a text that is not in it is an error.  `answers` are what
+    the model writes, one for each call, in order: a text, an object, or a list of events, the last being `Finish()`
+    unless it is to break off; an exception among them is raised.  `asked` holds the texts, `requests` the requests.
+    Its models are called 'scripted:…' while it is used as a context manager.
     """
 
     name = "scripted"
 
-    def __init__(self, script: Mapping[str, Sequence[float]], *, dimensions: int) -> None:
-        self.script = dict(script)
+    def __init__(
+        self,
+        script: Mapping[str, Sequence[float]] | None = None,
+        *,
+        dimensions: int | None = None,
+        answers: Sequence[object] = (),
+    ) -> None:
+        self.script = dict(script or {})
         self.dimensions = dimensions
+        self.answers = list(answers)
         self.asked: list[str] = []
-
-    def embedding_model(self, name: str, /) -> EmbeddingModel:
-        """Return a model that looks its answers up."""
-        return _ScriptedModel(self, name)
+        self.requests: list[GenerationRequest] = []
 
     def __enter__(self) -> ScriptedProvider:
-        EMBEDDING_PROVIDERS[self.name] = self
+        written = self
+
+        class Scripted(_ScriptedModels):
+            script = written
+
+        provider_registry.register(Scripted)
         return self
 
     def __exit__(self, *_: object) -> None:
-        del EMBEDDING_PROVIDERS[self.name]
+        provider_registry.unregister(self.name)
+
+    def next_events(self, request: GenerationRequest) -> Iterator[ModelEvent]:
+        """Yield the next answer."""
+        self.requests.append(request)
+        if not self.answers:
+            raise ModelError("The script has no answer left; write one down for each call.")
+        answer = self.answers.pop(0)
+        events = answer if isinstance(answer, list) else [answer, Finish()]
+        for event in cast("list[object]", events):
+            if isinstance(event, BaseException):
+                raise event
+            if isinstance(event, str):
+                yield TextDelta(event)
+            elif isinstance(event, dict):
+                yield ObjectDelta(event)
+            else:
+                yield cast("ModelEvent", event)
 
 
-class _ScriptedModel:
-    max_tokens = None
+class _ScriptedModels(Provider):
+    name = ScriptedProvider.name
+    title = "Scripted"
+    script: ClassVar[ScriptedProvider]
 
-    def __init__(self, provider: ScriptedProvider, name: str) -> None:
-        self._provider = provider
-        self.name = name
-        self.dimensions = provider.dimensions
+    def record(self, name: str) -> ModelRecord:
+        return ModelRecord(name=name, provider=self.name, dimensions=self.script.dimensions)
 
-    def count_tokens(self, text: str, /) -> int:
-        return len(text.split())
-
-    def embed(self, texts: Sequence[str], /, *, purpose: Purpose = "document") -> Vectors:
+    def embed(self, model: ModelRecord, texts: Sequence[str], *, purpose: Purpose) -> Vectors:
         import numpy as np
 
-        self._provider.asked.extend(texts)
-        unknown = [text for text in texts if text not in self._provider.script]
+        self.script.asked.extend(texts)
+        unknown = [text for text in texts if text not in self.script.script]
         if unknown:
-            raise KnowledgeError(f"The script has no vector for {unknown[0]!r}; write one down, or correct the text.")
-        return np.asarray([self._provider.script[text] for text in texts], dtype=np.float32)
+            raise ModelError(f"The script has no vector for {unknown[0]!r}; write one down, or correct the text.")
+        return np.asarray([self.script.script[text] for text in texts], dtype=np.float32)
+
+    def count_tokens(self, model: ModelRecord, text: str) -> int:
+        return len(text.split())
+
+    async def chat(self, model: ModelRecord, request: GenerationRequest) -> AsyncIterator[ModelEvent]:
+        for event in self.script.next_events(request):
+            yield event
+
+    call_tools = chat
+    structured = chat
 
 
 @contextmanager
 def forbid_model_calls() -> Generator[None]:
     """Refuse every model but scripted ones, so that a test suite cannot reach a real one by accident."""
-    before = dict(EMBEDDING_PROVIDERS)
-    for prefix in before:
-        if prefix != ScriptedProvider.name:
-            EMBEDDING_PROVIDERS[prefix] = _Refusal()
+    before = ProviderRegistry.get
+
+    def get(self: ProviderRegistry, name: str) -> type[Provider]:
+        if name != ScriptedProvider.name:
+            raise UnknownModelError(
+                f"A model of {name!r} was asked for inside forbid_model_calls(); use a scripted one."
+            )
+        return before(self, name)
+
+    ProviderRegistry.get = get
     try:
         yield
     finally:
-        EMBEDDING_PROVIDERS.update(before)
-
-
-class _Refusal:
-    name = "refused"
-
-    def embedding_model(self, name: str, /) -> EmbeddingModel:
-        raise UnknownModelError(f"The model {name!r} was asked for inside forbid_model_calls(); use a scripted one.")
+        ProviderRegistry.get = before

@@ -1,14 +1,52 @@
-"""Models: what a provider of them must offer, and how a model is found by its name."""
+"""Models: what a provider of them must offer, how one is found by its name, and the tasks that models do."""
 
-from workglow.ai.provider import EmbeddingModel, EmbeddingProvider, Purpose, Vectors, embed, embed_sync
-from workglow.ai.resolve import resolve_embedding_model
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from workglow.ai.events import Finish, ModelEvent, ObjectDelta, TextDelta, ToolCall, UsageReport
+from workglow.ai.model import Model, report_usage
+from workglow.ai.models import Models, models_without_project
+from workglow.ai.provider import Provider
+from workglow.ai.record import ModelRecord, Prices, SourceFile
+from workglow.ai.registry import ProviderRegistry, provider_registry
+from workglow.ai.request import GenerationRequest, ToolDefinition
+
+if TYPE_CHECKING:
+    from workglow.ai.embedding import EmbeddingModel, TextEmbeddingTask
+    from workglow.ai.task import AiTask
 
 __all__ = [
+    "AiTask",
     "EmbeddingModel",
-    "EmbeddingProvider",
-    "Purpose",
-    "Vectors",
-    "embed",
-    "embed_sync",
-    "resolve_embedding_model",
+    "Finish",
+    "GenerationRequest",
+    "Model",
+    "ModelEvent",
+    "ModelRecord",
+    "Models",
+    "ObjectDelta",
+    "Prices",
+    "Provider",
+    "ProviderRegistry",
+    "SourceFile",
+    "TextDelta",
+    "TextEmbeddingTask",
+    "ToolCall",
+    "ToolDefinition",
+    "UsageReport",
+    "models_without_project",
+    "provider_registry",
+    "report_usage",
 ]
+
+_LATE = {"AiTask": "task", "EmbeddingModel": "embedding", "TextEmbeddingTask": "embedding"}
+"""What loads pydantic or numpy, which whoever only finds a model does not need."""
+
+
+def __getattr__(name: str) -> Any:
+    home = _LATE.get(name)
+    if home is None:
+        raise AttributeError(f"module 'workglow.ai' has no attribute {name!r}")
+    return getattr(import_module(f"workglow.ai.{home}"), name)

@@ -1,114 +1,229 @@
-"""What a provider of models must offer.  There is one small protocol for each thing that models can do.
+"""What whoever runs models must offer: one method for each thing that their models can do.
 
-A provider gives a model object by name; the model does the work.  Its methods may be plain functions (a model in this
-process) or coroutines (a model behind a network); `embed` and `embed_sync` call either, and see to it that what comes
-back is what the protocol promises.
+Subclass `Provider` and write the methods that yours can; what it is capable of is read off the class.  A method may be
+a coroutine, or a plain function, which is called in a thread.  The methods that write are generators of events, async
+ones or plain ones.  Raise RateLimitedError, ModelUnavailableError, ModelCallError, AuthenticationError or
+ContextTooLongError for what goes wrong, by the type of the error that was met and never by its text.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from workglow.errors import KnowledgeError
+from workglow.ai.capability import CAPABILITIES, MANAGEMENT
+from workglow.ai.record import ModelRecord
+from workglow.errors import UnknownModelError, UnsupportedCapabilityError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from workglow.ai.events import ModelEvent
+    from workglow.ai.request import GenerationRequest
+    from workglow.ai.results import Entity, Filling, FoundAnswer, Label, LanguageGuess
+    from workglow.values import Secret
+
     Vectors: TypeAlias = NDArray[np.float32]
 else:
     Vectors = "numpy.ndarray"  # numpy costs 100 ms, and whoever only resolves a name needs none
 
-__all__ = ["EmbeddingModel", "EmbeddingProvider", "Purpose", "Vectors", "embed", "embed_sync"]
+__all__ = ["CredentialReader", "Events", "Progress", "Provider", "Purpose", "Vectors"]
 
 Purpose: TypeAlias = Literal["document", "query"]
 """Some models embed a question otherwise than the texts among which its answer is sought."""
 
+Events: TypeAlias = "AsyncIterator[ModelEvent] | Iterator[ModelEvent]"
 
-class EmbeddingModel(Protocol):
-    """A model that turns texts into vectors.  `name` is the full name, such as 'local:wordllama'."""
+CredentialReader: TypeAlias = "Callable[[str], Secret]"
+"""Gives what a reference, such as 'env:OPENAI_API_KEY', stands for."""
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def dimensions(self) -> int: ...
-
-    @property
-    def max_tokens(self) -> int | None:
-        """How much of a text the model reads; None when it reads all."""
-        ...
-
-    def count_tokens(self, text: str, /) -> int:
-        """Count the tokens the model will see.  A model that cannot say gives an estimate, rather too high."""
-        ...
-
-    def embed(self, texts: Sequence[str], /, *, purpose: Purpose = "document") -> Vectors | Awaitable[Vectors]:
-        """Return float32 of shape (number of texts, dimensions), each row of unit length.
-
-        A text without anything the model knows has a row of zeros.
-        """
-        ...
+Progress: TypeAlias = Callable[[str, int, int | None], None]
+"""Told the name of a file, how many bytes of it are there, and how many there will be, if that is known."""
 
 
-class EmbeddingProvider(Protocol):
-    """Whoever runs embedding models.  `name` is what their names begin with: 'local' in 'local:wordllama'."""
+class Provider:
+    """Runs models.  `name` is what their names begin with, 'openai' in 'openai:gpt-5-mini'.
 
-    @property
-    def name(self) -> str: ...
-
-    def embedding_model(self, name: str, /) -> EmbeddingModel:
-        """Return the model of that full name; UnknownModelError says which there are."""
-        ...
-
-
-async def embed(model: EmbeddingModel, texts: Sequence[str], *, purpose: Purpose = "document") -> Vectors:
-    """Embed on the event loop: a coroutine is awaited, a plain function works in a thread.
-
-    Raises KnowledgeError when the model returns something that is not one finite vector for each text.
+    `extra` is the extra of workglow that brings its libraries; `is_local` says that its models run in this process.
+    `credential` is where its key is found unless a model's record says otherwise.  One instance serves one project.
     """
-    if inspect.iscoroutinefunction(model.embed):
-        return _checked(model, texts, await model.embed(texts, purpose=purpose))
-    import asyncio
 
-    result = await asyncio.to_thread(model.embed, texts, purpose=purpose)
-    return _checked(model, texts, await result if isinstance(result, Awaitable) else result)
+    name: ClassVar[str]
+    title: ClassVar[str] = ""
+    extra: ClassVar[str] = ""
+    is_local: ClassVar[bool] = True
+    credential: ClassVar[str] = ""
 
+    def __init__(self, credentials: CredentialReader | None = None) -> None:
+        self._credentials = credentials
 
-def embed_sync(model: EmbeddingModel, texts: Sequence[str], *, purpose: Purpose = "document") -> Vectors:
-    """`embed`, blocking; a model in this process is called on the spot."""
-    if not inspect.iscoroutinefunction(model.embed):
-        result = model.embed(texts, purpose=purpose)
-        if not isinstance(result, Awaitable):
-            return _checked(model, texts, result)
-        awaited = result
+    @classmethod
+    def capabilities(cls) -> frozenset[str]:
+        """What it can do at all."""
+        names = (*CAPABILITIES, *MANAGEMENT)
+        return frozenset(name for name in names if getattr(cls, name) is not getattr(Provider, name))
 
-        async def finish() -> Vectors:
-            return _checked(model, texts, await awaited)
+    def capabilities_of(self, model: ModelRecord) -> frozenset[str]:
+        """What it can do with one model; without loading it."""
+        return frozenset(model.capabilities) or self.capabilities()
 
-        work = finish
-    else:
+    def record(self, name: str) -> ModelRecord:
+        """Return the record of a model that is in no catalogue, by its full name; it is neither loaded nor fetched.
 
-        def work():
-            return embed(model, texts, purpose=purpose)
+        UnknownModelError says which there are.
+        """
+        prefix, _, source = name.partition(":")
+        if not source:
+            raise UnknownModelError(f"{name!r} names no model of {self.title or prefix}.")
+        return ModelRecord(name=name, provider=self.name, source=source)
 
-    from workglow.blocking import run_blocking
+    def secret(self, model: ModelRecord) -> Secret | None:
+        """Return the credential of a model; None when it needs none."""
+        reference = model.credential or self.credential
+        return self._credentials(reference) if self._credentials is not None and reference else None
 
-    return run_blocking(work)
+    def close(self) -> None:
+        """Let go of everything: models in memory, connections."""
 
+    # ------------------------------------------------------------------ texts
 
-def _checked(model: EmbeddingModel, texts: Sequence[str], given: object) -> Vectors:
-    import numpy as np
+    def embed(self, model: ModelRecord, texts: Sequence[str], *, purpose: Purpose) -> Vectors | Awaitable[Vectors]:
+        """Return float32 of shape (number of texts, dimensions); a text without anything known has a row of zeros."""
+        raise self.cannot("embed", model)
 
-    vectors = np.asarray(given, dtype=np.float32)
-    if vectors.shape != (len(texts), model.dimensions):
-        raise KnowledgeError(
-            f"The model {model.name!r} returned vectors of shape {vectors.shape} for {len(texts)} texts; "
-            f"({len(texts)}, {model.dimensions}) was expected.  Its `dimensions` or its `embed` is wrong."
-        )
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not np.isfinite(lengths).all():
-        raise KnowledgeError(f"The model {model.name!r} returned vectors that hold NaN or infinity.")
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    def generate(self, model: ModelRecord, request: GenerationRequest) -> Events:
+        """Go on with the text of the messages, as it stands."""
+        raise self.cannot("generate", model)
+
+    def chat(self, model: ModelRecord, request: GenerationRequest) -> Events:
+        """Write the assistant's next message."""
+        raise self.cannot("chat", model)
+
+    def call_tools(self, model: ModelRecord, request: GenerationRequest) -> Events:
+        """Write the assistant's next message, in which it may call `request.tools`."""
+        raise self.cannot("call_tools", model)
+
+    def structured(self, model: ModelRecord, request: GenerationRequest) -> Events:
+        """Write an object of `request.schema`, as ObjectDeltas."""
+        raise self.cannot("structured", model)
+
+    def rewrite(self, model: ModelRecord, text: str, *, prompt: str) -> Events:
+        """Rewrite the text as the prompt says."""
+        raise self.cannot("rewrite", model)
+
+    def summarise(self, model: ModelRecord, text: str, *, max_tokens: int | None) -> Events:
+        """Say briefly what the text says."""
+        raise self.cannot("summarise", model)
+
+    def translate(self, model: ModelRecord, text: str, *, source: str, target: str) -> Events:
+        """Translate between languages, given by their ISO 639 codes."""
+        raise self.cannot("translate", model)
+
+    def answer(
+        self, model: ModelRecord, question: str, *, context: str
+    ) -> FoundAnswer | Awaitable[FoundAnswer | None] | None:
+        """Return the part of the context that answers the question; None when there is none."""
+        raise self.cannot("answer", model)
+
+    def classify(self, model: ModelRecord, text: str) -> list[Label] | Awaitable[list[Label]]:
+        """Return all classes of the model, the likeliest first."""
+        raise self.cannot("classify", model)
+
+    def classify_freely(
+        self, model: ModelRecord, text: str, *, labels: Sequence[str]
+    ) -> list[Label] | Awaitable[list[Label]]:
+        """Return the given labels, the likeliest first."""
+        raise self.cannot("classify_freely", model)
+
+    def detect_language(self, model: ModelRecord, text: str) -> list[LanguageGuess] | Awaitable[list[LanguageGuess]]:
+        """Return languages, the likeliest first."""
+        raise self.cannot("detect_language", model)
+
+    def fill_mask(self, model: ModelRecord, text: str, *, limit: int) -> list[Filling] | Awaitable[list[Filling]]:
+        """Return words for the gap, '[MASK]' or the model's own sign, the likeliest first."""
+        raise self.cannot("fill_mask", model)
+
+    def recognise_entities(self, model: ModelRecord, text: str) -> list[Entity] | Awaitable[list[Entity]]:
+        """Return what has a name, in the order of the text; pieces of one name are joined."""
+        raise self.cannot("recognise_entities", model)
+
+    def count_tokens(self, model: ModelRecord, text: str) -> int | Awaitable[int]:
+        """Count the tokens that the model sees of the text."""
+        raise self.cannot("count_tokens", model)
+
+    # ------------------------------------------------------------------ images, as PIL images
+
+    def describe_image(self, model: ModelRecord, image: Any, *, prompt: str, max_tokens: int | None) -> Events:
+        """Say what the image shows."""
+        raise self.cannot("describe_image", model)
+
+    def classify_image(self, model: ModelRecord, image: Any) -> list[Label] | Awaitable[list[Label]]:
+        """Return all classes of the model, the likeliest first."""
+        raise self.cannot("classify_image", model)
+
+    def classify_image_freely(
+        self, model: ModelRecord, image: Any, *, labels: Sequence[str]
+    ) -> list[Label] | Awaitable[list[Label]]:
+        """Return the given labels, the likeliest first."""
+        raise self.cannot("classify_image_freely", model)
+
+    def embed_image(self, model: ModelRecord, images: Sequence[Any]) -> Vectors | Awaitable[Vectors]:
+        """Return float32 of shape (number of images, dimensions)."""
+        raise self.cannot("embed_image", model)
+
+    def detect_objects(self, model: ModelRecord, image: Any, **options: Any) -> Any:
+        """Return `{"label", "score", "box": {"x", "y", "width", "height"}}` of each, in pixels."""
+        raise self.cannot("detect_objects", model)
+
+    def segment_image(self, model: ModelRecord, image: Any, **options: Any) -> Any:
+        """Return `{"label", "score", "mask"}` of each part; the mask is a black and white image."""
+        raise self.cannot("segment_image", model)
+
+    def remove_background(self, model: ModelRecord, image: Any) -> Any:
+        """Return the image with a transparent background."""
+        raise self.cannot("remove_background", model)
+
+    def detect_faces(self, model: ModelRecord, image: Any, **options: Any) -> Any:
+        """Return `{"box", "keypoints", "score"}` of each face."""
+        raise self.cannot("detect_faces", model)
+
+    def find_face_landmarks(self, model: ModelRecord, image: Any, **options: Any) -> Any:
+        """Return `{"landmarks"}` of each face."""
+        raise self.cannot("find_face_landmarks", model)
+
+    def find_hand_landmarks(self, model: ModelRecord, image: Any, **options: Any) -> Any:
+        """Return `{"handedness", "landmarks", "worldLandmarks"}` of each hand."""
+        raise self.cannot("find_hand_landmarks", model)
+
+    def find_pose_landmarks(self, model: ModelRecord, image: Any, **options: Any) -> Any:
+        """Return `{"landmarks", "worldLandmarks"}` of each body."""
+        raise self.cannot("find_pose_landmarks", model)
+
+    def recognise_gestures(self, model: ModelRecord, image: Any, **options: Any) -> Any:
+        """Return `{"gestures", "handedness", "landmarks", "worldLandmarks"}` of each hand."""
+        raise self.cannot("recognise_gestures", model)
+
+    # ------------------------------------------------------------------ the models themselves
+
+    def download(self, model: ModelRecord, progress: Progress) -> ModelRecord | Awaitable[ModelRecord]:
+        """Bring the model's files here, and return its record with them."""
+        raise self.cannot("download", model)
+
+    def info(self, model: ModelRecord) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+        """Say what is known of the model without loading it."""
+        raise self.cannot("info", model)
+
+    def search(self, query: str, *, limit: int) -> list[ModelRecord] | Awaitable[list[ModelRecord]]:
+        """Find models that could be added to the catalogue; an empty query lists what there is."""
+        raise UnsupportedCapabilityError(f"{self.title or self.name} cannot be searched for models.")
+
+    def unload(self, model: ModelRecord) -> None:
+        """Take the model out of memory; its files stay.  Nothing happens when it is not loaded."""
+        raise self.cannot("unload", model)
+
+    def cannot(self, capability: str, model: ModelRecord) -> UnsupportedCapabilityError:
+        """What to raise when the provider cannot do that with the model."""
+        what = CAPABILITIES.get(capability, f"{capability} models")
+        can = ", ".join(sorted(self.capabilities_of(model) & CAPABILITIES.keys())) or "nothing"
+        return UnsupportedCapabilityError(f"The model {model.name!r} cannot {what}.  It can: {can}.")

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from workglow.ai import embed_sync
 from workglow.errors import DocumentError
 from workglow.graph.control.map import MapTask
 from workglow.graph.graph import TaskGraph
@@ -50,7 +49,7 @@ def split(document: Document, context: TaskContext) -> list[Chunk]:
 @task(name="demo_embed", output="vectors")
 def embed(chunks: list[Chunk], context: TaskContext) -> np.ndarray:
     """Turn each passage into a vector, with a model in this process."""
-    return embed_sync(_base(context).model, [chunk.embedded for chunk in chunks])
+    return _base(context).model.embed_sync([chunk.embedded for chunk in chunks])
 
 
 @task(name="demo_store", output="stored", side_effects=True)

@@ -9,6 +9,7 @@ from workglow.knowledge.knowledge_base import Added, KnowledgeBase, SearchResult
 from workglow.knowledge.loading import find_documents, load_document
 
 if TYPE_CHECKING:
+    from workglow.ai import Models
     from workglow.file import File
 
 __all__ = [
@@ -23,8 +24,10 @@ __all__ = [
 ]
 
 
-def open_knowledge_base(file: File, name: str = "default", model: str | None = None) -> KnowledgeBase:
+def open_knowledge_base(
+    file: File, name: str = "default", model: str | None = None, *, models: Models | None = None
+) -> KnowledgeBase:
     """Open a knowledge base of a project file; errors as in KnowledgeBase."""
     from workglow.storage.sqlite.knowledge import SqliteKnowledge
 
-    return KnowledgeBase(SqliteKnowledge(file), model, name=name)
+    return KnowledgeBase(SqliteKnowledge(file), model, name=name, models=models)

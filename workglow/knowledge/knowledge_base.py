@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
-from workglow.ai import EmbeddingModel, embed_sync, resolve_embedding_model
+from workglow.ai import Models, models_without_project
 from workglow.errors import KnowledgeError
 from workglow.knowledge.document import Document
 from workglow.knowledge.fusion import reciprocal_rank_score
@@ -19,7 +19,8 @@ from workglow.storage.knowledge import ChunkRecord, DocumentRecord, FoundChunk
 from workglow.values import fingerprint
 
 if TYPE_CHECKING:
-    from workglow.ai import Vectors
+    from workglow.ai.embedding import EmbeddingModel
+    from workglow.ai.provider import Vectors
     from workglow.knowledge.chunking import Chunk
     from workglow.storage.knowledge import KnowledgeRepository, StoredDocument
 
@@ -70,7 +71,7 @@ class KnowledgeBase:
     """Documents of one project under one name, all embedded by one model.
 
     `model` may be a model or its name; None takes the one that the base was made with, for a new base
-    'local:wordllama'.  Chunks have at most `chunk_size` of the model's tokens, of which `overlap` repeat.
+    'local:wordllama'.  `models` finds it by name.  Chunks have at most `chunk_size` of the model's tokens, of which `overlap` repeat.
 
     Its methods block while files are read and models work; in an event loop, call them with asyncio.to_thread.
     Raises KnowledgeError when the base holds vectors of another model.
@@ -84,6 +85,7 @@ class KnowledgeBase:
         name: str = "default",
         chunk_size: int = 256,
         overlap: int = 0,
+        models: Models | None = None,
     ) -> None:
         self.name = name
         self.chunk_size = chunk_size
@@ -91,7 +93,8 @@ class KnowledgeBase:
         self._repository = repository
         base = repository.base(name)
         wanted = model or (base.model if base else _DEFAULT_MODEL)
-        self.model = resolve_embedding_model(wanted) if isinstance(wanted, str) else wanted
+        known = models or models_without_project()
+        self.model: EmbeddingModel = known.model(wanted) if isinstance(wanted, str) else wanted
         if base is not None:
             repository.ensure_base(name, self.model.name, self.model.dimensions)
 
@@ -161,7 +164,7 @@ class KnowledgeBase:
             return []
         self._repository.ensure_base(self.name, self.model.name, self.model.dimensions)
         asked = text[:_LONGEST_QUERY].encode("utf-8", "replace").decode()
-        vector = embed_sync(self.model, [asked], purpose="query")[0]
+        vector = self.model.embed_sync([asked], purpose="query")[0]
         found = self._repository.search(self.name, vector, _words(asked), depth=max(50, 4 * limit))
         results = [_result(one) for one in found]
         results.sort(key=lambda one: (-one.score, one.word_rank or _MOST_RESULTS * 8, one.document, one.start))
@@ -191,7 +194,7 @@ class KnowledgeBase:
             if vector.shape == (self.model.dimensions,)  # a damaged one is mended by embedding it again
         }
         new = [chunk for chunk in chunks if (chunk.text, chunk.place) not in known]
-        fresh = iter(embed_sync(self.model, [chunk.embedded for chunk in new]) if new else ())
+        fresh = iter(self.model.embed_sync([chunk.embedded for chunk in new]) if new else ())
         rows = [known[place] if (place := (chunk.text, chunk.place)) in known else next(fresh) for chunk in chunks]
         return np.asarray(rows, np.float32).reshape(len(chunks), self.model.dimensions), len(new)
 

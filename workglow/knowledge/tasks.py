@@ -6,13 +6,13 @@ the model, so a run goes on in another process.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol, TypeAlias, cast
+from typing import Annotated, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from workglow.ai import embed, resolve_embedding_model
+from workglow.ai.task import models_of
 from workglow.errors import KnowledgeError
 from workglow.knowledge.chunking import Chunk, split_document
 from workglow.knowledge.document import Document
@@ -21,10 +21,7 @@ from workglow.knowledge.loading import load_document
 from workglow.tasks import TaskContext, task
 from workglow.values import value_types
 
-if TYPE_CHECKING:
-    from workglow.ai import EmbeddingModel
-
-__all__ = ["Split", "load", "search_knowledge", "split", "store", "text_embedding"]
+__all__ = ["Split", "load", "search_knowledge", "split", "store"]
 
 
 Named: TypeAlias = Annotated[str, Field(json_schema_extra={"format": "knowledge-base"})] | KnowledgeBase
@@ -58,19 +55,14 @@ def load(path: str, media_type: str | None = None, encoding: str | None = None) 
 
 
 @task(name="SplitDocumentTask", title="Split Document", category="Document", version="1")
-def split(document: Document, model: str = "local:wordllama", size: int = 256, overlap: int = 0) -> Split:
+def split(
+    document: Document, context: TaskContext, *, model: str = "local:wordllama", size: int = 256, overlap: int = 0
+) -> Split:
     """Cut a document into chunks of at most `size` of the model's tokens; `text` is what to embed."""
-    embedding: EmbeddingModel = resolve_embedding_model(model)
+    embedding = models_of(context).model(model)
     size = min(size, embedding.max_tokens or size)
     chunks = split_document(document, size=size, overlap=overlap, count_tokens=embedding.count_tokens)
     return Split(chunks, [chunk.embedded for chunk in chunks])
-
-
-@task(name="TextEmbeddingTask", output="vector", title="Text Embedding", category="AI Text Model", version="1")
-async def text_embedding(text: str | list[str], model: str = "local:wordllama") -> NDArray[np.float32]:
-    """Turn a text into a vector of unit length; several texts into a matrix with a row for each."""
-    vectors = await embed(resolve_embedding_model(model), [text] if isinstance(text, str) else text)
-    return vectors[0] if isinstance(text, str) else vectors
 
 
 # Not cached, for its effect is what counts; storing the same again changes nothing, so it may be repeated.

@@ -14,7 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from workglow.errors import KnowledgeError, MissingExtraError, UnknownModelError
+from workglow.ai.provider import Provider
+from workglow.ai.record import ModelRecord
+from workglow.errors import MissingExtraError, ModelError, UnknownModelError
 
 try:
     import numpy as np
@@ -43,8 +45,6 @@ class StaticEmbeddingModel:
     `rows` says which row of the table a token has, when several tokens share one; `weights` how much a token counts.
     """
 
-    max_tokens: None = None
-
     def __init__(
         self,
         name: str,
@@ -67,8 +67,8 @@ class StaticEmbeddingModel:
     def count_tokens(self, text: str, /) -> int:
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def embed(self, texts: Sequence[str], /, *, purpose: Purpose = "document") -> Vectors:
-        """Return float32 of shape (number of texts, dimensions), unit length; questions are embedded as documents are.
+    def embed(self, texts: Sequence[str], /) -> Vectors:
+        """Return float32 of shape (number of texts, dimensions), each row of unit length.
 
         A text without a known token has a row of zeros.
         """
@@ -95,16 +95,43 @@ class StaticEmbeddingModel:
             sums[owner[firsts]] += np.add.reduceat(vectors, firsts)
 
 
-class StaticProvider:
+class StaticProvider(Provider):
     """Runs 'local:wordllama' and 'local:/path/to/a/model2vec/folder'."""
 
     name = "local"
+    title = "Static embeddings"
+    extra = "local"
 
-    def embedding_model(self, name: str, /) -> StaticEmbeddingModel:
-        """Return a model; it is read once and kept, until its files change."""
-        place = name.partition(":")[2]
-        files = _wordllama() if place == "wordllama" else _model2vec(name, Path(place).expanduser())
-        return _load(name, *files, tuple(_identity(file) for file in files))
+    def record(self, name: str) -> ModelRecord:
+        """Return the record of a model; its files are looked at, not read."""
+        loaded = _loaded(name)
+        return ModelRecord(
+            name=name,
+            provider=self.name,
+            source=name.partition(":")[2],
+            title=name.partition(":")[2],
+            dimensions=loaded.dimensions,
+        )
+
+    def embed(self, model: ModelRecord, texts: Sequence[str], *, purpose: Purpose) -> Vectors:
+        """Embed texts; questions are embedded as documents are."""
+        return _loaded(_own(model)).embed(texts)
+
+    def count_tokens(self, model: ModelRecord, text: str) -> int:
+        """Count the tokens of a text."""
+        return _loaded(_own(model)).count_tokens(text)
+
+
+def _own(model: ModelRecord) -> str:
+    """The name under which a model is found here, whatever it is called in a catalogue."""
+    return f"local:{model.source}"
+
+
+def _loaded(name: str) -> StaticEmbeddingModel:
+    """Return a model; it is read once and kept, until its files change."""
+    place = name.partition(":")[2]
+    files = _wordllama() if place == "wordllama" else _model2vec(name, Path(place).expanduser())
+    return _load(name, *files, tuple(_identity(file) for file in files))
 
 
 def _wordllama() -> tuple[Path, Path]:
@@ -145,23 +172,23 @@ def _load(name: str, weights: Path, tokenizer: Path, _identities: object) -> Sta
         tensors: dict[str, NDArray[Any]] = load_file(weights)
         reader = Tokenizer.from_file(str(tokenizer))
     except (SafetensorError, OSError, ValueError) as error:
-        raise KnowledgeError(f"The model {name!r} in {weights.parent} cannot be read: {error}") from error
+        raise ModelError(f"The model {name!r} in {weights.parent} cannot be read: {error}") from error
     except Exception as error:  # the tokenizers library raises nothing narrower
-        raise KnowledgeError(f"The tokenizer of {name!r} in {tokenizer} cannot be read: {error}") from error
+        raise ModelError(f"The tokenizer of {name!r} in {tokenizer} cannot be read: {error}") from error
     return _assembled(name, reader, tensors)
 
 
 def _assembled(name: str, tokenizer: Tokenizer, tensors: dict[str, NDArray[Any]]) -> StaticEmbeddingModel:
     table = next((tensors[key] for key in ("embeddings", "embedding.weight") if key in tensors), None)
     if table is None or table.ndim != 2 or table.dtype.kind not in "fi" or 0 in table.shape:
-        raise KnowledgeError(f"The model {name!r} has no table of token vectors named 'embeddings'.")
+        raise ModelError(f"The model {name!r} has no table of token vectors named 'embeddings'.")
     rows, weights = tensors.get("mapping"), tensors.get("weights")
     tokens = tokenizer.get_vocab_size(with_added_tokens=True)
     for tensor in (table if rows is None else rows, weights):
         if tensor is not None and len(tensor) < tokens:
-            raise KnowledgeError(f"The model {name!r} has {tokens} tokens but only {len(tensor)} vectors or weights.")
+            raise ModelError(f"The model {name!r} has {tokens} tokens but only {len(tensor)} vectors or weights.")
     if rows is not None and not (rows.min() >= 0 and rows.max() < len(table)):
-        raise KnowledgeError(f"The model {name!r} maps tokens to vectors that it does not have.")
+        raise ModelError(f"The model {name!r} maps tokens to vectors that it does not have.")
     return StaticEmbeddingModel(
         name,
         tokenizer,

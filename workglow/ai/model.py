@@ -1,0 +1,177 @@
+"""A model that can be called: its record, with whoever runs it."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+from workglow.ai.bridging import called, events_of
+from workglow.ai.events import Finish, UsageReport
+from workglow.errors import IncompleteStreamError, ModelOutputError, UnsupportedCapabilityError
+from workglow.tasks.usage import Usage
+
+if TYPE_CHECKING:
+    from workglow.ai.events import ModelEvent
+    from workglow.ai.provider import Provider, Purpose, Vectors
+    from workglow.ai.record import ModelRecord
+
+__all__ = ["Model", "report_usage"]
+
+_reports: ContextVar[list[UsageReport] | None] = ContextVar("workglow-model-usage", default=None)
+_ESTIMATE: Final = 3  # characters a token, so that the estimate is rather too high
+
+
+def report_usage(input_tokens: int = 0, output_tokens: int = 0, cached_tokens: int = 0) -> None:
+    """For a provider's methods that return rather than stream: tell how many tokens the call took."""
+    reports = _reports.get()
+    if reports is not None:
+        reports.append(UsageReport(input_tokens, output_tokens, cached_tokens))
+
+
+class Model:
+    """A model under its name.  `on_usage` is told what each call took, also of one that failed."""
+
+    def __init__(
+        self, record: ModelRecord, provider: Provider, on_usage: Callable[[str, Usage], None] | None = None
+    ) -> None:
+        self.record = record
+        self.provider = provider
+        self._on_usage = on_usage
+        self._dimensions = record.dimensions
+
+    @property
+    def name(self) -> str:
+        """Its full name, such as 'local:wordllama'."""
+        return self.record.name
+
+    @property
+    def max_tokens(self) -> int | None:
+        """How much of a text it reads; None when that is not known, or all."""
+        return self.record.context_length
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers its vectors have; a model whose record does not say is asked for one, which blocks."""
+        if self._dimensions is None:
+            self._dimensions = int(self._embedded_now([""], "document").shape[1])
+        return self._dimensions
+
+    def telling(self, on_usage: Callable[[str, Usage], None]) -> Model:
+        """Return the same model, which tells somebody else what it takes."""
+        return Model(self.record, self.provider, on_usage)
+
+    def can(self, capability: str) -> bool:
+        """Whether it can do that."""
+        return capability in self.provider.capabilities_of(self.record)
+
+    def first_of(self, capabilities: Sequence[str]) -> str:
+        """Return the first of these that it can do; UnsupportedCapabilityError lists what it can."""
+        for capability in capabilities:
+            if self.can(capability):
+                return capability
+        raise self.provider.cannot(capabilities[0], self.record)
+
+    async def call(self, capability: str, *arguments: Any, **options: Any) -> Any:
+        """Have it done; arguments are those of the provider's method of that name, without the model."""
+        method = self._method(capability)
+        reports: list[UsageReport] = []
+        token = _reports.set(reports)
+        begun = time.perf_counter()
+        try:
+            return await called(method, self.record, *arguments, **options)
+        finally:
+            _reports.reset(token)
+            self._tell(reports, time.perf_counter() - begun)
+
+    async def stream(self, capability: str, *arguments: Any, **options: Any) -> AsyncIterator[ModelEvent]:
+        """Have it written; yields what the provider's generator does, the usage left out.
+
+        IncompleteStreamError when it ends without a Finish: what came is not the whole.
+        """
+        reports: list[UsageReport] = []
+        begun = time.perf_counter()
+        finished = False
+        events = events_of(self._method(capability), self.record, *arguments, **options)
+        try:
+            async for event in events:
+                if isinstance(event, UsageReport):
+                    reports.append(event)
+                    continue
+                finished = isinstance(event, Finish)
+                yield event
+        finally:
+            await events.aclose()  # pyright: ignore[reportAttributeAccessIssue]
+            self._tell(reports, time.perf_counter() - begun)
+        if not finished:
+            raise IncompleteStreamError(f"The answer of {self.name!r} broke off before its end.")
+
+    async def embed(self, texts: Sequence[str], /, *, purpose: Purpose = "document") -> Vectors:
+        """Return float32 of shape (number of texts, dimensions), each row of unit length, or of zeros."""
+        vectors = await self.call("embed", self._prefixed(texts, purpose), purpose=purpose)
+        return self._checked(texts, vectors)
+
+    def embed_sync(self, texts: Sequence[str], /, *, purpose: Purpose = "document") -> Vectors:
+        """`embed`, blocking; a model in this process is called on the spot."""
+        return self._checked(texts, self._embedded_now(self._prefixed(texts, purpose), purpose))
+
+    def count_tokens(self, text: str, /) -> int:
+        """Count the tokens of a text, blocking.  A model that cannot say gives an estimate, rather too high."""
+        method = self.provider.count_tokens
+        if not self.can("count_tokens") or inspect.iscoroutinefunction(method):
+            return -(-len(text) // _ESTIMATE)
+        count = method(self.record, text)
+        if isinstance(count, Awaitable):
+            raise UnsupportedCapabilityError(f"{self.name!r} counts tokens only on the event loop.")
+        return count
+
+    def __repr__(self) -> str:
+        return f"<model {self.name}>"
+
+    def _method(self, capability: str) -> Any:
+        if not self.can(capability):
+            raise self.provider.cannot(capability, self.record)
+        return getattr(self.provider, capability)
+
+    def _embedded_now(self, texts: Sequence[str], purpose: Purpose) -> Any:
+        method = self._method("embed")
+        if not inspect.iscoroutinefunction(method):
+            return method(self.record, texts, purpose=purpose)
+        from workglow.blocking import run_blocking
+
+        return run_blocking(lambda: self.call("embed", texts, purpose=purpose))
+
+    def _prefixed(self, texts: Sequence[str], purpose: Purpose) -> Sequence[str]:
+        prefix = self.record.query_prefix if purpose == "query" else self.record.document_prefix
+        return [prefix + text for text in texts] if prefix else texts
+
+    def _tell(self, reports: Sequence[UsageReport], seconds: float) -> None:
+        if self._on_usage is None:
+            return
+        taken, written, cached = (
+            sum(getattr(report, name) for report in reports)
+            for name in ("input_tokens", "output_tokens", "cached_tokens")
+        )
+        prices = self.record.prices
+        cost = prices.cost(taken, written, cached) if prices is not None else 0.0
+        self._on_usage(self.name, Usage(taken, written, seconds, cost))
+
+    def _checked(self, texts: Sequence[str], given: object) -> Vectors:
+        import numpy as np
+
+        vectors = np.asarray(given, dtype=np.float32)
+        wanted = self._dimensions
+        if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.shape[1] != (wanted or vectors.shape[1]):
+            raise ModelOutputError(
+                f"The model {self.name!r} returned vectors of shape {vectors.shape} for {len(texts)} texts; "
+                f"({len(texts)}, {wanted or 'dimensions'}) was expected.  Its record or its provider is wrong."
+            )
+        self._dimensions = vectors.shape[1]
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not np.isfinite(lengths).all():
+            raise ModelOutputError(f"The model {self.name!r} returned vectors that hold NaN or infinity.")
+        if not self.record.normalize:
+            return vectors
+        return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
