@@ -103,7 +103,7 @@ class Model:
                 finished = isinstance(event, Finish)
                 yield event
         finally:
-            await events.aclose()  # pyright: ignore[reportAttributeAccessIssue]
+            await events.aclose()
             self._tell(reports, time.perf_counter() - begun)
         if not finished:
             raise IncompleteStreamError(f"The answer of {self.name!r} broke off before its end.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pydantic import Field
 
@@ -28,10 +28,10 @@ def model_port(task_type: str = "") -> Any:
     return Field(json_schema_extra={"format": f"model:{task_type}" if task_type else "model"}, title="Model")
 
 
-def models_of(context: TaskContext) -> Models:
+def models_of(context: TaskContext | None) -> Models:
     """Return the models of the project that a task runs in, or of this process."""
-    project = context.project
-    return models_without_project() if project is None else cast("Any", project).models
+    project = None if context is None else context.project
+    return models_without_project() if project is None else project.models
 
 
 class AiTask(Task):

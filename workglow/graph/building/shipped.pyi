@@ -478,10 +478,29 @@ class ShippedTasks:
         self,
         *,
         text: str | list[str] = ...,
-        model: str = ...,
+        model: str | dict[str, Any] = ...,
+        purpose: str = ...,
+        dimensions: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Turn a text into a vector of unit length; several texts into a matrix with a row for each."""
+
+    def text_generation(
+        self,
+        *,
+        prompt: str = ...,
+        model: str | dict[str, Any] = ...,
+        system: str | None = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        top_p: float | None = ...,
+        frequency_penalty: float | None = ...,
+        presence_penalty: float | None = ...,
+        stop: list[str] = ...,
+        seed: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Answer a prompt."""
 
     def vector_distance(
         self,
