@@ -44,6 +44,7 @@ COMMANDS = {
     "retry": ("steering", "Try failed and aborted jobs again, with all their attempts."),
     "limits": ("limits", "List the limiters: their rules, how many slots are taken, and what holds them back."),
     "watch": ("watching", "Watch queues, workers and runs while they go on."),
+    "credentials": ("credentials", "Keep secrets, such as API keys: list, add, remove, rotate, remember."),
     "graph": ("graphs", "Show a graph: of a file, of a run, or a named one."),
     "graphs": ("named", "List the graphs that a project file holds by name, and their history."),
     "tasks": ("graphs", "List the task types that a graph may name."),

@@ -76,6 +76,7 @@ WorkglowError
 │       └── StructuredOutputError  it does not fit its JSON Schema
 ├── SourceError                    a file or database outside the project cannot be read or written
 │   └── OutsideRootsError          a path leads out of the folders that a task may use
+├── CredentialError                a secret is not there, or cannot be opened
 ├── ScriptError                    a script threw, or gave what JSON has not
 ├── ResourceLimitError             a script, pattern or query needs more time or memory than it may
 └── MissingExtraError              an optional library is not installed
@@ -160,6 +161,7 @@ from workglow.errors.runs import (
     UnknownRunError,
 )
 from workglow.errors.sources import (
+    CredentialError,
     DocumentError,
     KnowledgeError,
     MissingExtraError,
@@ -186,6 +188,7 @@ __all__ = [
     "CodeChangedError",
     "ContextTooLongError",
     "CorruptValueError",
+    "CredentialError",
     "CycleError",
     "DocumentError",
     "DuplicateDataflowError",
