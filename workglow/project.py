@@ -270,7 +270,7 @@ class Project(Runs):
             from workglow.ai import Models, provider_registry
 
             registry = provider_registry if self._providers is None else self._providers
-            self._models = Models(registry, credentials=self.credentials.read)
+            self._models = Models(registry, credentials=self.credentials.read, limits=lambda: self.queues.limits)
         return self._models
 
     @property

@@ -14,6 +14,8 @@ from workglow.retry import Retry
 from workglow.tasks import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from workglow.ai.models import Models
     from workglow.tasks import TaskContext
 
@@ -42,6 +44,8 @@ class AiTask(Task):
     """
 
     category: ClassVar[str] = "AI Text Model"
+    spends: ClassVar[bool] = True
+    picks_queue: ClassVar[bool] = True
     retry: ClassVar[Retry | None] = Retry(5, delay=1.0, jitter=True, on=(RetryableJobError,))
     capabilities: ClassVar[tuple[str, ...]] = ()
 
@@ -58,3 +62,8 @@ class AiTask(Task):
                 f"Task {self.type}: the model {model.name!r} is not for it; its record lists {', '.join(supported)}."
             )
         return model, model.first_of(self.capabilities)
+
+    def queue_for(self, inputs: Mapping[str, Any], project: Any) -> str | None:
+        """Return the queue that the model's record names, whose workers do the task in a run that is kept."""
+        named = inputs.get("model")
+        return project.models.find(named).queue or None if isinstance(named, str | dict) else None

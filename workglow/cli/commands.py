@@ -35,6 +35,7 @@ COMMANDS = {
     "follow": ("streams", "Show what a run streams, as it is said."),
     "why": ("looking", "Say why a task ran, was reused, waits or never started."),
     "usage": ("usage", "Say what runs took of models: tokens, seconds, cost."),
+    "budget": ("usage", "Say anew what a run may take of models; what waits for more goes on."),
     "enqueue": ("steering", "Put a job into a queue, which is made if needed."),
     "jobs": ("jobs", "List jobs, newest first, and why each that waits does."),
     "job": ("jobs", "Show everything of one job: inputs, result or error, earlier attempts, and why it waits."),

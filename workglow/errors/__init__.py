@@ -35,6 +35,7 @@ WorkglowError
 │   ├── CodeChangedError
 │   ├── ResumeError                of several runs, some failed or could not go on
 │   ├── InterruptedTaskError       a side effect whose outcome nobody knows
+│   ├── BudgetError                a run has taken of models what it may
 │   ├── QuestionChangedError       a task asks something else than what was answered before its restart
 │   └── LeaseLostError             another process took the run over
 ├── JobError
@@ -144,6 +145,7 @@ from workglow.errors.root import (
     WorkglowError,
 )
 from workglow.errors.runs import (
+    BudgetError,
     CodeChangedError,
     GraphTimeoutError,
     InterruptedTaskError,
@@ -185,6 +187,7 @@ __all__ = [
     "AnswerError",
     "AuthenticationError",
     "AutoConnectError",
+    "BudgetError",
     "CodeChangedError",
     "ContextTooLongError",
     "CorruptValueError",
