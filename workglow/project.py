@@ -65,7 +65,9 @@ class Project(Runs):
         self.transforms = transforms
         self.resolvers = standard_resolvers(registry)
         self.resolvers.register("knowledge-base", lambda name, _: self.knowledge(name), _name)
-        self.resolvers.register("model", lambda name, _: self.models.model(name), _name)
+        self.resolvers.register(
+            "model", lambda name, _: self.models.model(name), _name, identity=lambda name, _: self.models.identity(name)
+        )
         grants = Grants(repositories.settings, Seal(file))
         licences = Licences(grants, self.resolvers)
         engine = Engine(
@@ -261,11 +263,16 @@ class Project(Runs):
 
     @property
     def models(self) -> Models:
-        """The models of this file, and whoever runs them: `project.models.find("local:wordllama")`."""
+        """The catalogue of this file, and whoever runs models: `project.models.find("local:wordllama")`."""
         if self._models is None:
             from workglow.ai import Models, provider_registry
+            from workglow.storage.sqlite.models import SqliteModels
 
-            self._models = Models(provider_registry if self._providers is None else self._providers)
+            self._models = Models(
+                provider_registry if self._providers is None else self._providers,
+                repository=SqliteModels(self.file),
+                seal=Seal(self.file),
+            )
         return self._models
 
     # ------------------------------------------------------------------ knowledge

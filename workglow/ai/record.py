@@ -94,6 +94,13 @@ class ModelRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
         """What the name begins with, up to the colon."""
         return self.name.partition(":")[0]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what `as_record` reads, as plain JSON; InvalidModelError when it holds what JSON has no word for."""
+        try:
+            return msgspec.json.decode(msgspec.json.encode(self))
+        except (TypeError, ValueError) as error:
+            raise InvalidModelError(f"Invalid model record: {self.name!r} holds what is not JSON: {error}.") from None
+
 
 def as_record(given: object) -> ModelRecord:
     """Return the record that a mapping describes; raises InvalidModelError, which names the field that is wrong."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from pydantic import Field
 
+from workglow.ai.gating import check_inline, check_task, way_of
 from workglow.ai.model import Model
 from workglow.ai.models import models_without_project
 from workglow.ai.record import ModelRecord
-from workglow.errors import ModelCallError, RetryableJobError
+from workglow.errors import RetryableJobError
 from workglow.retry import Retry
 from workglow.tasks import Task
 
@@ -50,11 +52,10 @@ class AiTask(Task):
 
         UnsupportedCapabilityError says what the model can do, when it cannot do this.
         """
-        found = named if isinstance(named, Model) else models_of(context).model(named)
+        models = models_of(context)
+        if isinstance(named, Mapping):
+            check_inline(named, context)
+        found = named if isinstance(named, Model) else models.model(named)
         model = found.telling(lambda name, usage: context.record_usage(name, **usage.to_json()))  # pyright: ignore[reportArgumentType]
-        supported = model.record.tasks
-        if supported and self.type not in supported:
-            raise ModelCallError(
-                f"Task {self.type}: the model {model.name!r} is not for it; its record lists {', '.join(supported)}."
-            )
-        return model, model.first_of(self.capabilities)
+        check_task(model, self.type, models)
+        return model, way_of(model, self.capabilities, models)

@@ -49,6 +49,7 @@ class OutputCache:
         self._encodes = environment.journal is not None
         self._now = environment.clock.now
         self._identities: dict[object, bytes] = {}
+        self._resolvers = environment.resolvers
 
     def find(self, run: TaskRun) -> bool:
         """Give the task run its outputs from the cache, if they are there."""
@@ -77,7 +78,13 @@ class OutputCache:
         if identity is None:
             self._identities[kind] = b""  # stays so when there is none
             identity = self._identities[kind] = b"" if _is_control_flow(task) else _identity(task)
-        return hashlib.sha256(identity + canonical(run.inputs)).digest() if identity else None
+        if not identity:
+            return None
+        inputs: object = run.inputs
+        if task.formats and self._resolvers is not None:  # a name may stand for something else than it did
+            named = self._resolvers.identities(run.inputs or {}, task.inputs.schema)
+            inputs = [run.inputs, named] if named else run.inputs
+        return hashlib.sha256(identity + canonical(inputs)).digest()
 
     def identify(self, run: TaskRun, outputs_of: Callable[[TaskRun], dict[str, object]]) -> None:
         """Give a task run that read streams its key, now that what it read is whole."""
