@@ -47,7 +47,7 @@ async def public_addresses(url: str, allowed: Collection[str]) -> list[str]:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
-        raise ModelCallError(f"{url!r:.200} is no address to download from: {error}.") from None
+        raise ModelCallError(f"{url!r:.200} is nothing to download from: {error}.") from None
     host = (parts.hostname or "").lower().rstrip(".")
     if parts.scheme not in ("http", "https") or not host or parts.username or parts.password:
         raise ModelCallError(

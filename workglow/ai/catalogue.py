@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 
 from workglow.ai.record import ModelRecord, as_record
-from workglow.errors import InvalidModelError, ModelError, UnknownModelError
+from workglow.errors import InvalidModelError, ModelError, UnknownModelError, UnknownTaskTypeError
 from workglow.listeners import Listeners
 from workglow.storage.models import MemoryModels, StoredModel
 
@@ -104,7 +104,7 @@ class Catalogue:
         found = [record for record in found if all(word in _spoken(record) for word in words)]
         if task:
             found = self._fit_for(task, found)
-        return [record for record in found if wanted <= self._abilities(record)]
+        return [record for record in found if wanted <= self.abilities(record)]
 
     def trust(self, name: str) -> ModelRecord:
         """Use from now on a record that somebody else wrote, or that was written in another file."""
@@ -125,16 +125,21 @@ class Catalogue:
             return None
         return {name: value for name, value in record.to_json().items() if name not in _NOT_THE_WORK}
 
-    def _abilities(self, record: ModelRecord) -> frozenset[str]:
+    def abilities(self, record: ModelRecord) -> frozenset[str]:
         """What the record says that the model can do."""
         return frozenset(record.capabilities)
 
     def _fit_for(self, task: str, records: Iterable[ModelRecord]) -> list[ModelRecord]:
         from workglow.tasks import task_registry
 
+        if task not in task_registry:
+            named = [record for record in records if task in record.tasks]
+            if not named:
+                raise UnknownTaskTypeError(f'Task type "{task}" is not registered. {task_registry.remedy(task)}')
+            return named
         ways = set[str](getattr(task_registry.get(task), "capabilities", ()))
         open_to_it = [record for record in records if not record.tasks or task in record.tasks]
-        return [record for record in open_to_it if not ways or ways & self._abilities(record)]
+        return [record for record in open_to_it if not ways or ways & self.abilities(record)]
 
     def _usable(self, name: str) -> ModelRecord | None:
         """Return the record of a name, to be used; InvalidModelError when its owner has not said that it may be."""

@@ -14,7 +14,7 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -106,7 +106,7 @@ class Downloads:
 
 
 @asynccontextmanager
-async def _locked(place: Path, size: int | None, tell: Progress) -> AsyncIterator[BinaryIO]:
+async def _locked(place: Path, size: int | None, tell: Progress) -> AsyncGenerator[BinaryIO, None]:
     """Open the part of a file for this caller alone; while another one has it, tell how far that one is."""
     part = place.with_name(f".{place.name}.part")
     while True:

@@ -69,11 +69,13 @@ def inline_record(given: ModelRecord | Mapping[str, Any]) -> ModelRecord:
 
 
 def _translated(given: Mapping[str, Any]) -> dict[str, Any]:
-    theirs = given.get("provider")
+    theirs = str(given.get("provider"))
     config = cast("object", given.get("provider_config") or {})
     if theirs not in PROVIDERS:
-        known = ", ".join(PROVIDERS)
-        raise InvalidModelError(f"Invalid model record: nobody here runs models of {theirs!r:.80}; known are {known}.")
+        raise InvalidModelError(
+            f"Invalid model record: nobody here runs models of {given.get('provider')!r:.80}; known are "
+            f"{', '.join(PROVIDERS)}."
+        )
     if not isinstance(config, Mapping):
         raise InvalidModelError("Invalid model record: provider_config is no object.")
     record: dict[str, Any] = {"provider": PROVIDERS[theirs], **_DEFAULTS.get(theirs, {})}

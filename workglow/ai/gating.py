@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from workglow.errors import ModelCallError, TaskEntitlementError, UnsupportedCapabilityError
@@ -39,13 +39,17 @@ def way_of(model: Model, capabilities: Sequence[str], models: Models) -> str:
 def check_inline(given: Mapping[str, Any], context: TaskContext) -> None:
     """Raise TaskEntitlementError when a graph that may not do so says where its texts go, or with which credential."""
     wanted: list[tuple[str, str]] = []
-    config = given.get("provider_config")
-    for described in (given, config if isinstance(config, Mapping) else {}):
+    config: object = given.get("provider_config")
+    places: list[Mapping[str, Any]] = [given]
+    if isinstance(config, Mapping):
+        places.append(cast("Mapping[str, Any]", config))
+    for described in places:
         for word in ("credential", "credential_key"):
             if described.get(word):
                 wanted.append(("credential", str(described[word])))
-        if described.get("base_url"):
-            wanted.append(("network", urlsplit(str(described["base_url"])).hostname or str(described["base_url"])))
+        address = str(described.get("base_url") or "")
+        if address:
+            wanted.append(("network", urlsplit(address).hostname or address))
     for entitlement, resource in wanted:
         if not context.is_allowed(entitlement, resource):
             raise TaskEntitlementError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, Field
 
@@ -70,8 +70,8 @@ class _ManagementTask(AiTask):
     def named(self, given: Any, context: TaskContext) -> Any:
         """Return what the project's models know the model by: a name, or the record that the graph holds."""
         if isinstance(given, dict):
-            check_inline(given, context)
-        return given.name if isinstance(given, Model) else given
+            check_inline(cast("dict[str, Any]", given), context)
+        return given.name if isinstance(given, Model) else cast("object", given)
 
 
 class DownloadModelTask(_ManagementTask):

@@ -88,13 +88,13 @@ class Models(Catalogue):
             found = self._providers[kind] = kind(self._credentials)
         return found
 
-    def _abilities(self, record: ModelRecord) -> frozenset[str]:
+    def abilities(self, record: ModelRecord) -> frozenset[str]:
         if record.provider not in self.registry:
-            return super()._abilities(record)
+            return super().abilities(record)
         try:
             return self.provider(record.provider).capabilities_of(record)
         except MissingExtraError:
-            return super()._abilities(record) or frozenset(self.registry.facts(record.provider).capabilities)
+            return super().abilities(record) or frozenset(self.registry.facts(record.provider).capabilities)
 
     @property
     def downloads(self) -> Downloads:
@@ -123,7 +123,7 @@ class Models(Catalogue):
         """
         from workglow.ai.files import urls_of, with_files
 
-        given, tell = self.find(named), progress or (lambda *_: None)
+        given, tell = self.find(named), progress or _nobody
         record = given if given.files else await in_thread(lambda: with_files(given))
         if urls := urls_of(record):
             found = await self._fetched(record, urls, tell, allow)
@@ -180,6 +180,10 @@ class Models(Catalogue):
         providers, self._providers = list(self._providers.values()), {}
         for provider in providers:
             provider.close()
+
+
+def _nobody(name: str, done: int, total: int | None) -> None:
+    """Nobody wants to know how far a download is."""
 
 
 _models: Models | None = None
