@@ -65,9 +65,7 @@ class Project(Runs):
         self.transforms = transforms
         self.resolvers = standard_resolvers(registry)
         self.resolvers.register("knowledge-base", lambda name, _: self.knowledge(name), _name)
-        self.resolvers.register(
-            "model", lambda name, _: self.models.model(name), _name, identity=lambda name, _: self.models.identity(name)
-        )
+        self.resolvers.register("model", lambda name, _: self.models.model(name), _name)
         grants = Grants(repositories.settings, Seal(file))
         licences = Licences(grants, self.resolvers)
         engine = Engine(

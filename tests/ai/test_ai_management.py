@@ -279,10 +279,10 @@ def test_prices_of_a_record_become_the_cost_of_a_run(shelf: wg.Project) -> None:
             assert run.usage_by_model["mine:chat"].cost == pytest.approx(0.6 * 2 + 0.4 * 1 + 0.5 * 8)
 
 
-def test_a_record_that_says_too_much_is_refused_before_anybody_is_asked(server: Any, shelf: wg.Project) -> None:
+def test_a_file_that_is_not_the_one_of_the_record_is_not_noted(server: Any, shelf: wg.Project) -> None:
     server.files["/one.gguf"] = DATA
     shelf.models.add(
-        {"name": "mine:one", "provider": "shelf", "files": [{"url": server.url("/one.gguf"), "sha256": "0" * 64}]}
+        {"name": "mine:one", "provider": "local", "files": [{"url": server.url("/one.gguf"), "sha256": "0" * 64}]}
     )
     with pytest.raises(ModelCallError, match="thrown away"):
         outputs(shelf, wg.Workflow().download_model(model="mine:one"))

@@ -29,12 +29,6 @@ __all__ = ["Catalogue", "ModelChange"]
 _SPOKEN_OF: Final = ("name", "provider", "source", "title", "description", "tasks", "capabilities", "license")
 """The fields in which a search looks for its words."""
 
-_NOT_THE_WORK: Final = (
-    "name", "title", "description", "tasks", "capabilities", "prices", "credential", "license", "memory_bytes",
-    "max_concurrency", "queue", "continues", "files", "metadata",
-)  # fmt: skip
-"""The fields that have no say in what a model answers."""
-
 
 class ModelChange(msgspec.Struct, frozen=True):
     """What happened in the catalogue: a record was added, updated, or removed."""
@@ -117,13 +111,6 @@ class Catalogue:
         """Whether the record of that name is used; False when there is none."""
         stored = self._repository.get(name)
         return stored is not None and self._is_trusted(stored, _record(stored))
-
-    def identity(self, name: str) -> dict[str, Any] | None:
-        """Return what of a record makes a model's answers what they are; None when the catalogue has no such name."""
-        record = self.get(name)
-        if record is None:
-            return None
-        return {name: value for name, value in record.to_json().items() if name not in _NOT_THE_WORK}
 
     def abilities(self, record: ModelRecord) -> frozenset[str]:
         """What the record says that the model can do."""

@@ -33,6 +33,7 @@ LIBRARIES: Final = {
 """What each provider that ships imports when it is used."""
 
 _ATTRIBUTES: Final = ("title", "extra", "is_local", "credential")
+_ROOT: Final = ("workglow.ai.provider", "Provider")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +67,22 @@ def facts_of_class(provider: type[Provider]) -> ProviderFacts:
 @cache
 def facts_of_source(name: str, module: str, class_name: str) -> ProviderFacts:
     """Return what the source of a module of workglow says of a provider in it; the module is not imported."""
-    classes = {node.name: node for file in _files(module) for node in _classes(file)}
-    about: dict[str, Any] = {"title": "", "extra": "", "is_local": True, "credential": ""}
+    about: dict[str, Any] = {}
     written: set[str] = set()
-    waiting, seen = [class_name], set[str]()
+    waiting = [(module, class_name)]
     while waiting:
-        wanted = waiting.pop(0)
-        if wanted in seen or wanted not in classes:
+        found = _class(*waiting.pop(0))
+        if found is None:
             continue
-        seen.add(wanted)
-        own = dict(_members(classes[wanted]))
-        about |= {key: own[key] for key in _ATTRIBUTES if isinstance(own.get(key), str | bool) and len(seen) == 1}
+        home, kind = found
+        own = dict(_members(kind))
         written |= own.keys()
-        waiting += [base.id for base in classes[wanted].bases if isinstance(base, ast.Name)]
-    return _facts(name, about, written)
+        for attribute in _ATTRIBUTES:
+            if isinstance(own.get(attribute), str | bool):
+                about.setdefault(attribute, own[attribute])
+        waiting += [(home, base) for base in map(_name, kind.bases)]
+    defaults = {"title": "", "extra": "", "is_local": True, "credential": ""}
+    return _facts(name, {**defaults, **about}, written)
 
 
 def _facts(name: str, about: dict[str, Any], can: set[str] | frozenset[str]) -> ProviderFacts:
@@ -95,17 +98,43 @@ def _facts(name: str, about: dict[str, Any], can: set[str] | frozenset[str]) -> 
     )
 
 
-def _files(module: str) -> list[Path]:
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        return []
-    folders = spec.submodule_search_locations
-    return sorted(Path(folders[0]).glob("*.py")) if folders else [Path(spec.origin)]
+def _class(module: str, name: str) -> tuple[str, ast.ClassDef] | None:
+    """Find a class where it is written, from a module that has it or imports it; None outside of workglow's own.
+
+    The class `Provider` counts as outside: it has every method, so that others can go without.
+    """
+    while (module, name) != _ROOT:
+        tree = _tree(module)
+        if tree is None:
+            return None
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and node.name == name:
+                return module, node
+        sources = [(node.module, alias.name) for node, alias in _imports(tree) if (alias.asname or alias.name) == name]
+        if not sources or sources[0][0] is None:
+            return None
+        module, name = sources[0][0], sources[0][1]
+    return None
 
 
-def _classes(file: Path) -> Iterator[ast.ClassDef]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    return (node for node in tree.body if isinstance(node, ast.ClassDef))
+def _tree(module: str) -> ast.Module | None:
+    """Parse a module of workglow; its packages are not imported on the way, as `find_spec` would do."""
+    package, *parts = module.split(".")
+    if package != "workglow":
+        return None
+    place = Path(__file__).parents[1].joinpath(*parts)
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    return ast.parse(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[ast.ImportFrom, ast.alias]]:
+    return ((node, alias) for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names)
+
+
+def _name(base: ast.expr) -> str:
+    """The name of a base class, `Remote` of `Remote[Client]`."""
+    plain = base.value if isinstance(base, ast.Subscript) else base
+    return plain.id if isinstance(plain, ast.Name) else ""
 
 
 def _members(kind: ast.ClassDef) -> Iterator[tuple[str, object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,8 +16,9 @@ from workglow.errors import InvalidModelError
 
 __all__ = ["faults_of_files", "fingerprint_of", "sha256_of", "urls_of", "with_files"]
 
-_PIECE: Final = 1 << 20
 _MOST: Final = 1000
+_ON_HUB: Final = re.compile(r"(?P<repository>[\w-][\w.-]*/[\w.-]+)[/:](?P<file>[\w./+-]+\.gguf)", re.ASCII)
+"""A file of a repository: OWNER/NAME/FILE.gguf, or OWNER/NAME:FILE.gguf."""
 
 
 def sha256_of(path: Path) -> str:
@@ -54,11 +56,9 @@ def urls_of(record: ModelRecord) -> tuple[SourceFile, ...]:
         return record.files if all(file.url for file in record.files) else ()
     if record.source.startswith(("https://", "http://")):
         return (SourceFile(url=record.source),)
-    parts = record.source.split("/")
-    if record.provider == "gguf" and len(parts) > 2 and parts[0] and record.source.endswith(".gguf"):
-        hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-        revision = record.revision or "main"
-        return (SourceFile(url=f"{hub.rstrip('/')}/{'/'.join(parts[:2])}/resolve/{revision}/{'/'.join(parts[2:])}"),)
+    if record.provider == "gguf" and (on_hub := _ON_HUB.fullmatch(record.source)) is not None:
+        hub = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+        return (SourceFile(url=f"{hub}/{on_hub['repository']}/resolve/{record.revision or 'main'}/{on_hub['file']}"),)
     return ()
 
 

@@ -150,6 +150,7 @@ class ModelInfoTask(_ManagementTask):
         found["file_sizes"] = sizes or None
         if inputs["detail"] != "cached_status" or not record.files:
             told = await models.info(named)
+            told.setdefault("native_dimensions", told.get("dimensions"))
             found |= {name: told[name] for name in _InfoOutput.model_fields if told.get(name) is not None}
         can = sorted(model.provider.capabilities_of(record))
         return {"model": named, **found, "is_local": is_local, "is_remote": not is_local, "capabilities": can}

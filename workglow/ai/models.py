@@ -14,7 +14,7 @@ from workglow.ai.envelope import inline_record
 from workglow.ai.model import Model
 from workglow.ai.record import ModelRecord
 from workglow.ai.registry import ProviderRegistry, provider_registry
-from workglow.errors import MissingExtraError, UnknownModelError, UnsupportedCapabilityError
+from workglow.errors import MissingExtraError, UnknownModelError, UnsupportedCapabilityError, WorkglowError
 from workglow.tasks.standard_resolvers import credential
 
 if TYPE_CHECKING:
@@ -123,15 +123,43 @@ class Models(Catalogue):
         """
         from workglow.ai.files import urls_of, with_files
 
-        given, tell = self.find(named), progress or _nobody
+        given, tell = self._to_download(named), progress or _nobody
         record = given if given.files else await in_thread(lambda: with_files(given))
-        if urls := urls_of(record):
-            found = await self._fetched(record, urls, tell, allow)
+        manages = "download" in self.registry.facts(record.provider).manages and "://" not in record.source
+        urls = () if manages else urls_of(record)
+        if urls:
+            found = self._described(await self._fetched(record, urls, tell, allow))
+        elif record.files and not manages:
+            found = record
         else:
-            found = record if record.files else await self._provided(record, tell, allow)
+            found = await self._provided(record, tell, allow)
         if isinstance(named, str) and found != self.get(named):
             (self.add if self.get(named) is None else self.update)(found)
         return found
+
+    def _to_download(self, named: str | Mapping[str, Any] | ModelRecord) -> ModelRecord:
+        """Return a record also for a name whose provider knows no model before its file is here."""
+        from workglow.ai.files import urls_of
+
+        try:
+            return self.find(named)
+        except UnknownModelError:
+            prefix, _, source = str(named).partition(":")
+            if prefix not in self.registry or not source:
+                raise
+            plain = ModelRecord(name=str(named), provider=prefix, source=source)
+            if not urls_of(plain):
+                raise
+            return plain
+
+    def _described(self, record: ModelRecord) -> ModelRecord:
+        """Return a record with what its provider reads from its file, where the record itself says nothing."""
+        try:
+            told = self.provider(record.provider).record(f"{record.provider}:{record.files[0].path}")
+        except WorkglowError:  # what it is of shows when it is used
+            return record
+        own = told.to_json().keys() - record.to_json().keys() - {"files", "fingerprint"}
+        return msgspec.structs.replace(record, **{name: getattr(told, name) for name in own})
 
     async def _fetched(
         self, record: ModelRecord, urls: Sequence[SourceFile], tell: Progress, allow: Callable[[str], None]

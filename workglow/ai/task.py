@@ -32,7 +32,10 @@ def model_port(task_type: str = "") -> Any:
 
 def models_of(context: TaskContext) -> Models:
     """Return the models of the project that a task runs in, or of this process."""
-    project = context.project
+    return _models(context.project)
+
+
+def _models(project: object) -> Models:
     return models_without_project() if project is None else cast("Any", project).models
 
 
@@ -59,3 +62,8 @@ class AiTask(Task):
         model = found.telling(lambda name, usage: context.record_usage(name, **usage.to_json()))  # pyright: ignore[reportArgumentType]
         check_task(model, self.type, models)
         return model, way_of(model, self.capabilities, models)
+
+    def cache_identity(self, inputs: dict[str, Any], project: object) -> dict[str, Any]:
+        """Return its inputs with what the model is in place of what it is called."""
+        named = inputs.get("model")
+        return inputs if named is None else {**inputs, "model": _models(project).find(named).identity()}

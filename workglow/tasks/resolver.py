@@ -21,8 +21,6 @@ Resolver = Callable[[str, str], object | Awaitable[object]]
 """Given the text and the whole format, returns what the text names, or an awaitable of it."""
 Compactor = Callable[[Any, str], object | Awaitable[object]]
 """The inverse: given the thing and the format, returns its text, or None when it has none."""
-Identify = Callable[[str, str], object]
-"""Given the text and the format, returns what beside the name tells one state of the thing from another, as JSON."""
 Allow = Callable[[Entitlement], None]
 """Raises what is to be raised when an entitlement is not granted."""
 Handler = TypeVar("Handler")
@@ -36,22 +34,13 @@ class ResolverRegistry:
         self._resolvers: dict[str, Resolver] = {}
         self._compactors: dict[str, Compactor] = {}
         self._guarded: dict[str, str] = {}
-        self._identities: dict[str, Identify] = {}
 
     def register(
-        self,
-        prefix: str,
-        resolver: Resolver,
-        compactor: Compactor | None = None,
-        *,
-        entitlement: str = "",
-        identity: Identify | None = None,
+        self, prefix: str, resolver: Resolver, compactor: Compactor | None = None, *, entitlement: str = ""
     ) -> None:
         """Resolve formats `prefix` and `prefix:…`; a resolver for the whole format goes before one for its prefix.
 
         `entitlement` is what a run must be allowed to do, with the name as its resource, before it is resolved.
-        `identity` tells states of the named thing apart whose outputs are not to be taken for one another's; None
-        where the name says it all.
         """
         if prefix in self._resolvers:
             raise TaskConfigurationError(
@@ -62,14 +51,11 @@ class ResolverRegistry:
             self._compactors[prefix] = compactor
         if entitlement:
             self._guarded[prefix] = Entitlement(entitlement).id
-        if identity is not None:
-            self._identities[prefix] = identity
 
     def unregister(self, prefix: str) -> bool:
         """Forget a format; False when it was not registered."""
         self._compactors.pop(prefix, None)
         self._guarded.pop(prefix, None)
-        self._identities.pop(prefix, None)
         return self._resolvers.pop(prefix, None) is not None
 
     def needed(self, schema: Schema | bool) -> bool:
@@ -87,40 +73,28 @@ class ResolverRegistry:
 
     def required_by(self, values: Mapping[str, Any], schema: Schema | bool) -> tuple[Entitlement, ...]:
         """Return what the names in these values need; those that stand in what a name gives turn up in `resolve`."""
-        if not self._guarded:
-            return ()
-        named = [(_handler(self._guarded, name), text, name) for text, name in self._names(values, _parts(schema), ())]
-        return tuple(_entitlement(needed, text, name) for needed, text, name in named if needed is not None)
+        return tuple(self._needed(values, _parts(schema), ())) if self._guarded else ()
 
-    def identities(self, values: Mapping[str, Any], schema: Schema | bool) -> list[object]:
-        """Return what beside the names in these values says which things they name, in the order of the names."""
-        if not self._identities:
-            return []
-        named = [
-            (_handler(self._identities, name), text, name) for text, name in self._names(values, _parts(schema), ())
-        ]
-        return [found for tell, text, name in named if tell is not None and (found := tell(text, name)) is not None]
-
-    def _names(self, value: Any, parts: list[Schema], above: tuple[int, ...]) -> Iterator[tuple[str, str]]:
-        """Yield each text that is resolved here, with the format that says so."""
+    def _needed(self, value: Any, parts: list[Schema], above: tuple[int, ...]) -> Iterator[Entitlement]:
         if type(value) is str:
             name = next((name for name in _formats(parts) if _handler(self._resolvers, name)), "")
-            if name:
-                yield value, name
+            needed = _handler(self._guarded, name)
+            if needed is not None:
+                yield _entitlement(needed, value, name)
         elif id(value) not in above:
             inside = (*above, id(value))
             if type(value) is list:
                 for item in cast("list[Any]", value):
-                    yield from self._names(item, _item_parts(parts), inside)
+                    yield from self._needed(item, _item_parts(parts), inside)
             elif type(value) is dict:
                 for name, item in cast("dict[str, Any]", value).items():
-                    yield from self._names(item, _property_parts(parts, name), inside)
+                    yield from self._needed(item, _property_parts(parts, name), inside)
 
     def copy(self) -> ResolverRegistry:
         """Return a registry with the same resolvers that can be changed on its own."""
         twin = ResolverRegistry()
         twin._resolvers, twin._compactors = dict(self._resolvers), dict(self._compactors)
-        twin._guarded, twin._identities = dict(self._guarded), dict(self._identities)
+        twin._guarded = dict(self._guarded)
         return twin
 
     async def resolve(
