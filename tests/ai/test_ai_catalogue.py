@@ -112,6 +112,13 @@ def test_a_wrong_record_is_refused_whoever_gets_it(models: Models, wrong: Any, r
     assert models.all() == []
 
 
+def test_a_secret_is_not_stored(models: Models) -> None:
+    with pytest.raises(InvalidModelError, match="no reference, such as 'env:OPENAI_API_KEY'") as raised:
+        models.add({"name": "a:b", "provider": "local", "credential": "sk-very-secret"})
+    assert "sk-very-secret" not in str(raised.value)
+    assert models.all() == []
+
+
 def test_a_name_of_the_catalogue_goes_before_that_of_a_provider(models: Models) -> None:
     assert models.find("local:wordllama").source == "wordllama"
     models.add({"name": "local:wordllama", "provider": "local", "source": "wordllama", "title": "Mine"})

@@ -65,6 +65,20 @@ def test_what_is_here_is_not_transferred_again(server: Any, downloads: Downloads
     assert len(server.asked) == 1
 
 
+def test_what_a_record_says_is_here_is_not_read_again_unless_its_size_is_another(
+    server: Any, downloads: Downloads
+) -> None:
+    first = fetched(downloads, server.url())
+    path = Path(first.path)
+    path.write_bytes(OTHER)
+    known = {"path": first.path, "size": first.size, "sha256": first.sha256}
+    assert fetched(downloads, server.url(), **known) == first
+    assert len(server.asked) == 1
+    path.write_bytes(b"short")
+    assert fetched(downloads, server.url(), **known) == first
+    assert path.read_bytes() == DATA
+
+
 def test_what_is_here_and_is_not_what_is_wanted_is_replaced(server: Any, downloads: Downloads) -> None:
     place = downloads.place_of(server.url())
     place.parent.mkdir(parents=True)

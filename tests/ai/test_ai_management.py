@@ -17,6 +17,7 @@ import pytest
 import workglow as wg
 from workglow.ai import ModelRecord, Provider, ProviderRegistry, provider_registry
 from workglow.ai.facts import LIBRARIES, facts_of_class
+from workglow.ai.files import urls_of
 from workglow.ai.management import DownloadModelTask, DownloadProgress, ModelDownloadTask
 from workglow.ai.registry import _SHIPPED
 from workglow.errors import (
@@ -24,6 +25,7 @@ from workglow.errors import (
     ModelCallError,
     TaskConfigurationError,
     TaskEntitlementError,
+    UnknownModelError,
     UnsupportedCapabilityError,
 )
 
@@ -287,3 +289,48 @@ def test_a_file_that_is_not_the_one_of_the_record_is_not_noted(server: Any, shel
     with pytest.raises(ModelCallError, match="thrown away"):
         outputs(shelf, wg.Workflow().download_model(model="mine:one"))
     assert shelf.models.find("mine:one").fingerprint == ""
+
+
+class Reader(Provider):
+    """A provider that knows a model only by its file."""
+
+    name = "reader"
+
+    def embed(self, model: ModelRecord, texts: Any, *, purpose: Any) -> Any:
+        raise AssertionError("nobody embeds here")
+
+    def record(self, name: str) -> ModelRecord:
+        path = Path(name.partition(":")[2])
+        if not path.is_file():
+            raise UnknownModelError(f"There is no model {name!r}.")
+        size = path.stat().st_size
+        return ModelRecord(name=name, provider="reader", source=str(path), context_length=size, title="From the file")
+
+
+def test_a_name_that_is_a_url_is_known_once_its_file_is_here(server: Any, downloads: Any) -> None:
+    server.files["/one.gguf"] = DATA
+    registry = ProviderRegistry()
+    registry.register(Reader)
+    name = f"reader:{server.url('/one.gguf')}"
+    with wg.open(":memory:", providers=registry) as project:
+        project.models.downloads = downloads
+        with pytest.raises(UnknownModelError):
+            project.models.find(name)
+        found = asyncio.run(project.models.download(name))
+        assert (found.name, found.context_length, found.title) == (name, len(DATA), "From the file")
+        assert project.models.find(name) == found
+        project.models.add(
+            {"name": "mine:one", "provider": "reader", "source": server.url("/one.gguf"), "title": "Mine"}
+        )
+        assert asyncio.run(project.models.download("mine:one")).title == "Mine"
+        with pytest.raises(UnknownModelError):
+            asyncio.run(project.models.download("reader:nowhere"))
+
+
+def test_files_of_the_hub_have_a_url() -> None:
+    wanted = "https://huggingface.co/owner/some-GGUF/resolve/main/q4/model.gguf"
+    for source in ("owner/some-GGUF/q4/model.gguf", "owner/some-GGUF:q4/model.gguf"):
+        (file,) = urls_of(ModelRecord(name="gguf:x", provider="gguf", source=source))
+        assert file.url == wanted
+    for source in ("owner/some-GGUF", "/owner/name/model.gguf", "./name/model.gguf", "~/a/b.gguf", "model.gguf"):
+        assert urls_of(ModelRecord(name="gguf:x", provider="gguf", source=source)) == ()

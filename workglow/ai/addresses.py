@@ -50,9 +50,7 @@ async def public_addresses(url: str, allowed: Collection[str]) -> list[str]:
         raise ModelCallError(f"{url!r:.200} is nothing to download from: {error}.") from None
     host = (parts.hostname or "").lower().rstrip(".")
     if parts.scheme not in ("http", "https") or not host or parts.username or parts.password:
-        raise ModelCallError(
-            f"{url!r:.200} is nothing to download from; write https://host/path, without a password."
-        )
+        raise ModelCallError(f"{url!r:.200} is nothing to download from; write https://host/path, without a password.")
     if getproxies().get(parts.scheme) and not proxy_bypass(host):
         addresses, answer = _written(host), []
     else:

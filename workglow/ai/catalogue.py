@@ -8,6 +8,7 @@ Everywhere else its new owner has to say so first (`trust`).  All records can be
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -18,7 +19,7 @@ from workglow.listeners import Listeners
 from workglow.storage.models import MemoryModels, StoredModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from workglow.ai.registry import ProviderRegistry
     from workglow.file.seal import Seal
@@ -28,6 +29,9 @@ __all__ = ["Catalogue", "ModelChange"]
 
 _SPOKEN_OF: Final = ("name", "provider", "source", "title", "description", "tasks", "capabilities", "license")
 """The fields in which a search looks for its words."""
+
+
+_REFERENCE: Final = re.compile(r"[a-z]+:\S+")
 
 
 class ModelChange(msgspec.Struct, frozen=True):
@@ -116,17 +120,20 @@ class Catalogue:
         """What the record says that the model can do."""
         return frozenset(record.capabilities)
 
-    def _fit_for(self, task: str, records: Iterable[ModelRecord]) -> list[ModelRecord]:
+    def _fit_for(self, task: str, records: Sequence[ModelRecord]) -> list[ModelRecord]:
+        """Return those that list the task, or that list none and can do it."""
         from workglow.tasks import task_registry
 
-        if task not in task_registry:
-            named = [record for record in records if task in record.tasks]
-            if not named:
-                raise UnknownTaskTypeError(f'Task type "{task}" is not registered. {task_registry.remedy(task)}')
-            return named
-        ways = set[str](getattr(task_registry.get(task), "capabilities", ()))
-        open_to_it = [record for record in records if not record.tasks or task in record.tasks]
-        return [record for record in open_to_it if not ways or ways & self.abilities(record)]
+        ways: set[str] = set()
+        if task in task_registry:
+            ways = set[str](getattr(task_registry.get(task), "capabilities", ()))
+        elif not any(task in record.tasks for record in records):
+            raise UnknownTaskTypeError(f'Task type "{task}" is not registered. {task_registry.remedy(task)}')
+        return [
+            record
+            for record in records
+            if task in record.tasks or (not record.tasks and not ways.isdisjoint(self.abilities(record)))
+        ]
 
     def _usable(self, name: str) -> ModelRecord | None:
         """Return the record of a name, to be used; InvalidModelError when its owner has not said that it may be."""
@@ -159,6 +166,11 @@ class Catalogue:
         return said
 
     def _stored(self, record: ModelRecord) -> StoredModel:
+        if record.credential and not _REFERENCE.fullmatch(record.credential):
+            raise InvalidModelError(
+                f"Invalid model record: the credential of {record.name!r} is no reference, such as "
+                "'env:OPENAI_API_KEY'.  Keep the secret itself out of it: records are stored."
+            )
         rest = {name: value for name, value in record.to_json().items() if name not in ("name", "provider")}
         text = msgspec.json.encode(rest).decode()
         stored = StoredModel(record.name, record.provider, text)

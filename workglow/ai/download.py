@@ -138,6 +138,8 @@ def _found(place: Path, wanted: SourceFile) -> SourceFile | None:
     """Return what is known of the file if it is the one that is wanted."""
     if not place.is_file() or wanted.size not in (None, place.stat().st_size):
         return None
+    if wanted.path == str(place) and wanted.size is not None and wanted.sha256:
+        return wanted  # its content was compared when it came
     digest = sha256_of(place)
     if wanted.sha256.lower() not in ("", digest):
         return None

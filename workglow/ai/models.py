@@ -128,7 +128,8 @@ class Models(Catalogue):
         manages = "download" in self.registry.facts(record.provider).manages and "://" not in record.source
         urls = () if manages else urls_of(record)
         if urls:
-            found = self._described(await self._fetched(record, urls, tell, allow))
+            fetched = await self._fetched(record, urls, tell, allow)
+            found = await in_thread(lambda: self._described(fetched))
         elif record.files and not manages:
             found = record
         else:

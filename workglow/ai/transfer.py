@@ -185,9 +185,7 @@ class Transfer:
             return
         if status == 416 or (status == 206 and _start_of(response) != self._got):
             self._cut_to(0)
-            raise ModelUnavailableError(
-                f"{url} gave another part than was asked for; it may have changed."
-            )
+            raise ModelUnavailableError(f"{url} gave another part than was asked for; it may have changed.")
         if status not in (200, 206):
             raise _refusal(url, response)
         if status == 200:

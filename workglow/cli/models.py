@@ -201,7 +201,9 @@ def remove(
     context: typer.Context,
     name: Name,
     *,
-    files: Annotated[bool, typer.Option("--files", help="Also delete its files that were downloaded.")] = False,
+    files: Annotated[
+        bool, typer.Option("--files", help="Also delete its downloaded files; other projects may use them.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Remove a model from the catalogue.  Its files stay, unless told otherwise."""
