@@ -80,6 +80,15 @@ def test_what_describes_a_model_is_as_good_as_a_record(models: Models) -> None:
     assert models.get(FULL.name) == ModelRecord(name=FULL.name, provider="local")
 
 
+def test_put_adds_or_updates(models: Models) -> None:
+    told: list[str] = []
+    models.events.on("*", lambda change: told.append(change.kind))
+    models.put({"name": "a:b", "provider": "local"})
+    models.put({"name": "a:b", "provider": "local", "title": "B"})
+    assert told == ["added", "updated"]
+    assert [record.title for record in models.all()] == ["B"]
+
+
 def test_changes_are_told_once_with_the_record(models: Models) -> None:
     told: list[ModelChange] = []
     models.events.on("*", told.append)

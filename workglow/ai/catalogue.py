@@ -30,18 +30,17 @@ __all__ = ["Catalogue", "ModelChange"]
 _SPOKEN_OF: Final = ("name", "provider", "source", "title", "description", "tasks", "capabilities", "license")
 """The fields in which a search looks for its words."""
 
-
 _REFERENCE: Final = re.compile(r"[a-z]+:\S+")
+
+
+ModelChangeKind: TypeAlias = Literal["added", "updated", "removed"]
 
 
 class ModelChange(msgspec.Struct, frozen=True):
     """What happened in the catalogue: a record was added, updated, or removed."""
 
-    kind: Literal["added", "updated", "removed"]
+    kind: ModelChangeKind
     record: ModelRecord
-
-
-ModelChangeKind: TypeAlias = Literal["added", "updated", "removed"]
 
 
 class Catalogue:
@@ -69,6 +68,15 @@ class Catalogue:
         record = as_record(given)
         if not self._repository.update(self._stored(record)):
             raise UnknownModelError(f"Model {record.name!r} not found in the catalogue; add it.")
+        return self._tell("updated", record)
+
+    def put(self, given: ModelRecord | Mapping[str, Any]) -> ModelRecord:
+        """Keep a record under its name, whether there is one already or not."""
+        record = as_record(given)
+        stored = self._stored(record)
+        if self._repository.add(stored):
+            return self._tell("added", record)
+        self._repository.update(stored)
         return self._tell("updated", record)
 
     def remove(self, name: str) -> ModelRecord:

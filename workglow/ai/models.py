@@ -89,6 +89,7 @@ class Models(Catalogue):
         return found
 
     def abilities(self, record: ModelRecord) -> frozenset[str]:
+        """What a model can do, by its record and by who runs it; nothing when nobody here does."""
         if record.provider not in self.registry:
             return super().abilities(record)
         try:
@@ -135,7 +136,7 @@ class Models(Catalogue):
         else:
             found = await self._provided(record, tell, allow)
         if isinstance(named, str) and found != self.get(named):
-            (self.add if self.get(named) is None else self.update)(found)
+            self.put(found)
         return found
 
     def _to_download(self, named: str | Mapping[str, Any] | ModelRecord) -> ModelRecord:

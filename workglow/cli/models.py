@@ -189,7 +189,7 @@ def add(
             known = ", ".join(project.models.registry)
             raise typer.BadParameter(f"{record.provider!r} is not there; known are {known}.", param_hint="'--provider'")
         record = with_files(record) if project.models.registry.facts(record.provider).is_local else record
-        (project.models.update if replace and project.models.get(name) else project.models.add)(record)
+        (project.models.put if replace else project.models.add)(record)
     if json:
         screen.json(record.to_json())
     else:
@@ -201,12 +201,10 @@ def remove(
     context: typer.Context,
     name: Name,
     *,
-    files: Annotated[
-        bool, typer.Option("--files", help="Also delete its downloaded files; other projects may use them.")
-    ] = False,
+    files: Annotated[bool, typer.Option("--files", help="Also delete files that were downloaded for it.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Remove a model from the catalogue.  Its files stay, unless told otherwise."""
+    """Remove a model from the catalogue.  Its files stay; other projects on this machine may use them."""
     with work_on(context.obj) as project:
         record = project.models.remove(name)
         deleted = _deleted(project.models, record) if files else []
