@@ -29,9 +29,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the user's key is, of this process and of those that it starts: never the real one."""
+    """Where the user's key is, of this process and of those that it starts: never the real one.  So with models."""
     folder = tmp_path_factory.mktemp("config")
     os.environ["XDG_CONFIG_HOME"] = str(folder)
+    os.environ["XDG_DATA_HOME"] = str(tmp_path_factory.mktemp("data"))
     return folder
 
 

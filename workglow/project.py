@@ -265,12 +265,18 @@ class Project(Runs):
 
     @property
     def models(self) -> Models:
-        """The models of this file, and whoever runs them: `project.models.find("local:wordllama")`."""
+        """The catalogue of this file, and whoever runs models: `project.models.find("local:wordllama")`."""
         if self._models is None:
             from workglow.ai import Models, provider_registry
+            from workglow.storage.sqlite.models import SqliteModels
 
-            registry = provider_registry if self._providers is None else self._providers
-            self._models = Models(registry, credentials=self.credentials.read, limits=lambda: self.queues.limits)
+            self._models = Models(
+                provider_registry if self._providers is None else self._providers,
+                credentials=self.credentials.read,
+                limits=lambda: self.queues.limits,
+                repository=SqliteModels(self.file),
+                seal=Seal(self.file),
+            )
         return self._models
 
     @property

@@ -9,6 +9,7 @@ from importlib import import_module
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+import typer
 from typer.models import ArgumentInfo
 
 from workglow.cli.commands import COMMANDS
@@ -52,24 +53,22 @@ def callbacks() -> Iterator[tuple[str, Callable[..., Any]]]:
     """Yield each command's name and function, in the order of `workglow --help`; those of a group follow the group."""
     for name, (module, _) in COMMANDS.items():
         app = import_module(f"workglow.cli.{module}").app
-        group = next(
-            (one.typer_instance for one in app.registered_groups if one.typer_instance.info.name == name), None
-        )
-        if group is None:
-            yield name, dict(_callbacks(app))[name]
-        else:
-            yield name, group.registered_callback.callback
-            yield from ((f"{name} {inner}", callback) for inner, callback in _callbacks(group))
+        for group in app.registered_groups:
+            if group.name == name:
+                yield name, group.typer_instance.registered_callback.callback
+                yield from ((f"{name} {inner}", one) for inner, one in _commands(group.typer_instance))
+        yield from ((known, one) for known, one in _commands(app) if known == name)
 
 
-def _callbacks(app: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
+def _commands(app: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
     return ((one.name or one.callback.__name__, one.callback) for one in app.registered_commands)
 
 
 def parameters(callback: Callable[..., Any]) -> list[_Parameter]:
     """Return a command's arguments, then its options."""
     hints = get_type_hints(callback, include_extras=True)
-    found = [_parameter(one, hints[one.name]) for one in inspect.signature(callback).parameters.values()]
+    given = [one for one in inspect.signature(callback).parameters.values() if hints[one.name] is not typer.Context]
+    found = [_parameter(one, hints[one.name]) for one in given]
     return sorted(found, key=lambda parameter: not parameter.is_argument)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from workglow.ai.catalogue import ModelChange
 from workglow.ai.events import Finish, ModelEvent, ObjectDelta, TextDelta, ToolCall, UsageReport
 from workglow.ai.model import Model, report_usage
 from workglow.ai.models import Models, models_without_project
@@ -14,15 +15,18 @@ from workglow.ai.registry import ProviderRegistry, provider_registry
 from workglow.ai.request import GenerationRequest, ToolDefinition
 
 if TYPE_CHECKING:
+    from workglow.ai.download import Downloads
     from workglow.ai.embedding import EmbeddingModel, TextEmbeddingTask
     from workglow.ai.task import AiTask
 
 __all__ = [
     "AiTask",
+    "Downloads",
     "EmbeddingModel",
     "Finish",
     "GenerationRequest",
     "Model",
+    "ModelChange",
     "ModelEvent",
     "ModelRecord",
     "Models",
@@ -41,7 +45,7 @@ __all__ = [
     "report_usage",
 ]
 
-_LATE = {"AiTask": "task", "EmbeddingModel": "embedding", "TextEmbeddingTask": "embedding"}
+_LATE = {"AiTask": "task", "Downloads": "download", "EmbeddingModel": "embedding", "TextEmbeddingTask": "embedding"}
 """What loads pydantic or numpy, which whoever only finds a model does not need."""
 
 

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from workglow.ai.batching import Batches
+from workglow.ai.bridging import called, in_thread
+from workglow.ai.catalogue import Catalogue
+from workglow.ai.envelope import inline_record
 from workglow.ai.model import Model
 from workglow.ai.passage import Passage
-from workglow.ai.record import ModelRecord, as_record
+from workglow.ai.record import ModelRecord
 from workglow.ai.registry import ProviderRegistry, provider_registry
-from workglow.errors import UnknownModelError
+from workglow.errors import MissingExtraError, UnknownModelError, UnsupportedCapabilityError, WorkglowError
 from workglow.tasks.standard_resolvers import credential
 
 if TYPE_CHECKING:
-    from workglow.ai.provider import CredentialReader, Provider
+    from workglow.ai.download import Downloads
+    from workglow.ai.provider import CredentialReader, Progress, Provider
+    from workglow.ai.record import SourceFile
+    from workglow.file.seal import Seal
     from workglow.limits import Limits
+    from workglow.storage.models import ModelRepository
     from workglow.tasks.usage import Usage
 
 __all__ = ["Models", "models_without_project"]
 
 
-class Models:
+class Models(Catalogue):
     """Finds models by name, and calls them.
 
-    A name is that of a record in the catalogue, or it begins with a provider, who then knows the model.
+    A name is that of a record in the catalogue, or else it begins with a provider, who then knows the model.
     """
 
     def __init__(
@@ -33,28 +43,41 @@ class Models:
         *,
         credentials: CredentialReader = credential,
         limits: Callable[[], Limits] | None = None,
+        repository: ModelRepository | None = None,
+        seal: Seal | None = None,
     ) -> None:
-        self.registry = registry
+        super().__init__(registry, repository, seal)
         self._credentials = credentials
         self._passage = None if limits is None else Passage(limits)
         self._batches = Batches()
+        self._downloads: Downloads | None = None
         self._providers: dict[type[Provider], Provider] = {}
 
     def find(self, named: str | Mapping[str, Any] | ModelRecord) -> ModelRecord:
-        """Return the record of a model, given by its name, or by the record itself.
+        """Return the record of a model, given by its name, or by the record itself, in our words or those of others.
 
         UnknownModelError says what there is; InvalidModelError names the field that is wrong.
         """
         if not isinstance(named, str):
-            return as_record(named)
+            return inline_record(named)
+        record = self._usable(named)
+        if record is not None:
+            return record
         prefix, colon, _ = named.partition(":")
         if not colon or prefix not in self.registry:
-            known = ", ".join(f"'{name}:…'" for name in self.registry)
-            raise UnknownModelError(
-                f"Model {named!r} not found.  Names begin with their provider: {known}; "
-                "'local:wordllama' needs nothing but pip install 'workglow[local]'."
-            )
+            raise UnknownModelError(f"Model {named!r:.500} not found.{self._remedy(named)}")
         return self.provider(prefix).record(named)
+
+    def _remedy(self, named: str) -> str:
+        names = [record.name for record in self.all()]
+        near = difflib.get_close_matches(named, names, 3)
+        meant = f"  Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        held = f"The catalogue holds {len(names)} under other names" if names else "The catalogue is empty"
+        known = ", ".join(f"'{name}:…'" for name in self.registry)
+        return (
+            f"{meant}  {held}; a name that is not in it begins with a provider: {known}.  'local:wordllama' needs "
+            "nothing but pip install 'workglow[local]'."
+        )
 
     def model(
         self, named: str | Mapping[str, Any] | ModelRecord, on_usage: Callable[[str, Usage], None] | None = None
@@ -72,6 +95,123 @@ class Models:
             found = self._providers[kind] = kind(self._credentials)
         return found
 
+    def abilities(self, record: ModelRecord) -> frozenset[str]:
+        """What a model can do, by its record and by who runs it; nothing when nobody here does."""
+        if record.provider not in self.registry:
+            return super().abilities(record)
+        try:
+            return self.provider(record.provider).capabilities_of(record)
+        except MissingExtraError:
+            return super().abilities(record) or frozenset(self.registry.facts(record.provider).capabilities)
+
+    @property
+    def downloads(self) -> Downloads:
+        """Where downloads go, and from where they may come; set another one to change that."""
+        if self._downloads is None:
+            from workglow.ai.download import Downloads
+
+            self._downloads = Downloads()
+        return self._downloads
+
+    @downloads.setter
+    def downloads(self, downloads: Downloads) -> None:
+        self._downloads = downloads
+
+    async def download(
+        self,
+        named: str | Mapping[str, Any] | ModelRecord,
+        progress: Progress | None = None,
+        *,
+        allow: Callable[[str], None] = lambda _: None,
+    ) -> ModelRecord:
+        """Bring the files of a model to this machine, and return its record with them; they are kept if they are here.
+
+        The catalogue notes them, also for a name that it did not have.  `progress` is told of each file; `allow` of
+        each host before it is asked, and may raise.  UnsupportedCapabilityError when there is nothing to download.
+        """
+        from workglow.ai.files import urls_of, with_files
+
+        given, tell = self._to_download(named), progress or _nobody
+        record = given if given.files else await in_thread(lambda: with_files(given))
+        manages = "download" in self.registry.facts(record.provider).manages and "://" not in record.source
+        urls = () if manages else urls_of(record)
+        if urls:
+            fetched = await self._fetched(record, urls, tell, allow)
+            found = await in_thread(lambda: self._described(fetched))
+        elif record.files and not manages:
+            found = record
+        else:
+            found = await self._provided(record, tell, allow)
+        if isinstance(named, str) and found != self.get(named):
+            self.put(found)
+        return found
+
+    def _to_download(self, named: str | Mapping[str, Any] | ModelRecord) -> ModelRecord:
+        """Return a record also for a name whose provider knows no model before its file is here."""
+        from workglow.ai.files import urls_of
+
+        try:
+            return self.find(named)
+        except UnknownModelError:
+            prefix, _, source = str(named).partition(":")
+            if prefix not in self.registry or not source:
+                raise
+            plain = ModelRecord(name=str(named), provider=prefix, source=source)
+            if not urls_of(plain):
+                raise
+            return plain
+
+    def _described(self, record: ModelRecord) -> ModelRecord:
+        """Return a record with what its provider reads from its file, where the record itself says nothing."""
+        try:
+            told = self.provider(record.provider).record(f"{record.provider}:{record.files[0].path}")
+        except WorkglowError:  # what it is of shows when it is used
+            return record
+        own = told.to_json().keys() - record.to_json().keys() - {"files", "fingerprint"}
+        return msgspec.structs.replace(record, **{name: getattr(told, name) for name in own})
+
+    async def _fetched(
+        self, record: ModelRecord, urls: Sequence[SourceFile], tell: Progress, allow: Callable[[str], None]
+    ) -> ModelRecord:
+        from workglow.ai.files import fingerprint_of
+
+        secret = self._credentials(record.credential) if record.credential else None
+        headers = {"Authorization": f"Bearer {secret.reveal()}"} if secret is not None else {}
+        files = tuple([await self.downloads.fetch(url, tell, headers=headers, allow=allow) for url in urls])
+        return msgspec.structs.replace(record, files=files, fingerprint=fingerprint_of(files))
+
+    async def _provided(self, record: ModelRecord, tell: Progress, allow: Callable[[str], None]) -> ModelRecord:
+        provider = self.provider(record.provider)
+        if "download" not in provider.capabilities():
+            raise UnsupportedCapabilityError(f"{record.name!r} has no files to download; it runs where it is.")
+        for host in provider.hosts:
+            allow(host)
+        return await called(provider.download, record, tell)
+
+    async def unload(self, named: str | Mapping[str, Any] | ModelRecord) -> ModelRecord:
+        """Take a model out of the memory of this process; its files stay."""
+        record = self.find(named)
+        provider = self.provider(record.provider)
+        if "unload" in provider.capabilities():
+            await called(provider.unload, record)
+        return record
+
+    async def info(self, named: str | Mapping[str, Any] | ModelRecord) -> dict[str, Any]:
+        """Return what whoever runs a model knows of it without loading it."""
+        record = self.find(named)
+        provider = self.provider(record.provider)
+        return dict(await called(provider.info, record)) if "info" in provider.capabilities() else {}
+
+    async def search_provider(
+        self, provider: str, text: str = "", *, limit: int = 20, allow: Callable[[str], None] = lambda _: None
+    ) -> list[ModelRecord]:
+        """Find models that a provider knows and that could be added; an empty text lists what there is."""
+        found = self.provider(provider)
+        if "search" in found.capabilities():
+            for host in found.hosts:
+                allow(host)
+        return list(await called(found.search, text, limit=limit))
+
     def close(self) -> None:
         """Let go of all models and connections."""
         providers, self._providers = list(self._providers.values()), {}
@@ -79,11 +219,15 @@ class Models:
             provider.close()
 
 
+def _nobody(name: str, done: int, total: int | None) -> None:
+    """Nobody wants to know how far a download is."""
+
+
 _models: Models | None = None
 
 
 def models_without_project() -> Models:
-    """Return the models of runs that no project file keeps; there is no catalogue."""
+    """Return the models of runs that no project file keeps; their catalogue is forgotten when the process ends."""
     global _models  # noqa: PLW0603 - weights are in memory once, whoever asks for them
     if _models is None:
         _models = Models()

@@ -46,7 +46,8 @@ class Provider:
     """Runs models.  `name` is what their names begin with, 'openai' in 'openai:gpt-5-mini'.
 
     `extra` is the extra of workglow that brings its libraries; `is_local` says that its models run in this process.
-    `credential` is where its key is found unless a model's record says otherwise.  One instance serves one project.
+    `credential` is where its key is found unless a model's record says otherwise; `hosts` are those that it asks when
+    it looks for models or downloads them.  One instance serves one project.
     """
 
     name: ClassVar[str]
@@ -54,6 +55,7 @@ class Provider:
     extra: ClassVar[str] = ""
     is_local: ClassVar[bool] = True
     credential: ClassVar[str] = ""
+    hosts: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, credentials: CredentialReader | None = None) -> None:
         self._credentials = credentials

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Final
 
+from workglow.ai.facts import ProviderFacts, facts_of_class, facts_of_source
 from workglow.ai.provider import CredentialReader, Provider
 from workglow.errors import TaskConfigurationError, UnknownModelError
 
@@ -58,6 +59,12 @@ class ProviderRegistry:
                 "'local:wordllama' needs nothing but pip install 'workglow[local]'."
             )
         return found
+
+    def facts(self, name: str) -> ProviderFacts:
+        """Return what a provider can do, and whether its libraries are installed, without loading them."""
+        if name in self._homes:
+            return facts_of_source(name, *self._homes[name])
+        return facts_of_class(self.get(name))
 
     def open(self, name: str, credentials: CredentialReader | None = None) -> Provider:
         """Make a provider that reads its keys there."""

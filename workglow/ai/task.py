@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from pydantic import Field
 
+from workglow.ai.gating import check_inline, check_task, way_of
 from workglow.ai.model import Model
 from workglow.ai.models import models_without_project
 from workglow.ai.record import ModelRecord
-from workglow.errors import ModelCallError, RetryableJobError
+from workglow.errors import RetryableJobError
 from workglow.retry import Retry
 from workglow.tasks import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from workglow.ai.models import Models
     from workglow.tasks import TaskContext
 
@@ -32,8 +32,11 @@ def model_port(task_type: str = "") -> Any:
 
 def models_of(context: TaskContext | None) -> Models:
     """Return the models of the project that a task runs in, or of this process."""
-    project = None if context is None else context.project
-    return models_without_project() if project is None else project.models
+    return _models(None if context is None else context.project)
+
+
+def _models(project: object) -> Models:
+    return models_without_project() if project is None else cast("Any", project).models
 
 
 class AiTask(Task):
@@ -54,16 +57,20 @@ class AiTask(Task):
 
         UnsupportedCapabilityError says what the model can do, when it cannot do this.
         """
-        found = named if isinstance(named, Model) else models_of(context).model(named)
+        models = models_of(context)
+        if isinstance(named, Mapping):
+            check_inline(named, context)
+        found = named if isinstance(named, Model) else models.model(named)
         model = found.telling(lambda name, usage: context.record_usage(name, **usage.to_json()))  # pyright: ignore[reportArgumentType]
-        supported = model.record.tasks
-        if supported and self.type not in supported:
-            raise ModelCallError(
-                f"Task {self.type}: the model {model.name!r} is not for it; its record lists {', '.join(supported)}."
-            )
-        return model, model.first_of(self.capabilities)
+        check_task(model, self.type, models)
+        return model, way_of(model, self.capabilities, models)
 
     def queue_for(self, inputs: Mapping[str, Any], project: Any) -> str | None:
         """Return the queue that the model's record names, whose workers do the task in a run that is kept."""
         named = inputs.get("model")
         return project.models.find(named).queue or None if isinstance(named, str | dict) else None
+
+    def cache_identity(self, inputs: dict[str, Any], project: object) -> dict[str, Any]:
+        """Return its inputs with what the model is in place of what it is called."""
+        named = inputs.get("model")
+        return inputs if named is None else {**inputs, "model": _models(project).find(named).identity()}

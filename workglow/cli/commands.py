@@ -49,6 +49,8 @@ COMMANDS = {
     "graph": ("graphs", "Show a graph: of a file, of a run, or a named one."),
     "graphs": ("named", "List the graphs that a project file holds by name, and their history."),
     "tasks": ("graphs", "List the task types that a graph may name."),
+    "models": ("models", "List, add, find, download and check the models that a project file knows by name."),
+    "providers": ("models", "List who runs models: what each can do, and the extra to install."),
     "search": ("searching", "Find passages in the documents of a project file, by meaning and by words."),
     "schedules": ("scheduling", "List what is done again and again, and when next."),
     "schedule": ("scheduling", "Do something again and again; or pause what is, or resume it."),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(rich_markup_mode=None)
-group = typer.Typer(name="credentials", rich_markup_mode=None, no_args_is_help=True)
-app.add_typer(group)
+group = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(group, name="credentials")
 
 NAME = typer.Argument(metavar="NAME", help="What references call it: file:NAME.", show_default=False)
 NEW_PASSPHRASE = "WORKGLOW_NEW_PASSPHRASE"

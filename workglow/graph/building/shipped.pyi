@@ -53,6 +53,14 @@ class ShippedTasks:
     ) -> Self:
         """Waits for a number of seconds, then passes its inputs on."""
 
+    def download_model(
+        self,
+        *,
+        model: str | dict[str, Any] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Bring the files of a model to this machine; what is here already is not transferred again."""
+
     def file_list(
         self,
         *,
@@ -175,6 +183,25 @@ class ShippedTasks:
         **inputs: Any,
     ) -> Self:
         """Gather all inputs in one list, in the order of their names: `input_2` goes before `input_10`."""
+
+    def model_info(
+        self,
+        *,
+        model: str | dict[str, Any] = ...,
+        detail: Literal["cached_status", "files", "files_with_metadata", "dimensions"] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Say what is known of a model without loading it."""
+
+    def model_search(
+        self,
+        *,
+        provider: str = ...,
+        query: str = ...,
+        limit: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Look for models, in the project's catalogue or with a provider."""
 
     def postgres_query(
         self,
@@ -501,6 +528,14 @@ class ShippedTasks:
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Answer a prompt."""
+
+    def unload_model(
+        self,
+        *,
+        model: str | dict[str, Any] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Take a model out of the memory of this process; its files stay."""
 
     def vector_distance(
         self,
