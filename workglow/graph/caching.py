@@ -77,7 +77,7 @@ class OutputCache:
         if identity is None:
             self._identities[kind] = b""  # stays so when there is none
             identity = self._identities[kind] = b"" if _is_control_flow(task) else _identity(task)
-        return hashlib.sha256(identity + canonical(run.inputs)).digest() if identity else None
+        return hashlib.sha256(identity + canonical(task.cache_inputs(run.inputs or {}))).digest() if identity else None
 
     def identify(self, run: TaskRun, outputs_of: Callable[[TaskRun], dict[str, object]]) -> None:
         """Give a task run that read streams its key, now that what it read is whole."""

@@ -139,6 +139,10 @@ class Task(Definition):
         declared = (one if isinstance(one, Entitlement) else Entitlement.parse(one) for one in cls.entitlements)
         return cls.required_entitlements is not Task.required_entitlements or any(one.ports() for one in declared)
 
+    def cache_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """What stands for the inputs in the key of the output cache; a path, say, is not what is in the file."""
+        return inputs
+
     def check_inputs(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values with defaults of the ports filled in; TaskInputError names task, port and reason."""
         try:
