@@ -24,7 +24,7 @@ class _Input(BaseModel):
 
 
 class _Output(BaseModel):
-    text: str | list[str]
+    text: Annotated[str | list[str], Field(json_schema_extra={"x-stream": "append"})]
 
 
 class ImageToTextTask(VisionTask):

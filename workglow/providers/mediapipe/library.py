@@ -1,44 +1,24 @@
 """MediaPipe itself: the one module that imports it.
 
-Its tasks end badly when the interpreter does: their `__del__` calls threads that are gone, and prints tracebacks.  So
-whoever makes tasks is told before that, by `closes_at_exit`, and MediaPipe has to be imported behind it: what was
-registered first is called last, when MediaPipe knows already that it is over and calls nothing any more.
+Its tasks close themselves when they are collected, and that fails when the interpreter ends: they call threads that are
+gone, and print tracebacks.  So a task made here is closed by whoever had it made, or not at all.
 """
 
 from __future__ import annotations
 
-import atexit
-import weakref
+from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from workglow.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["FAILURES", "closes_at_exit", "make", "model_schema", "metadata_schema", "picture"]
+__all__ = ["FAILURES", "make", "model_schema", "metadata_schema", "picture"]
 
 FAILURES: Final = (ValueError, RuntimeError, OSError, IndexError)
 """What MediaPipe's tasks raise when something is wrong with a model, or with what it is given."""
-
-
-class _Closing(Protocol):
-    def close(self) -> None: ...
-
-
-_open: weakref.WeakSet[_Closing] = weakref.WeakSet()
-
-
-def closes_at_exit(one: _Closing) -> None:
-    """Close it when the interpreter ends, unless it is gone by then."""
-    _open.add(one)
-
-
-@atexit.register
-def _close() -> None:
-    for one in list(_open):
-        one.close()
 
 
 try:
@@ -54,15 +34,25 @@ _ROOMS: Final = {room: import_module(f"mediapipe.tasks.python.{room}") for room 
 
 
 def make(kind: str, model: str | bytes, device: str, **options: Any) -> Any:
-    """Make a task, 'vision.FaceDetector' say, of a model file's path or of its bytes; raises one of FAILURES."""
+    """Make a task, 'vision.FaceDetector' say, of a model file's path or of its bytes; raises one of FAILURES.
+
+    Whoever had it made has to close it.
+    """
     room, _, name = kind.partition(".")
     delegate = getattr(_mediapipe.tasks.BaseOptions.Delegate, device.upper() or "CPU")
     base = _mediapipe.tasks.BaseOptions(
         **{"model_asset_path" if isinstance(model, str) else "model_asset_buffer": model}, delegate=delegate
     )
-    return getattr(_ROOMS[room], name).create_from_options(
+    task = getattr(_ROOMS[room], name).create_from_options(
         getattr(_ROOMS[room], f"{name}Options")(base_options=base, **options)
     )
+    task.__class__ = _without_del(type(task))
+    return task
+
+
+@lru_cache
+def _without_del(kind: type[Any]) -> type[Any]:
+    return type(kind.__name__, (kind,), {"__del__": lambda self: None})  # pyright: ignore
 
 
 def picture(image: Image) -> Any:

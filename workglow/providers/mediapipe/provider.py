@@ -11,7 +11,7 @@ from workglow.ai.provider import CredentialReader, Provider
 from workglow.ai.record import ModelRecord, SourceFile
 from workglow.errors import InvalidModelError, ModelCallError
 from workglow.providers.mediapipe import answers
-from workglow.providers.mediapipe.library import FAILURES, closes_at_exit, make, picture
+from workglow.providers.mediapipe.library import FAILURES, make, picture
 from workglow.providers.mediapipe.loaded import LoadedTasks, TaskKey
 from workglow.providers.mediapipe.modelfile import ModelFile, model_file, pipeline_of, published_as, unknown
 from workglow.providers.mediapipe.pipeline import PUBLISHED, Pipeline, Published
@@ -62,7 +62,6 @@ class MediaPipeProvider(Provider):
     def __init__(self, credentials: CredentialReader | None = None) -> None:
         super().__init__(credentials)
         self._tasks = LoadedTasks()
-        closes_at_exit(self._tasks)
 
     # ------------------------------------------------------------------ which models there are
 
@@ -166,11 +165,11 @@ class MediaPipeProvider(Provider):
     def detect_objects(
         self, model: ModelRecord, image: Any, *, labels: Sequence[str], threshold: float
     ) -> list[DetectedObject]:
-        """Detect objects; of `labels` those that the model knows."""
-        options = {"score_threshold": threshold, "category_allowlist": tuple(labels) or None}
-        return answers.objects(
-            self._asked(model, "detect_objects", lambda task: task.detect(picture(image)), **options)
+        """Detect objects, all that the model knows or those of `labels`."""
+        found = self._asked(
+            model, "detect_objects", lambda task: task.detect(picture(image)), score_threshold=threshold
         )
+        return [one for one in answers.objects(found) if not labels or one["label"] in labels]
 
     def segment_image(
         self, model: ModelRecord, image: Any, *, threshold: float, mask_threshold: float
@@ -244,7 +243,7 @@ class MediaPipeProvider(Provider):
 
         def loaded() -> Any:
             try:
-                return make(kind, str(file.path) if part is None else file.part(part), device, **_as_lists(options))
+                return make(kind, str(file.path) if part is None else file.part(part), device, **options)
             except FAILURES as error:
                 raise ModelCallError(
                     f"{file.path} cannot be loaded as a {kind.partition('.')[2]}: {error}.  If it is for something "
@@ -284,7 +283,3 @@ def _file_or_none(model: ModelRecord) -> ModelFile | None:
 def _text(text: str) -> str:
     """A zero character would end the text, for it goes through C."""
     return text.replace("\0", " ")
-
-
-def _as_lists(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
