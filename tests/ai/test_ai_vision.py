@@ -234,7 +234,7 @@ def test_a_description_comes_piece_by_piece(project: wg.Project) -> None:
     workflow = Workflow().image_to_text(model="eyes:one")
     events: list[Any] = []
     project.run_sync(workflow, {"image": pixels(BLUE)}, on_event=events.append)
-    assert [event.data for event in events if event.kind == "stream_chunk"] == ["something ", "blue"]
+    assert [event.data.data for event in events if event.kind == "task_chunk"] == ["something ", "blue"]
 
 
 def test_a_description_is_whole_and_those_of_several_images_come_together(project: wg.Project) -> None:
@@ -295,9 +295,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_every_declared_input_reaches_the_model_and_the_outputs_are_as_declared(
-    project: wg.Project, name: str
-) -> None:
+def test_every_declared_input_reaches_the_model_and_the_outputs_are_as_declared(project: wg.Project, name: str) -> None:
     port, options = OPTIONS[name]
     task = task_registry.get(name)
     assert set(task(id="t").inputs) == {"image", "model", *options}
@@ -313,9 +311,7 @@ def test_every_declared_input_reaches_the_model_and_the_outputs_are_as_declared(
 def test_the_options_of_a_provider_are_those_of_the_task(name: str) -> None:
     task = task_registry.get(name)
     method = getattr(Provider, task.capabilities[0])
-    keywords = {
-        name for name, one in inspect.signature(method).parameters.items() if one.kind is one.KEYWORD_ONLY
-    }
+    keywords = {name for name, one in inspect.signature(method).parameters.items() if one.kind is one.KEYWORD_ONLY}
     assert keywords == set(OPTIONS[name][1])
 
 

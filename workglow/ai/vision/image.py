@@ -99,7 +99,9 @@ def _read(data: bytes, what: str) -> Image:
             file.load()
             return _plain(file)
     except (module.DecompressionBombError, module.DecompressionBombWarning):
-        raise ResourceLimitError(f"{what} has more than {module.MAX_IMAGE_PIXELS:,} pixels.  Make it smaller.") from None
+        raise ResourceLimitError(
+            f"{what} has more than {module.MAX_IMAGE_PIXELS:,} pixels.  Make it smaller."
+        ) from None
     except Exception as error:  # a damaged image makes Pillow raise about anything
         raise SourceError(f"{what} cannot be read as {', '.join(_FORMATS)}: {error}.") from None
 

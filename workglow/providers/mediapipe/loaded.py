@@ -48,7 +48,9 @@ class LoadedTasks:
         self._most = most
         self._lock = threading.Lock()
         self._slots: OrderedDict[TaskKey, _Slot] = OrderedDict()
-        weakref.finalize(self, _close_all, self._slots).atexit = False  # when the process ends, nothing has to be closed
+        weakref.finalize(
+            self, _close_all, self._slots
+        ).atexit = False  # when the process ends, nothing has to be closed
 
     @contextmanager
     def using(self, key: TaskKey, make: Callable[[], Any]) -> Iterator[Any]:
