@@ -15,7 +15,7 @@ import pytest
 
 import workglow as wg
 from workglow import Workflow
-from workglow.ai import Finish, Model, ModelRecord, Provider, ProviderRegistry, TextDelta
+from workglow.ai import Finish, ModelRecord, Provider, ProviderRegistry, TextDelta
 from workglow.ai.vision.image import as_image
 from workglow.errors import (
     OutsideRootsError,
@@ -328,9 +328,9 @@ def test_a_model_that_cannot_see_says_what_it_can(project: wg.Project) -> None:
     with pytest.raises(UnsupportedCapabilityError, match=r"cannot find objects in an image.  It can: detect_faces"):
         project.run_sync(Workflow().object_detection(model=record), {"image": pixels()})
     record = {"name": "eyes:two", "provider": "eyes", "capabilities": ["classify_image"]}
+    freely = Workflow().image_classification(model=record, categories=["a", "b"])
     with pytest.raises(UnsupportedCapabilityError, match=r"that it was not trained on.  It can: classify_image"):
-        classified_with = Workflow().image_classification(model=record, categories=["a", "b"])
-        project.run_sync(classified_with, {"image": pixels()})
+        project.run_sync(freely, {"image": pixels()})
 
 
 # ---------------------------------------------------------------------- rights, and what is in a file now

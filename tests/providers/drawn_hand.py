@@ -21,7 +21,7 @@ _STEPS = 60
 
 
 def drawn_hand() -> Any:
-    """Return an image of 800 × 800; the wrist leaves it at the bottom, in the middle."""
+    """Return an image of 800 by 800; the wrist leaves it at the bottom, in the middle."""
     from PIL import Image, ImageDraw, ImageFilter
 
     image = Image.new("RGB", (400, 400), _BEHIND)

@@ -32,7 +32,7 @@ pytestmark = [
 ]
 
 PHOTO = Path(__file__).parents[1] / "images" / "astronaut.jpg"
-"""A smiling woman of whom one sees the head and the shoulders; 300 × 330."""
+"""A smiling woman of whom one sees the head and the shoulders; 300 by 330."""
 
 
 @pytest.fixture(scope="module")
@@ -210,8 +210,36 @@ SENTENCES = (
     "the bank raised interest rates",
     "inflation hurts the economy and money policy",
 )
-GOOD = "great wonderful excellent good happy love beautiful best amazing delicious perfect brilliant pleasant".split()
-BAD = "bad terrible awful horrible sad hate ugly worst boring disgusting poor stupid disappointing".split()
+GOOD = [
+    "great",
+    "wonderful",
+    "excellent",
+    "good",
+    "happy",
+    "love",
+    "beautiful",
+    "best",
+    "amazing",
+    "delicious",
+    "perfect",
+    "brilliant",
+    "pleasant",
+]
+BAD = [
+    "bad",
+    "terrible",
+    "awful",
+    "horrible",
+    "sad",
+    "hate",
+    "ugly",
+    "worst",
+    "boring",
+    "disgusting",
+    "poor",
+    "stupid",
+    "disappointing",
+]
 OPINIONS = {
     "what a wonderful and beautiful film": "positive",
     "this was a boring and terrible waste of time": "negative",
@@ -265,7 +293,7 @@ def test_a_text_is_classified_by_what_its_words_mean(made: Path, provider: Any, 
 
 
 LANGUAGES = {
-    "en": "The house stands on the hill and the children are playing in the garden. What do you want to eat this evening?",
+    "en": "The house stands on the hill and the children play in the garden. What do you want to eat this evening?",
     "de": "Das Haus steht auf dem Hügel und die Kinder spielen im Garten. Was möchtest du denn heute Abend essen?",
     "fr": "La maison est sur la colline et les enfants jouent dans le jardin. Que veux-tu manger ce soir ?",
     "es": "La casa está en la colina y los niños juegan en el jardín. ¿Qué quieres comer esta noche?",
@@ -364,7 +392,7 @@ def _model(provider: Any, record: ModelRecord) -> Any:
 
 @pytest.mark.parametrize("name", ["mediapipe:nothing", "mediapipe:/no/such/file.task", "mediapipe:"])
 def test_what_is_no_model_is_told_with_those_that_there_are(provider: Any, name: str) -> None:
-    with pytest.raises(UnknownModelError, match="face_landmarker|names no model"):
+    with pytest.raises(UnknownModelError, match=r"face_landmarker|names no model"):
         provider.record(name)
 
 
@@ -397,8 +425,8 @@ def test_a_model_for_something_else_is_told(provider: Any) -> None:
     unknown = ModelRecord(name="mediapipe:x", provider="mediapipe", source="x", options={"pipeline": "vision"})
     with pytest.raises(InvalidModelError, match="there are: text-embedder"):
         provider.capabilities_of(unknown)
+    device = ModelRecord(name="mediapipe:x", provider="mediapipe", source="selfie_segmenter", device="tpu")
     with pytest.raises(InvalidModelError, match="'tpu'"):
-        device = ModelRecord(name="mediapipe:x", provider="mediapipe", source="selfie_segmenter", device="tpu")
         provider.remove_background(device, photo())
 
 
@@ -488,7 +516,7 @@ def test_a_task_that_cannot_be_made_is_tried_again() -> None:
     def fail() -> Any:
         raise ValueError
 
-    with pytest.raises(ValueError, match="^$"), tasks.using(key, fail):
+    with pytest.raises(ValueError, match=r"^$"), tasks.using(key, fail):
         raise AssertionError
     with tasks.using(key, lambda: _Task("a")) as task:
         assert task.name == "a"
@@ -499,7 +527,8 @@ def test_the_interpreter_ends_without_a_traceback(first: str) -> None:
     program = first + (
         "from PIL import Image; from workglow import Workflow;"
         f"image = Image.open({str(PHOTO)!r});"
-        "print(len(Workflow().face_detector(model='mediapipe:face_landmarker', image=image).run_sync().outputs['faces']))"
+        "run = Workflow().face_detector(model='mediapipe:face_landmarker', image=image).run_sync();"
+        "print(len(run.outputs['faces']))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "1\n")

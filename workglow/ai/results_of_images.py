@@ -6,9 +6,9 @@ left; world points are in metres, from the middle of the body or the hand.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from workglow.ai.results import Label
 
@@ -44,7 +44,7 @@ class Keypoint(TypedDict):
 
 
 class Landmark(TypedDict):
-    """A point in space; `visibility` and `presence` say from 0 to 1 how sure the model is that it is seen, and there."""
+    """A point in space; `visibility` and `presence`, from 0 to 1: how sure the model is that it is seen, and there."""
 
     x: float
     y: float

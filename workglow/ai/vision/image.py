@@ -11,7 +11,7 @@ import base64
 import binascii
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeGuard, cast
 
 from pydantic import Field
 
@@ -63,7 +63,7 @@ def as_image(given: object, roots: Sequence[str] = ()) -> Image:
     if isinstance(given, module.Image):
         return _plain(given)
     if isinstance(given, bytes | bytearray | memoryview):
-        return _read(bytes(given), "The image")
+        return _read(bytes(cast("bytes", given)), "The image")
     if not isinstance(given, str):
         raise TaskInputError(f"{given!r:.60} is no image.  Give {_DESCRIPTION[0].lower()}{_DESCRIPTION[1:]}.")
     if _is_data(given):

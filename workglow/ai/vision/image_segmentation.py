@@ -34,7 +34,7 @@ class _Output(BaseModel):
 
 
 class ImageSegmentationTask(VisionTask):
-    """Tell the parts of an image apart, such as a person and what is behind: for each a mask of the size of the image."""
+    """Tell the parts of an image apart, such as a person and what is behind: each has a mask of the same size."""
 
     title: ClassVar[str] = "Image Segmentation"
     capabilities: ClassVar[tuple[str, ...]] = ("segment_image",)

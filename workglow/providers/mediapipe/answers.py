@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from workglow.errors import ModelCallError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from workglow.ai.provider import Vectors
     from workglow.ai.results import Label
     from workglow.ai.results_of_images import (
         Box,
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
         PoseLandmarks,
         Segment,
     )
-    from workglow.ai.provider import Vectors
 
 __all__ = ["cut_out", "faces", "gestures", "hands", "labels", "meshes", "objects", "poses", "segments", "vector"]
 
@@ -71,7 +72,7 @@ def meshes(result: Any) -> list[FaceLandmarks]:
     for face, expressions in zip(found, result.face_blendshapes or (), strict=False):
         face["blendshapes"] = labels(expressions)
     for face, matrix in zip(found, result.facial_transformation_matrixes or (), strict=False):
-        face["transformationMatrix"] = [float(number) for number in np.asarray(matrix).ravel()]
+        face["transformationMatrix"] = np.asarray(matrix, np.float64).ravel().tolist()
     return found
 
 
@@ -119,10 +120,8 @@ def cut_out(image: Image, result: Any, names: Sequence[str]) -> Image:
     masks = [_confidence(mask) for mask in result.confidence_masks or ()]
     if not masks:
         raise ModelCallError("The model gives no masks, so it cannot tell the background.")
-    if "background" in names:
-        opacity = 1.0 - masks[list(names).index("background")]
-    else:
-        opacity = np.maximum.reduce(masks)
+    known = "background" in names
+    opacity = 1.0 - masks[list(names).index("background")] if known else np.maximum.reduce(masks)
     cut = image.convert("RGBA")
     cut.putalpha(_grey(opacity))
     return cut
@@ -164,12 +163,13 @@ def _landmarks(points: Iterable[Any]) -> list[Landmark]:
     return found
 
 
-def _confidence(mask: Any) -> Any:
+def _confidence(mask: Any) -> NDArray[np.float32]:
     """Return a mask as float32 of shape (height, width), a copy: MediaPipe's memory goes with its result."""
     return np.array(mask.numpy_view(), np.float32).reshape(mask.height, mask.width)
 
 
-def _grey(part: Any) -> Image:
+def _grey(part: NDArray[Any]) -> Image:
     from PIL import Image
 
-    return Image.fromarray(np.round(np.clip(cast("Any", part), 0, 1) * 255).astype(np.uint8), "L")
+    levels = np.asarray(np.round(np.clip(part, 0, 1) * 255), np.uint8)
+    return Image.fromarray(levels)

@@ -15,7 +15,7 @@ from workglow.errors import MissingExtraError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["FAILURES", "make", "model_schema", "metadata_schema", "picture"]
+__all__ = ["FAILURES", "make", "metadata_schema", "model_schema", "picture"]
 
 FAILURES: Final = (ValueError, RuntimeError, OSError, IndexError)
 """What MediaPipe's tasks raise when something is wrong with a model, or with what it is given."""
@@ -46,13 +46,16 @@ def make(kind: str, model: str | bytes, device: str, **options: Any) -> Any:
     task = getattr(_ROOMS[room], name).create_from_options(
         getattr(_ROOMS[room], f"{name}Options")(base_options=base, **options)
     )
-    task.__class__ = _without_del(type(task))
+    task.__class__ = _without_del(task.__class__)
     return task
 
 
 @lru_cache
-def _without_del(kind: type[Any]) -> type[Any]:
-    return type(kind.__name__, (kind,), {"__del__": lambda self: None})  # pyright: ignore
+def _without_del(kind: Any) -> Any:
+    return type(kind.__name__, (kind,), {"__del__": _nothing})
+
+
+def _nothing(_: object) -> None: ...
 
 
 def picture(image: Image) -> Any:

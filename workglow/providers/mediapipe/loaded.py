@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -53,7 +53,7 @@ class LoadedTasks:
         ).atexit = False  # when the process ends, nothing has to be closed
 
     @contextmanager
-    def using(self, key: TaskKey, make: Callable[[], Any]) -> Iterator[Any]:
+    def using(self, key: TaskKey, make: Callable[[], Any]) -> Generator[Any]:
         """Have a task for oneself; it is made when there is none."""
         while True:
             slot = self._slot(key)

@@ -12,7 +12,7 @@ _PLACE: Final = "https://storage.googleapis.com/mediapipe-models"
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What models of one kind can do.  `parts` names the file in a bundle that does something, unless the whole does."""
+    """What models of one kind can do; `parts` names the file in a bundle that does something, if not the whole does."""
 
     name: str
     capabilities: tuple[str, ...]
