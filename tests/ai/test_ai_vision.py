@@ -307,6 +307,12 @@ def test_every_declared_input_reaches_the_model_and_the_outputs_are_as_declared(
     assert several[port] == [one[port], one[port]]
 
 
+def test_only_objects_that_are_wanted_and_sure_enough_are_given_whatever_the_model_says(project: wg.Project) -> None:
+    for options, expected in (({}, ["red"]), ({"labels": ["blue"]}, []), ({"labels": ["blue", "red"]}, ["red"])):
+        run = project.run_sync(Workflow().object_detection(model="eyes:one", **options), {"image": pixels()})
+        assert [one["label"] for one in run.outputs["detections"]] == expected
+
+
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_options_of_a_provider_are_those_of_the_task(name: str) -> None:
     task = task_registry.get(name)

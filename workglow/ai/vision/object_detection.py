@@ -14,11 +14,6 @@ from workglow.tasks import TaskContext, task_registry
 
 __all__ = ["ObjectDetectionTask"]
 
-_OPTIONS = (
-    "labels",
-    "threshold",
-)
-
 
 class _Input(BaseModel):
     image: ImagePort
@@ -41,8 +36,14 @@ class ObjectDetectionTask(VisionTask):
 
     async def execute(self, inputs: dict[str, Any], context: TaskContext) -> dict[str, Any]:
         """Detect."""
-        options = {name: inputs[name] for name in _OPTIONS}
-        return {"detections": await self.asked(inputs, context, **options)}
+        model, capability = self.model(inputs["model"], context)
+        labels, threshold = inputs["labels"], inputs["threshold"]
+
+        async def wanted(image: Any) -> list[DetectedObject]:
+            found = await model.call(capability, image, labels=labels, threshold=threshold)
+            return [one for one in found if one["score"] >= threshold and (not labels or one["label"] in labels)]
+
+        return {"detections": await self.each(inputs, wanted)}
 
 
 task_registry.register(ObjectDetectionTask)

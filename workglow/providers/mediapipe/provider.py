@@ -13,8 +13,8 @@ from workglow.errors import InvalidModelError, ModelCallError
 from workglow.providers.mediapipe import answers
 from workglow.providers.mediapipe.library import FAILURES, make, picture
 from workglow.providers.mediapipe.loaded import LoadedTasks, TaskKey
-from workglow.providers.mediapipe.modelfile import ModelFile, model_file, pipeline_of, published_as, unknown
-from workglow.providers.mediapipe.pipeline import PUBLISHED, Pipeline, Published
+from workglow.providers.mediapipe.modelfile import file_if_there, model_file, pipeline_of, published_as, unknown
+from workglow.providers.mediapipe.pipeline import PUBLISHED, Published
 
 if TYPE_CHECKING:
     from workglow.ai.provider import Purpose, Vectors
@@ -68,12 +68,10 @@ class MediaPipeProvider(Provider):
     def record(self, name: str) -> ModelRecord:
         """Return the record of a file, or of a published model, which need not be here yet."""
         bare = super().record(name)
-        known = published_as(bare)
-        try:
-            file = model_file(bare)
-        except ModelCallError:
+        known, file = published_as(bare), file_if_there(bare)
+        if file is None:
             if known is None or known.name != bare.source:
-                raise unknown(name) from None
+                raise unknown(name)
             return _record(name, known)
         pipeline = pipeline_of(bare, file)
         return ModelRecord(
@@ -91,15 +89,15 @@ class MediaPipeProvider(Provider):
         """What a model can do, by what its file says of itself."""
         if model.capabilities:
             return frozenset(model.capabilities)
-        pipeline = self._pipeline(model)
+        pipeline = pipeline_of(model, file_if_there(model))
         if pipeline is None:
             return self.capabilities()
         return frozenset((*pipeline.capabilities, "info", "search", "unload"))
 
     def info(self, model: ModelRecord) -> dict[str, Any]:
         """Say where the file is, how large, what it is for, and whether it is in memory."""
-        file = _file_or_none(model)
-        pipeline = self._pipeline(model)
+        file = file_if_there(model)
+        pipeline = pipeline_of(model, file)
         return {
             "pipeline": pipeline.name if pipeline is not None else None,
             "is_cached": file is not None,
@@ -120,7 +118,7 @@ class MediaPipeProvider(Provider):
 
     def unload(self, model: ModelRecord) -> None:
         """Close the model's tasks, as soon as nobody uses them."""
-        file = _file_or_none(model)
+        file = file_if_there(model)
         if file is not None:
             self._tasks.close(str(file.path))
 
@@ -165,7 +163,7 @@ class MediaPipeProvider(Provider):
     def detect_objects(
         self, model: ModelRecord, image: Any, *, labels: Sequence[str], threshold: float
     ) -> list[DetectedObject]:
-        """Detect objects, all that the model knows or those of `labels`."""
+        """Detect objects; a model knows its own labels only, of which those are left that are wanted."""
         found = self._asked(
             model, "detect_objects", lambda task: task.detect(picture(image)), score_threshold=threshold
         )
@@ -238,7 +236,7 @@ class MediaPipeProvider(Provider):
         if device not in _DEVICES:
             raise InvalidModelError(f"The model {model.name!r} is for the device {device!r}; there are: cpu, gpu.")
         file = model_file(model)
-        pipeline = self._pipeline(model)
+        pipeline = pipeline_of(model, file)
         part = dict(pipeline.parts).get(capability) if pipeline is not None else None
 
         def loaded() -> Any:
@@ -246,7 +244,7 @@ class MediaPipeProvider(Provider):
                 return make(kind, str(file.path) if part is None else file.part(part), device, **options)
             except FAILURES as error:
                 raise ModelCallError(
-                    f"{file.path} cannot be loaded as a {kind.partition('.')[2]}: {error}.  If it is for something "
+                    f"{file.path} is no model for {kind.partition('.')[2]}: {_said(error)}.  If it is for something "
                     "else, say so in its record: options={'pipeline': …}."
                 ) from None
 
@@ -255,10 +253,7 @@ class MediaPipeProvider(Provider):
             try:
                 return [call(task, one) for one in inputs]
             except FAILURES as error:
-                raise ModelCallError(f"The model {model.name!r} failed: {error}.") from error
-
-    def _pipeline(self, model: ModelRecord) -> Pipeline | None:
-        return pipeline_of(model, _file_or_none(model))
+                raise ModelCallError(f"The model {model.name!r} failed: {_said(error)}.") from error
 
 
 def _record(name: str, known: Published) -> ModelRecord:
@@ -273,13 +268,11 @@ def _record(name: str, known: Published) -> ModelRecord:
     )
 
 
-def _file_or_none(model: ModelRecord) -> ModelFile | None:
-    try:
-        return model_file(model)
-    except ModelCallError:
-        return None
-
-
 def _text(text: str) -> str:
     """A zero character would end the text, for it goes through C."""
     return text.replace("\0", " ")
+
+
+def _said(error: Exception) -> str:
+    """What it says, without the places in MediaPipe's source, which help nobody here."""
+    return " ".join(str(error).partition("===")[0].split())[:600].rstrip(".;")
