@@ -228,6 +228,12 @@ def test_vectors_are_of_unit_length_and_made_a_few_at_a_time(project: wg.Project
     assert (many.shape, many.dtype) == ((40, 3), np.float32)
     assert (many[0].tolist(), many[39].tolist()) == ([1, 0, 0], [0, 0, 1])
     assert [call["images"] for call in Eyes.asked] == [1, 16, 16, 8]
+    assert project.run_sync(workflow, {"image": []}).outputs["vector"].shape == (0, 0)
+
+
+def test_images_in_lists_of_lists_are_refused(project: wg.Project) -> None:
+    with pytest.raises(TaskInputError, match="is no image"):
+        classified(project, [["picture.png"]])
 
 
 def test_a_description_comes_piece_by_piece(project: wg.Project) -> None:

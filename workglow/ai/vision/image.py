@@ -113,11 +113,11 @@ def _plain(image: Image) -> Image:
 
     if not image.width or not image.height:
         raise TaskInputError("The image has no pixels.")
-    upright = ImageOps.exif_transpose(image)
+    upright = ImageOps.exif_transpose(image)  # a copy, even if there is nothing to turn
     if upright.mode.startswith("I"):  # sixteen bits a pixel, which `convert` would cut off rather than scale
         return upright.point(lambda value: value / 257).convert("L").convert("RGB")
     if upright.has_transparency_data:
         pixels = upright.convert("RGBA")
         white = module.new("RGBA", pixels.size, "white")
         return module.alpha_composite(white, pixels).convert("RGB")
-    return upright.copy() if upright.mode == "RGB" and upright is image else upright.convert("RGB")
+    return upright if upright.mode == "RGB" else upright.convert("RGB")

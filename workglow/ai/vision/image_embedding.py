@@ -47,7 +47,7 @@ class ImageEmbeddingTask(VisionTask):
             await model.embed_images([await self.loaded(one) for one in image[start : start + _AT_ONCE]])
             for start in range(0, len(image), _AT_ONCE)
         ]
-        return {"vector": np.concatenate(parts) if parts else np.zeros((0, model.dimensions), np.float32)}
+        return {"vector": np.concatenate(parts) if parts else np.zeros((0, model.record.dimensions or 0), np.float32)}
 
 
 task_registry.register(ImageEmbeddingTask)

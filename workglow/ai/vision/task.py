@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -55,10 +55,10 @@ class VisionTask(AiTask):
         return {**inputs, "image": states}
 
     def _state(self, image: object) -> object:
-        if not paths_in(image):
+        if not isinstance(image, str) or not paths_in(image):
             return image
         try:
-            status = within(cast("str", image), self.config["roots"]).stat()
+            status = within(image, self.config["roots"]).stat()
         except (OSError, SourceError):
             return image  # the task will say what is wrong with it
         return ["file", image, status.st_mtime_ns, status.st_size, status.st_ino]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from workglow.errors import MissingExtraError
 
@@ -39,7 +39,8 @@ _ROOMS: Final = {room: import_module(f"mediapipe.tasks.python.{room}") for room 
 
 class _BaseOptions(_mediapipe.tasks.BaseOptions):
     def to_ctypes(self) -> Any:
-        options = cast("Any", super()).to_ctypes()
+        base: Any = super()
+        options = base.to_ctypes()
         options.ca_bundle_path = _NO_CERTIFICATES
         return options
 

@@ -90,13 +90,16 @@ def published_as(model: ModelRecord) -> Published | None:
 
 
 def _path(model: ModelRecord) -> Path | None:
-    named = [file.path for file in model.files if file.path] or [model.source]
-    places = [Path(named[0]).expanduser()] if _is_path(named[0]) else list(_packaged(named[0]))
-    return next((place.resolve() for place in places if place.is_file()), None)
+    return next((place.resolve() for place in _places(model) if place.is_file()), None)
 
 
-def _is_path(text: str) -> bool:
-    return Path(text).suffix in _SUFFIXES or "/" in text
+def _places(model: ModelRecord) -> Iterator[Path]:
+    """Yield where the file may be: where the record says, or did on another machine, and where its source leads."""
+    yield from (Path(file.path).expanduser() for file in model.files if file.path)
+    if "/" in model.source or Path(model.source).suffix in _SUFFIXES:
+        yield Path(model.source).expanduser()
+    else:
+        yield from _packaged(model.source)
 
 
 def _packaged(name: str) -> Iterator[Path]:
