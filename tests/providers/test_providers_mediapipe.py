@@ -515,6 +515,28 @@ def test_what_was_used_longest_ago_makes_room() -> None:
     assert all(task.is_closed for task in used)
 
 
+def test_a_task_that_is_closed_before_it_can_be_used_is_made_anew() -> None:
+    from workglow.providers.mediapipe.loaded import LoadedTasks, TaskKey
+
+    class Interrupted(LoadedTasks):
+        closes = 1
+
+        def _slot(self, key: Any) -> Any:
+            slot = super()._slot(key)
+            if self.closes:
+                self.closes -= 1
+                self.close()  # as another thread may
+            return slot
+
+    tasks, key = Interrupted(), TaskKey("a", (0, 0), "kind", ())
+    for _ in range(2):
+        with tasks.using(key, lambda: _Task("a")) as task:
+            assert not task.is_closed
+            assert tasks.holds("a")
+    tasks.close("a")
+    assert task.is_closed
+
+
 def test_a_task_that_cannot_be_made_is_tried_again() -> None:
     from workglow.providers.mediapipe.loaded import LoadedTasks, TaskKey
 
@@ -532,10 +554,10 @@ def test_a_task_that_cannot_be_made_is_tried_again() -> None:
 @pytest.mark.parametrize("first", ["", "import mediapipe; "])
 def test_the_interpreter_ends_without_a_traceback(first: str) -> None:
     program = first + (
-        "from PIL import Image; from workglow import Workflow;"
-        f"image = Image.open({str(PHOTO)!r});"
-        "run = Workflow().face_detector(model='mediapipe:face_landmarker', image=image).run_sync();"
-        "print(len(run.outputs['faces']))"
+        "from PIL import Image; from workglow.providers.mediapipe import MediaPipeProvider;"
+        f"image = Image.open({str(PHOTO)!r}); provider = MediaPipeProvider();"
+        "model = provider.record('mediapipe:face_landmarker');"
+        f"print(len(provider.detect_faces(model, image, **{FACES})))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "1\n")
