@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workglow.errors import WorkglowError
+    from workglow.graph.budget import Budget
     from workglow.graph.building.combining import parallel, pipe
     from workglow.graph.building.workflow import Workflow
     from workglow.graph.built_in_transforms import built_in_transforms
@@ -96,6 +97,7 @@ __all__ = [
     "AnsweredQuestion",
     "AnyOf",
     "ArrayTask",
+    "Budget",
     "CacheEntry",
     "CachePolicy",
     "ChangeFeed",
@@ -201,6 +203,7 @@ _HOMES = {
     "AnsweredQuestion": "graph.waiting.wait",
     "AnyOf": "storage.policies",
     "ArrayTask": "graph.control.array",
+    "Budget": "graph.budget",
     "CacheEntry": "storage.outputs",
     "CachePolicy": "storage.policies",
     "ChangeFeed": "queue.change_feed",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from workglow.ai import Models, ProviderRegistry
     from workglow.clock import Clock
+    from workglow.credentials import Credentials
     from workglow.graph.transforms import TransformRegistry
     from workglow.knowledge import KnowledgeBase, SearchResult
     from workglow.limits import CompositeLimiter, Limiter, LimiterRegistry, LimitRule
@@ -65,6 +66,8 @@ class Project(Runs):
         self.transforms = transforms
         self.resolvers = standard_resolvers(registry)
         self.resolvers.register("knowledge-base", lambda name, _: self.knowledge(name), _name)
+        self.resolvers.unregister("credential")
+        self.resolvers.register("credential", lambda name, _: self.credentials.read(name), entitlement="credential")
         self.resolvers.register("model", lambda name, _: self.models.model(name), _name)
         grants = Grants(repositories.settings, Seal(file))
         licences = Licences(grants, self.resolvers)
@@ -80,6 +83,7 @@ class Project(Runs):
         self._queues: Queues | None = None
         self._providers = providers
         self._models: Models | None = None
+        self._credentials: Credentials | None = None
 
     @property
     def path(self) -> str:
@@ -265,8 +269,19 @@ class Project(Runs):
         if self._models is None:
             from workglow.ai import Models, provider_registry
 
-            self._models = Models(provider_registry if self._providers is None else self._providers)
+            registry = provider_registry if self._providers is None else self._providers
+            self._models = Models(registry, credentials=self.credentials.read, limits=lambda: self.queues.limits)
         return self._models
+
+    @property
+    def credentials(self) -> Credentials:
+        """Secrets by reference, and those that this file keeps, sealed: `project.credentials.add("openai", key)`."""
+        if self._credentials is None:
+            from workglow.credentials import Credentials
+            from workglow.storage.sqlite.credentials import SqliteCredentials
+
+            self._credentials = Credentials(self.file, SqliteCredentials(self.file))
+        return self._credentials
 
     # ------------------------------------------------------------------ knowledge
 

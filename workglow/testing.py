@@ -273,8 +273,8 @@ class ScriptedProvider:
         if not self.answers:
             raise ModelError("The script has no answer left; write one down for each call.")
         answer = self.answers.pop(0)
-        events = answer if isinstance(answer, list) else [answer, Finish()]
-        for event in cast("list[object]", events):
+        events = cast("list[object]", answer) if isinstance(answer, list) else [answer, Finish()]
+        for event in events:
             if isinstance(event, BaseException):
                 raise event
             if isinstance(event, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,7 +41,10 @@ def test_each_command_says_in_its_help_what_the_list_says_of_it(call: Call, name
 
 @pytest.mark.parametrize("name", sorted(set(COMMANDS)))
 def test_every_command_prints_json_on_request(call: Call, name: str) -> None:
-    assert "--json" in call(name, "--help").stdout
+    shown = call(name, "--help").stdout
+    inner = [line.split()[0] for line in shown.partition("Commands:")[2].splitlines() if re.match(r"  \w", line)]
+    for words in [(name, one) for one in inner] or [(name,)]:
+        assert "--json" in call(*words, "--help").stdout
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -69,11 +69,11 @@ def wait_for(true: Callable[[], bool]) -> None:
 
 
 def most_at_once(crowd: Crowd, killed: dict[int, int]) -> int:
-    """The most intervals of the ledger that overlap; one that a kill ended is over when the process was gone."""
+    """The most intervals of the ledger that overlap; one that a kill ended is over when the signal was sent."""
     ends = {(name, pid): at for at, name, pid in crowd.lines("end")}
     moments: list[tuple[int, int]] = []
     for at, name, pid in crowd.lines("begin"):
-        end = ends.get((name, pid), killed.get(pid))
+        end = ends.get((name, pid), max(at, killed[pid]) if pid in killed else None)
         moments.append((at, 1))
         if end is not None:
             moments.append((end, -1))
@@ -119,8 +119,8 @@ def under_kills(crowd: Crowd, what: str, kills: int) -> int:
         before = len(crowd.lines("begin"))
         wait_for(lambda: len(crowd.lines("begin")) >= before + 5)  # noqa: B023
         victim = living.pop(chance.randrange(len(living)))
+        killed[victim.pid] = time.monotonic_ns()  # from here on it may be dead, and its slot somebody else's
         crowd.kill(victim)
-        killed[victim.pid] = time.monotonic_ns()
         living += crowd.start(1, what)
     before = len(crowd.lines("begin"))
     wait_for(lambda: len(crowd.lines("begin")) >= before + 5)

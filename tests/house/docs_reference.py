@@ -49,10 +49,21 @@ def reference() -> str:
 
 
 def callbacks() -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Yield each command's name and function, in the order of `workglow --help`."""
+    """Yield each command's name and function, in the order of `workglow --help`; those of a group follow the group."""
     for name, (module, _) in COMMANDS.items():
-        commands = import_module(f"workglow.cli.{module}").app.registered_commands
-        yield name, next(one.callback for one in commands if (one.name or one.callback.__name__) == name)
+        app = import_module(f"workglow.cli.{module}").app
+        group = next(
+            (one.typer_instance for one in app.registered_groups if one.typer_instance.info.name == name), None
+        )
+        if group is None:
+            yield name, dict(_callbacks(app))[name]
+        else:
+            yield name, group.registered_callback.callback
+            yield from ((f"{name} {inner}", callback) for inner, callback in _callbacks(group))
+
+
+def _callbacks(app: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
+    return ((one.name or one.callback.__name__, one.callback) for one in app.registered_commands)
 
 
 def parameters(callback: Callable[..., Any]) -> list[_Parameter]:
@@ -107,7 +118,7 @@ def _default(parameter: inspect.Parameter, info: Any) -> str:
 def _section(name: str, callback: Callable[..., Any]) -> str:
     known = parameters(callback)
     usage = " ".join(["workglow", name, *(one.shown for one in known if one.is_argument), "[OPTIONS]"])
-    lines = [f"\n## workglow {name}\n", f"    {usage}\n", f"{inspect.getdoc(callback)}\n"]
+    lines = [f"\n## workglow {name}\n", f"    {usage}\n" if known else "", f"{inspect.getdoc(callback)}\n"]
     if known:
         lines.append("| argument or option | meaning | default |\n|---|---|---|")
     for one in known:

@@ -27,7 +27,7 @@ class WordModel:
     def count_tokens(self, text: str, /) -> int:
         return len(text.split())
 
-    def embed(self, texts: Sequence[str], /, *, purpose: str = "document") -> np.ndarray:
+    def embed_sync(self, texts: Sequence[str], /, *, purpose: str = "document") -> np.ndarray:
         self.seen.extend(texts)
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
         for row, text in enumerate(texts):

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workglow.ai import embed_sync
+from workglow.ai import Model, ModelRecord, Provider
 from workglow.errors import DocumentError, KnowledgeError, UnknownModelError
 from workglow.file import File
 from workglow.knowledge import Document, KnowledgeBase, open_knowledge_base
@@ -71,7 +71,7 @@ def test_only_what_changed_is_embedded_again(
     assert (added.status, added.chunks, added.embedded) == ("replaced", 4, 2)
     assert model.seen == ["New\n# New\n\nintro", "B\n# B\n\nBETA"]
     for chunk, vector in repository.chunks("default", str(path)):
-        assert np.allclose(vector, embed_sync(model, [f"{chunk.place}\n{chunk.text}"])[0])
+        assert np.allclose(vector, model.embed_sync([f"{chunk.place}\n{chunk.text}"])[0])
 
 
 def test_what_a_document_is_called_or_says_of_itself_counts_as_a_change(base: KnowledgeBase) -> None:
@@ -125,7 +125,7 @@ def test_searching_where_nothing_is_finds_nothing_and_writes_nothing(base: Knowl
 
 def test_the_very_word_comes_before_what_only_seems_near(base: KnowledgeBase, model: Any) -> None:
     numbers = map(str, range(1000))
-    twin = next(one for one in numbers if np.array_equal(model.embed([one]), model.embed(["0x80070005"])))
+    twin = next(one for one in numbers if np.array_equal(model.embed_sync([one]), model.embed_sync(["0x80070005"])))
     for number in range(80):
         base.add(Document(f"near {number}", f"{twin} " * (number + 1)))
     base.add(Document("very word", "zzz " * 100 + "code 0x80070005"))
@@ -202,16 +202,19 @@ def test_a_base_that_changed_its_model_meanwhile_is_not_searched(
 def test_a_model_behind_a_network_works_as_well(repository: SqliteKnowledge, make_model: Callable[..., Any]) -> None:
     plain = make_model()
 
-    class Remote:
-        name, dimensions, max_tokens = "remote:words", plain.dimensions, 32
-        count_tokens = staticmethod(plain.count_tokens)
+    class Remote(Provider):
+        name = "remote"
 
-        async def embed(self, texts: Sequence[str], /, *, purpose: str = "document") -> np.ndarray:
+        def count_tokens(self, model: ModelRecord, text: str) -> int:
+            return plain.count_tokens(text)
+
+        async def embed(self, model: ModelRecord, texts: Sequence[str], *, purpose: str) -> np.ndarray:
             await asyncio.sleep(0)
             plain.seen.append(purpose)
-            return plain.embed(texts)
+            return plain.embed_sync(texts)
 
-    base = KnowledgeBase(repository, Remote())
+    record = ModelRecord(name="remote:words", provider="remote", context_length=32)
+    base = KnowledgeBase(repository, Model(record, Remote()))
     base.add(Document("x", "alpha " * 50))
     assert len(base) == 2  # the model reads 32 tokens, so no chunk is longer
     assert base.search("alpha")[0].document == "x"

@@ -11,10 +11,10 @@ import pytest
 from pydantic import Field
 
 import workglow as wg
-from workglow.ai import resolve_embedding_model
+from workglow.ai import TextEmbeddingTask
 from workglow.errors import KnowledgeError, TaskEntitlementError, UnknownModelError
 from workglow.knowledge.document import Document
-from workglow.knowledge.tasks import load, split, text_embedding
+from workglow.knowledge.tasks import load, split
 
 pytestmark = [
     pytest.mark.extra("local"),
@@ -59,7 +59,7 @@ def test_a_model_is_found_by_its_name(project: wg.Project) -> None:
         return model.dimensions
 
     assert project.run_sync(dimensions, {"model": "local:wordllama"}).outputs == {"dimensions": 256}
-    again = project.run_sync(dimensions, {"model": resolve_embedding_model("local:wordllama")})
+    again = project.run_sync(dimensions, {"model": project.models.model("local:wordllama")})
     assert again.usage["cached"] == 1
     with pytest.raises(UnknownModelError):
         project.run_sync(dimensions, {"model": "local:nothing"})
@@ -106,10 +106,10 @@ def test_a_split_document_is_also_what_a_plain_call_gives() -> None:
 
 
 def test_type_names_are_those_that_files_use() -> None:
-    assert [one.task_type.type for one in (load, split, text_embedding)] == [
+    assert [one.task_type.type for one in (load, split)] + [TextEmbeddingTask.type] == [
         "LoadDocumentTask",
         "SplitDocumentTask",
         "TextEmbeddingTask",
     ]
     assert load.task_type.cacheable is False
-    assert text_embedding.task_type.cacheable is True
+    assert TextEmbeddingTask.cacheable is True

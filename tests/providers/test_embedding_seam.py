@@ -1,4 +1,4 @@
-"""What `embed` and `embed_sync` promise whatever a model returns."""
+"""What `embed` and `embed_sync` promise whatever a provider returns."""
 
 from __future__ import annotations
 
@@ -10,62 +10,58 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workglow.ai import embed, embed_sync
-from workglow.errors import KnowledgeError
+from workglow.ai import Model, ModelRecord, Provider
+from workglow.errors import ModelOutputError
+
+RECORD = ModelRecord(name="test:model", provider="test", dimensions=2, query_prefix="query: ")
 
 
-class Model:
-    name, dimensions, max_tokens = "test:model", 2, None
+class Plain(Provider):
+    name = "test"
 
     def __init__(self, answer: Any) -> None:
+        super().__init__()
         self.answer = answer
         self.thread: threading.Thread | None = None
-        self.purpose = ""
+        self.asked: list[tuple[Sequence[str], str]] = []
 
-    def count_tokens(self, text: str, /) -> int:
-        return len(text)
-
-    def embed(self, texts: Sequence[str], /, *, purpose: str = "document") -> Any:
-        self.thread, self.purpose = threading.current_thread(), purpose
+    def embed(self, model: ModelRecord, texts: Sequence[str], *, purpose: str) -> Any:
+        self.thread = threading.current_thread()
+        self.asked.append((texts, purpose))
         return self.answer
 
 
-class Remote(Model):
-    async def embed(self, texts: Sequence[str], /, *, purpose: str = "document") -> Any:
+class Remote(Plain):
+    async def embed(self, model: ModelRecord, texts: Sequence[str], *, purpose: str) -> Any:
         await asyncio.sleep(0)
-        return super().embed(texts, purpose=purpose)
+        return super().embed(model, texts, purpose=purpose)
 
 
-class Wrapped(Model):
-    def embed(self, texts: Sequence[str], /, *, purpose: str = "document") -> Any:
-        async def later() -> Any:
-            return self.answer
-
-        return later()
+KINDS = pytest.mark.parametrize("kind", [Plain, Remote])
 
 
-@pytest.mark.parametrize("kind", [Model, Remote, Wrapped])
-def test_vectors_come_back_as_float32_of_unit_length(kind: type[Model]) -> None:
+@KINDS
+def test_vectors_come_back_as_float32_of_unit_length(kind: type[Plain]) -> None:
     expected = [[np.float32(0.6), np.float32(0.8)], [0, 0]]
-    model = kind([[3, 4], [0, 0]])
-    for vectors in (embed_sync(model, ["a", "b"]), asyncio.run(embed(model, ["a", "b"]))):
+    model = Model(RECORD, kind([[3, 4], [0, 0]]))
+    for vectors in (model.embed_sync(["a", "b"]), asyncio.run(model.embed(["a", "b"]))):
         assert vectors.dtype == np.float32
         assert np.allclose(vectors, expected)
 
 
-@pytest.mark.parametrize("kind", [Model, Remote, Wrapped])
-def test_the_blocking_twin_works_inside_a_running_loop(kind: type[Model]) -> None:
+@KINDS
+def test_the_blocking_twin_works_inside_a_running_loop(kind: type[Plain]) -> None:
     async def inside() -> np.ndarray:
-        return embed_sync(kind([[3, 4]]), ["a"])
+        return Model(RECORD, kind([[3, 4]])).embed_sync(["a"])
 
     assert np.allclose(asyncio.run(inside()), [[0.6, 0.8]])
 
 
 def test_a_plain_model_does_not_hold_the_loop_up() -> None:
-    model = Model([[1, 0]])
-    asyncio.run(embed(model, ["a"], purpose="query"))
-    assert model.thread is not threading.main_thread()
-    assert model.purpose == "query"
+    provider = Plain([[1, 0]])
+    asyncio.run(Model(RECORD, provider).embed(["a"], purpose="query"))
+    assert provider.thread is not threading.main_thread()
+    assert provider.asked == [(["query: a"], "query")]
 
 
 @pytest.mark.parametrize(
@@ -77,13 +73,13 @@ def test_a_plain_model_does_not_hold_the_loop_up() -> None:
         ([[1, float("inf")]], "NaN or infinity"),
     ],
 )
-@pytest.mark.parametrize("kind", [Model, Remote])
-def test_what_is_no_vector_is_refused(kind: type[Model], answer: Any, reason: str) -> None:
-    with pytest.raises(KnowledgeError, match=rf"'test:model' returned vectors .*{reason}"):
-        embed_sync(kind(answer), ["a"])
+@KINDS
+def test_what_is_no_vector_is_refused(kind: type[Plain], answer: Any, reason: str) -> None:
+    with pytest.raises(ModelOutputError, match=rf"'test:model' returned vectors .*{reason}"):
+        Model(RECORD, kind(answer)).embed_sync(["a"])
 
 
 def test_what_is_given_is_not_changed() -> None:
     given = np.array([[3, 4]], np.float32)
-    embed_sync(Model(given), ["a"])
+    Model(RECORD, Plain(given)).embed_sync(["a"])
     assert given.tolist() == [[3, 4]]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import workglow as wg
-from workglow.ai.resolve import resolve_embedding_model
-from workglow.errors import KnowledgeError, TaskConfigurationError, UnknownModelError
+from workglow.ai import models_without_project
+from workglow.errors import ModelError, TaskConfigurationError, UnknownModelError
 from workglow.testing import FakeClock, ScriptedProvider, forbid_model_calls, install_crash_points
 
 
@@ -35,17 +35,17 @@ def test_a_scripted_model_answers_and_remembers(tmp_path: Path) -> None:
             base.add(note)
         assert project.search("what purrs?")[0].text == "cats purr"
         assert provider.asked == ["cats purr", "dogs bark", "what purrs?"]
-        with pytest.raises(KnowledgeError, match="no vector for 'unwritten'"):
+        with pytest.raises(ModelError, match="no vector for 'unwritten'"):
             project.search("unwritten")
     with pytest.raises(UnknownModelError):
-        resolve_embedding_model("scripted:test")
+        models_without_project().model("scripted:test")
 
 
 def test_real_models_are_out_of_reach_inside_forbid_model_calls() -> None:
     with forbid_model_calls(), pytest.raises(UnknownModelError, match="forbid_model_calls"):
-        resolve_embedding_model("local:wordllama")
+        models_without_project().model("local:wordllama")
     with ScriptedProvider({}, dimensions=1), forbid_model_calls():
-        assert resolve_embedding_model("scripted:any").dimensions == 1
+        assert models_without_project().model("scripted:any").dimensions == 1
 
 
 def test_a_crash_point_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

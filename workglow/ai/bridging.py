@@ -10,7 +10,8 @@ import asyncio
 import contextvars
 import inspect
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
 from typing import Any, Final, TypeVar, cast
 
 __all__ = ["called", "events_of", "in_thread"]
@@ -42,10 +43,8 @@ async def in_thread(call: Callable[[], Result]) -> Result:
             result = context.run(call)
         except BaseException as error:  # whatever it raises is its result
             failure = error
-        try:
+        with suppress(RuntimeError):  # the loop closed: nobody waits any more
             loop.call_soon_threadsafe(settle, result, failure)
-        except RuntimeError:
-            pass  # the loop closed: nobody waits any more
 
     threading.Thread(target=work, name="workglow-model", daemon=True).start()
     return await done
@@ -59,7 +58,7 @@ async def called(function: Callable[..., Any], *arguments: Any, **options: Any) 
     return await result if inspect.isawaitable(result) else result
 
 
-async def events_of(function: Callable[..., Any], *arguments: Any, **options: Any) -> AsyncIterator[Any]:
+async def events_of(function: Callable[..., Any], *arguments: Any, **options: Any) -> AsyncGenerator[Any]:
     """Read what a provider's generator yields, an async one or a plain one; close it when the reader stops."""
     source = function(*arguments, **options)
     if inspect.isawaitable(source):

@@ -60,7 +60,7 @@ def as_messages(
     if system:
         whole.append({"role": "system", "content": [{"type": "text", "text": system}]})
     whole.extend(_message(given, f"messages[{at}]") for at, given in enumerate(messages))
-    if prompt is not None and prompt != "" and prompt != []:
+    if prompt:
         whole.append(user_message(prompt))
     if all(message["role"] == "system" for message in whole):
         raise InvalidValueError("There is nothing to answer: give a prompt, or messages.")
@@ -76,7 +76,7 @@ def _message(given: Mapping[str, Any], place: str) -> Message:
     role = given.get("role")
     if role not in _ROLES:
         raise InvalidValueError(f"{place}: the role is {role!r}; it is one of {', '.join(_ROLES)}.")
-    return {"role": cast("Role", role), "content": _parts(given.get("content", ()), place)}
+    return {"role": role, "content": _parts(given.get("content", ()), place)}
 
 
 def _parts(given: Any, place: str) -> list[Part]:
@@ -90,11 +90,12 @@ def _parts(given: Any, place: str) -> list[Part]:
 def _part(given: Any, place: str) -> Part:
     if isinstance(given, str):
         return {"type": "text", "text": given}
-    kind: Any = given.get("type") if isinstance(given, dict) else None
+    fields_given = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    kind: Any = fields_given.get("type")
     fields = _FIELDS.get(kind)
     if fields is None:
         raise InvalidValueError(f"{place}: {given!r:.60} is no part; its `type` is one of {', '.join(_FIELDS)}.")
     for name, wanted in fields.items():
-        if not isinstance(given.get(name), wanted):
+        if not isinstance(fields_given.get(name), wanted):
             raise InvalidValueError(f"{place}: a part of type {kind!r} needs `{name}`, a {wanted.__name__}.")
-    return dict(given)
+    return dict(fields_given)

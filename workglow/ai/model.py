@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
 
 from workglow.ai.bridging import called, events_of
 from workglow.ai.events import Finish, UsageReport
+from workglow.ai.messages import text_of
+from workglow.ai.request import GenerationRequest
 from workglow.errors import IncompleteStreamError, ModelOutputError, UnsupportedCapabilityError
 from workglow.tasks.usage import Usage
 
 if TYPE_CHECKING:
+    from workglow.ai.batching import Batches
     from workglow.ai.events import ModelEvent
+    from workglow.ai.passage import Passage
     from workglow.ai.provider import Provider, Purpose, Vectors
     from workglow.ai.record import ModelRecord
 
@@ -32,14 +39,26 @@ def report_usage(input_tokens: int = 0, output_tokens: int = 0, cached_tokens: i
 
 
 class Model:
-    """A model under its name.  `on_usage` is told what each call took, also of one that failed."""
+    """A model under its name.
+
+    `on_usage` is told what each call took, also of one that failed; `passage` leads calls through the limiters of a
+    project; `batches` makes one call of small ones.
+    """
 
     def __init__(
-        self, record: ModelRecord, provider: Provider, on_usage: Callable[[str, Usage], None] | None = None
+        self,
+        record: ModelRecord,
+        provider: Provider,
+        on_usage: Callable[[str, Usage], None] | None = None,
+        *,
+        passage: Passage | None = None,
+        batches: Batches | None = None,
     ) -> None:
         self.record = record
         self.provider = provider
         self._on_usage = on_usage
+        self._passage = passage
+        self._batches = batches
         self._dimensions = record.dimensions
 
     @property
@@ -61,7 +80,7 @@ class Model:
 
     def telling(self, on_usage: Callable[[str, Usage], None]) -> Model:
         """Return the same model, which tells somebody else what it takes."""
-        return Model(self.record, self.provider, on_usage)
+        return Model(self.record, self.provider, on_usage, passage=self._passage, batches=self._batches)
 
     def can(self, capability: str) -> bool:
         """Whether it can do that."""
@@ -76,42 +95,79 @@ class Model:
 
     async def call(self, capability: str, *arguments: Any, **options: Any) -> Any:
         """Have it done; arguments are those of the provider's method of that name, without the model."""
-        method = self._method(capability)
-        reports: list[UsageReport] = []
-        token = _reports.set(reports)
-        begun = time.perf_counter()
+        call = _Call(self.record)
         try:
-            return await called(method, self.record, *arguments, **options)
+            return await self._called(call, capability, arguments, options)
         finally:
-            _reports.reset(token)
-            self._tell(reports, time.perf_counter() - begun)
+            self._tell(call.usage())
 
-    async def stream(self, capability: str, *arguments: Any, **options: Any) -> AsyncIterator[ModelEvent]:
+    async def _called(self, call: _Call, capability: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        method = self._method(capability)
+        async with self._through(call, arguments):
+            token = _reports.set(call.reports)
+            call.begin()
+            try:
+                return await called(method, self.record, *arguments, **options)
+            finally:
+                call.end()
+                _reports.reset(token)
+
+    async def stream(self, capability: str, *arguments: Any, **options: Any) -> AsyncGenerator[ModelEvent]:
         """Have it written; yields what the provider's generator does, the usage left out.
 
         IncompleteStreamError when it ends without a Finish: what came is not the whole.
         """
-        reports: list[UsageReport] = []
-        begun = time.perf_counter()
-        finished = False
-        events = events_of(self._method(capability), self.record, *arguments, **options)
+        call = _Call(self.record)
+        method = self._method(capability)
         try:
-            async for event in events:
-                if isinstance(event, UsageReport):
-                    reports.append(event)
-                    continue
-                finished = isinstance(event, Finish)
-                yield event
+            async with self._through(call, arguments):
+                call.begin()
+                try:
+                    async with aclosing(events_of(method, self.record, *arguments, **options)) as events:
+                        async for event in events:
+                            if isinstance(event, UsageReport):
+                                call.reports.append(event)
+                                continue
+                            call.finished = isinstance(event, Finish)
+                            yield event
+                finally:
+                    call.end()
+                if not call.finished:
+                    raise IncompleteStreamError(f"The answer of {self.name!r} broke off before its end.")
         finally:
-            await events.aclose()  # pyright: ignore[reportAttributeAccessIssue]
-            self._tell(reports, time.perf_counter() - begun)
-        if not finished:
-            raise IncompleteStreamError(f"The answer of {self.name!r} broke off before its end.")
+            self._tell(call.usage())
+
+    @asynccontextmanager
+    async def _through(self, call: _Call, arguments: tuple[Any, ...]) -> AsyncGenerator[None]:
+        if self._passage is None:
+            yield
+            return
+        async with self._passage.through(self.record, estimated_tokens(arguments)) as slots:
+            try:
+                yield
+            finally:
+                taken = call.usage()
+                for slot in slots if call.reports else ():
+                    slot.cost = taken.input_tokens + taken.output_tokens
 
     async def embed(self, texts: Sequence[str], /, *, purpose: Purpose = "document") -> Vectors:
         """Return float32 of shape (number of texts, dimensions), each row of unit length, or of zeros."""
-        vectors = await self.call("embed", self._prefixed(texts, purpose), purpose=purpose)
-        return self._checked(texts, vectors)
+        prefixed = self._prefixed(texts, purpose)
+        if self._batches is None:
+            return self._checked(texts, await self.call("embed", prefixed, purpose=purpose))
+
+        async def embed(many: Sequence[str]) -> tuple[Any, Usage]:
+            call = _Call(self.record)
+            try:
+                vectors = await self._called(call, "embed", (many,), {"purpose": purpose})
+            except BaseException:
+                self._tell(call.usage())  # of a call that failed, whoever made it bears the cost
+                raise
+            return self._checked(many, vectors), call.usage()
+
+        vectors, usage = await self._batches.embed((msgspec.json.encode(self.record), purpose), prefixed, embed)
+        self._tell(usage)
+        return vectors
 
     def embed_sync(self, texts: Sequence[str], /, *, purpose: Purpose = "document") -> Vectors:
         """`embed`, blocking; a model in this process is called on the spot."""
@@ -151,16 +207,9 @@ class Model:
         prefix = self.record.query_prefix if purpose == "query" else self.record.document_prefix
         return [prefix + text for text in texts] if prefix else texts
 
-    def _tell(self, reports: Sequence[UsageReport], seconds: float) -> None:
-        if self._on_usage is None:
-            return
-        taken, written, cached = (
-            sum(getattr(report, name) for report in reports)
-            for name in ("input_tokens", "output_tokens", "cached_tokens")
-        )
-        prices = self.record.prices
-        cost = prices.cost(taken, written, cached) if prices is not None else 0.0
-        self._on_usage(self.name, Usage(taken, written, seconds, cost))
+    def _tell(self, usage: Usage) -> None:
+        if self._on_usage is not None:
+            self._on_usage(self.name, usage)
 
     def _checked(self, embedded: Sequence[Any], given: object, what: str = "texts") -> Vectors:
         import numpy as np
@@ -179,3 +228,42 @@ class Model:
         if not self.record.normalize:
             return vectors
         return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+
+class _Call:
+    """What one call takes."""
+
+    def __init__(self, record: ModelRecord) -> None:
+        self._prices = record.prices
+        self._begun: float | None = None
+        self._seconds = 0.0
+        self.reports: list[UsageReport] = []
+        self.finished = False
+
+    def begin(self) -> None:
+        self._begun = time.perf_counter()
+
+    def end(self) -> None:
+        if self._begun is not None:
+            self._seconds = time.perf_counter() - self._begun
+
+    def usage(self) -> Usage:
+        taken = sum(report.input_tokens for report in self.reports)
+        written = sum(report.output_tokens for report in self.reports)
+        cached = sum(report.cached_tokens for report in self.reports)
+        cost = self._prices.cost(taken, written, cached) if self._prices is not None else 0.0
+        return Usage(taken, written, self._seconds, cost)
+
+
+def estimated_tokens(arguments: Sequence[Any]) -> int:
+    """How many tokens the texts among the arguments of a call have, and the answer may have; rather too many."""
+    characters = answer = 0
+    for given in arguments:
+        if isinstance(given, str):
+            characters += len(given)
+        elif isinstance(given, GenerationRequest):
+            characters += sum(len(text_of(message)) for message in given.messages)
+            answer = given.max_tokens or 0
+        elif isinstance(given, list | tuple):
+            characters += sum(len(text) for text in cast("Sequence[object]", given) if isinstance(text, str))
+    return -(-characters // _ESTIMATE) + answer

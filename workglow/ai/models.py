@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from workglow.ai.batching import Batches
 from workglow.ai.model import Model
+from workglow.ai.passage import Passage
 from workglow.ai.record import ModelRecord, as_record
 from workglow.ai.registry import ProviderRegistry, provider_registry
 from workglow.errors import UnknownModelError
@@ -13,6 +15,7 @@ from workglow.tasks.standard_resolvers import credential
 
 if TYPE_CHECKING:
     from workglow.ai.provider import CredentialReader, Provider
+    from workglow.limits import Limits
     from workglow.tasks.usage import Usage
 
 __all__ = ["Models", "models_without_project"]
@@ -25,10 +28,16 @@ class Models:
     """
 
     def __init__(
-        self, registry: ProviderRegistry = provider_registry, *, credentials: CredentialReader = credential
+        self,
+        registry: ProviderRegistry = provider_registry,
+        *,
+        credentials: CredentialReader = credential,
+        limits: Callable[[], Limits] | None = None,
     ) -> None:
         self.registry = registry
         self._credentials = credentials
+        self._passage = None if limits is None else Passage(limits)
+        self._batches = Batches()
         self._providers: dict[type[Provider], Provider] = {}
 
     def find(self, named: str | Mapping[str, Any] | ModelRecord) -> ModelRecord:
@@ -52,7 +61,8 @@ class Models:
     ) -> Model:
         """Return a model that can be called; errors as in `find`, and MissingExtraError."""
         record = self.find(named)
-        return Model(record, self.provider(record.provider), on_usage)
+        provider = self.provider(record.provider)
+        return Model(record, provider, on_usage, passage=self._passage, batches=self._batches)
 
     def provider(self, name: str) -> Provider:
         """Return who runs models of that name; there is one for the whole project."""

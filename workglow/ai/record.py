@@ -30,7 +30,7 @@ class Prices(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
 
 
 class SourceFile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One file of a model: where it is on this machine or comes from, how long it is, and the SHA-256 of what it holds."""
+    """One file of a model: where it is or comes from, its length in bytes, and the SHA-256 of what it holds."""
 
     path: str = ""
     url: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ from workglow.retry import Retry
 from workglow.tasks import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from workglow.ai.models import Models
     from workglow.tasks import TaskContext
 
@@ -28,10 +30,10 @@ def model_port(task_type: str = "") -> Any:
     return Field(json_schema_extra={"format": f"model:{task_type}" if task_type else "model"}, title="Model")
 
 
-def models_of(context: TaskContext) -> Models:
+def models_of(context: TaskContext | None) -> Models:
     """Return the models of the project that a task runs in, or of this process."""
-    project = context.project
-    return models_without_project() if project is None else cast("Any", project).models
+    project = None if context is None else context.project
+    return models_without_project() if project is None else project.models
 
 
 class AiTask(Task):
@@ -42,6 +44,8 @@ class AiTask(Task):
     """
 
     category: ClassVar[str] = "AI Text Model"
+    spends: ClassVar[bool] = True
+    picks_queue: ClassVar[bool] = True
     retry: ClassVar[Retry | None] = Retry(5, delay=1.0, jitter=True, on=(RetryableJobError,))
     capabilities: ClassVar[tuple[str, ...]] = ()
 
@@ -58,3 +62,8 @@ class AiTask(Task):
                 f"Task {self.type}: the model {model.name!r} is not for it; its record lists {', '.join(supported)}."
             )
         return model, model.first_of(self.capabilities)
+
+    def queue_for(self, inputs: Mapping[str, Any], project: Any) -> str | None:
+        """Return the queue that the model's record names, whose workers do the task in a run that is kept."""
+        named = inputs.get("model")
+        return project.models.find(named).queue or None if isinstance(named, str | dict) else None

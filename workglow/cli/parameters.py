@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Allow", "AsJson", "Deny", "Inputs", "InputsFile", "ProjectFile", "RunName", "TaskFiles"]
+__all__ = ["Allow", "AsJson", "Budgeted", "Deny", "Inputs", "InputsFile", "ProjectFile", "RunName", "TaskFiles"]
 
 ProjectFile = Annotated[str, typer.Argument(metavar="FILE", help="The project file.", show_default=False)]
 
@@ -33,6 +33,17 @@ Allow = Annotated[
         metavar="NAME[=WHAT]",
         help="Let tasks do this: network, files:read=docs. May be repeated.",
         show_default=False,
+    ),
+]
+
+Budgeted = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        min=0.0,
+        metavar="COST",
+        help="What its models may cost; then it waits for `workglow budget`.",
+        show_default="no limit",
     ),
 ]
 

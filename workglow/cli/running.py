@@ -9,7 +9,7 @@ import typer
 
 from workglow.cli.granting import rights
 from workglow.cli.inputs import named_graph, read_graph, read_inputs
-from workglow.cli.parameters import Allow, AsJson, Deny, Inputs, InputsFile, ProjectFile, RunName, TaskFiles
+from workglow.cli.parameters import Allow, AsJson, Budgeted, Deny, Inputs, InputsFile, ProjectFile, RunName, TaskFiles
 from workglow.cli.projects import pick, work_on
 from workglow.cli.taskfiles import import_tasks
 
@@ -58,6 +58,7 @@ def run(
     continue_on_error: Annotated[
         bool, typer.Option("--continue-on-error", help="Let a failure stop only what depends on it.")
     ] = False,
+    budget: Budgeted = None,
     cache: Annotated[
         Literal["use", "refresh", "off"],
         typer.Option(
@@ -82,6 +83,7 @@ def run(
         "timeout": timeout or None,
         "continue_on_error": continue_on_error,
         "cache": cache,
+        "budget": budget,
     }
     from workglow.cli.following import Follower
 

@@ -8,7 +8,7 @@ import typer
 
 from workglow.cli.granting import rights
 from workglow.cli.inputs import named_graph, read_inputs
-from workglow.cli.parameters import Allow, AsJson, Deny, Inputs, InputsFile, TaskFiles
+from workglow.cli.parameters import Allow, AsJson, Budgeted, Deny, Inputs, InputsFile, TaskFiles
 from workglow.cli.projects import work_on
 from workglow.cli.running import graph_file
 from workglow.cli.screen import Screen
@@ -42,6 +42,7 @@ def submit(
     continue_on_error: Annotated[
         bool, typer.Option("--continue-on-error", help="Let a failure stop only what depends on it.")
     ] = False,
+    budget: Budgeted = None,
     cache: Annotated[
         Literal["use", "refresh", "off"],
         typer.Option(
@@ -63,6 +64,7 @@ def submit(
         "timeout": timeout or None,
         "continue_on_error": continue_on_error,
         "cache": cache,
+        "budget": budget,
         **rights(allow, deny),
     }
     with work_on(project, create=whole is not None) as opened:

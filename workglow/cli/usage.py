@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workglow.cli.moments import moment, took
-from workglow.cli.parameters import AsJson, ProjectFile
-from workglow.cli.projects import look_into, pick
+from workglow.cli.parameters import AsJson, ProjectFile, RunName
+from workglow.cli.projects import look_into, pick, work_on
 from workglow.cli.screen import Screen
 from workglow.tasks.usage import Usage
 
@@ -62,6 +62,34 @@ def usage(
             by_task = _added({_TURN.sub("[*]", path): one} for path, one in found[0].usage_by_task.items())
             _show(screen, "TASK", by_task)
             _show_models(screen, by_model)
+
+
+@app.command()
+def budget(
+    file: ProjectFile,
+    run: RunName,
+    *,
+    cost: Annotated[
+        float | None, typer.Option(min=0.0, help="In the currency of the prices.", show_default="no limit")
+    ] = None,
+    tokens: Annotated[int | None, typer.Option(min=0, help="Read and written.", show_default="no limit")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.0, help="That models work.", show_default="no limit")] = None,
+    json: AsJson = False,
+) -> None:
+    """Say anew what a run may take of models; what waits for more goes on.
+
+    The amounts are for the whole run, with what it took so far.  When no process drives the run, `workglow resume` goes
+    on with it.
+    """
+    if cost is None and tokens is None and seconds is None:
+        raise typer.BadParameter("Give --cost, --tokens or --seconds.")
+    screen = Screen()
+    with work_on(file) as project:
+        changed = project.set_budget(pick(project, run).id, cost=cost, tokens=tokens, model_seconds=seconds)
+    if json:
+        screen.json({"run": changed.id, "status": changed.status})
+    else:
+        screen.line(f"{changed.id} may take that much; it is {changed.status}.")
 
 
 def _show_models(screen: Screen, by_model: Mapping[str, Usage]) -> None:

@@ -35,6 +35,7 @@ WorkglowError
 │   ├── CodeChangedError
 │   ├── ResumeError                of several runs, some failed or could not go on
 │   ├── InterruptedTaskError       a side effect whose outcome nobody knows
+│   ├── BudgetError                a run has taken of models what it may
 │   ├── QuestionChangedError       a task asks something else than what was answered before its restart
 │   └── LeaseLostError             another process took the run over
 ├── JobError
@@ -76,6 +77,7 @@ WorkglowError
 │       └── StructuredOutputError  it does not fit its JSON Schema
 ├── SourceError                    a file or database outside the project cannot be read or written
 │   └── OutsideRootsError          a path leads out of the folders that a task may use
+├── CredentialError                a secret is not there, or cannot be opened
 ├── ScriptError                    a script threw, or gave what JSON has not
 ├── ResourceLimitError             a script, pattern or query needs more time or memory than it may
 └── MissingExtraError              an optional library is not installed
@@ -143,6 +145,7 @@ from workglow.errors.root import (
     WorkglowError,
 )
 from workglow.errors.runs import (
+    BudgetError,
     CodeChangedError,
     GraphTimeoutError,
     InterruptedTaskError,
@@ -160,6 +163,7 @@ from workglow.errors.runs import (
     UnknownRunError,
 )
 from workglow.errors.sources import (
+    CredentialError,
     DocumentError,
     KnowledgeError,
     MissingExtraError,
@@ -183,9 +187,11 @@ __all__ = [
     "AnswerError",
     "AuthenticationError",
     "AutoConnectError",
+    "BudgetError",
     "CodeChangedError",
     "ContextTooLongError",
     "CorruptValueError",
+    "CredentialError",
     "CycleError",
     "DocumentError",
     "DuplicateDataflowError",

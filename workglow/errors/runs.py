@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "BudgetError",
     "CodeChangedError",
     "GraphTimeoutError",
     "InterruptedTaskError",
@@ -100,6 +101,10 @@ class InterruptedTaskError(RunError):
 
 class QuestionChangedError(RunError):
     """A task that is begun anew asks something else than what was answered in that turn before."""
+
+
+class BudgetError(RunError):
+    """A run has taken of models what it may, and nobody can give it more."""
 
 
 class LeaseLostError(RunError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workglow.errors.root import WorkglowError
 
 __all__ = [
+    "CredentialError",
     "DocumentError",
     "KnowledgeError",
     "MissingExtraError",
@@ -29,6 +30,10 @@ class SourceError(WorkglowError):
 
 class OutsideRootsError(SourceError):
     """A path leads out of the folders that a task may use, by `..`, a symbolic link, or plainly."""
+
+
+class CredentialError(WorkglowError):
+    """A secret is not where its reference says, or cannot be opened; no part of it is in the text."""
 
 
 class ScriptError(WorkglowError):

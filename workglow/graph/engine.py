@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from workglow.blocking import run_blocking
 from workglow.clock import SystemClock
-from workglow.errors import CodeChangedError, RunStateError, TaskAbortedError, WorkglowError
+from workglow.errors import CodeChangedError, RunStateError, TaskAbortedError, UnknownRunError, WorkglowError
 from workglow.graph.boundary import InputTask, OutputTask
+from workglow.graph.budget import Budget, Spending
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.caller import Caller
 from workglow.graph.control.array import ArrayTask
@@ -31,7 +32,9 @@ from workglow.graph.run import Run
 from workglow.graph.schedule import Scope
 from workglow.graph.stored import StoredDelivery, StoredGraph, graph_record, versions_of
 from workglow.graph.tracing import runner_for
+from workglow.graph.usage import read_parts, total
 from workglow.graph.waiting.answering import Answering
+from workglow.graph.waiting.wait import BUDGET_EVENT
 from workglow.storage.error_record import error_record
 from workglow.storage.records import FINAL_RUN_STATUSES, FINAL_TASK_STATUSES, EventRecord, TaskRow
 from workglow.tasks import task_registry
@@ -328,7 +331,31 @@ class Engine:
             tracer=self.tracer if caller.tracer is None else caller.tracer,
             queues=self.queues,
             rights=lambda: licence.to_pass_on(journal.run.input),
+            spending=self._spending(journal, options),
         )
+
+    def _spending(self, journal: Journal, options: RunOptions) -> Spending | None:
+        if options.limit is None:
+            return None
+        runs, record = self.repositories.runs, journal.run
+        spent = total(part for _, text in runs.usages(record) for part in read_parts(text))
+
+        def reread() -> Budget | None:
+            try:
+                return RunOptions.from_json(runs.get(record.uid).options).limit
+            except UnknownRunError:  # its first commit is still to come
+                return options.limit
+
+        return Spending(options.limit, spent, reread)
+
+    def set_budget(self, uid: str, budget: Budget) -> Run:
+        """Say anew what an unfinished run may take; what waits for more goes on."""
+        record = self.repositories.runs.get(uid)
+        if not self.repositories.runs.set_option(record, "budget", budget.to_json()):
+            raise RunStateError(f"Run {record.uid} is {record.status}, and takes nothing any more.")
+        # One that comes before anything waits is kept: whatever then begins to wait looks once more.
+        Answering(self.repositories).send_event(BUDGET_EVENT, None, record.uid)
+        return self.view(self.repositories.runs.get(record.uid))
 
     def view(self, record: RunRecord) -> Run:
         """Return a stored run as its user sees it."""

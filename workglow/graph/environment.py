@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from workglow.clock import Clock
+    from workglow.graph.budget import Spending
     from workglow.graph.events import Event
     from workglow.graph.rights.gate import Gate
     from workglow.graph.waiting.wait import Question
@@ -42,7 +43,8 @@ class Environment:
     inputs into what they name.  `on_question` is called with each question that a task asks, in a thread when it is a
     plain function; what it returns is the answer.  `waiting` keeps answers until the run acts on them.
     `tracer` is told what begins and ends.  `queues` gives the job queues of the file, which loads them;
-    `rights` what a worker has to know of the gate.
+    `spending` counts what the run takes of models, when that is limited; `rights` is what a worker has to know of the
+    gate.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -64,4 +66,5 @@ class Environment:
     waiting: WaitingRepository | None = None
     tracer: Tracer | None = None
     queues: Callable[[], Queues] | None = None
+    spending: Spending | None = None
     rights: Callable[[], Mapping[str, object]] = dict

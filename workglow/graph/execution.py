@@ -98,6 +98,8 @@ class Reports:
         """Whatever a run takes of models passes here, on the loop's thread, before its task goes on to its end."""
         if run.status in FINAL_TASK_STATUSES:
             return  # a function that was given up long ago
+        if self._environment.spending is not None:
+            self._environment.spending.add(usage)
         try:
             run.usage = add_usage(run.usage, attempt, model, usage)
         except CorruptValueError as error:  # what an earlier process kept

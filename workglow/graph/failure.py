@@ -8,6 +8,7 @@ import msgspec
 
 from workglow.errors import (
     InvalidValueError,
+    RateLimitedError,
     TaskAbortedError,
     TaskEntitlementError,
     TaskFailedError,
@@ -18,6 +19,9 @@ from workglow.errors import (
 if TYPE_CHECKING:
     from workglow.graph.schedule import TaskRun
     from workglow.retry import Retry
+
+_PATIENCE = 100
+"""How often a task is tried again that only came too early; nothing is wrong with it."""
 
 __all__ = ["as_failure", "failure_outputs", "is_worth_a_retry"]
 
@@ -42,7 +46,8 @@ def failure_outputs(run: TaskRun) -> dict[str, object]:
 
 def is_worth_a_retry(error: BaseException, retry: Retry, attempt: int) -> bool:
     """Another try helps neither a wrong input, nor what was not granted, nor an abort; a timeout is worth one."""
-    if attempt >= retry.attempts or isinstance(error, InvalidValueError | TaskEntitlementError):
+    attempts = max(retry.attempts, _PATIENCE) if isinstance(error, RateLimitedError) else retry.attempts
+    if attempt >= attempts or isinstance(error, InvalidValueError | TaskEntitlementError):
         return False
     if isinstance(error, TaskAbortedError) and not isinstance(error, TaskTimeoutError):
         return False

@@ -1,6 +1,7 @@
 """What happens when a task fails: another try, its handler, or the end of what holds it.
 
-The policy.  A failure that another attempt may mend is tried again, after the wait that the task's `Retry` gives.
+The policy.  A failure that another attempt may mend is tried again, after the wait that the task's `Retry` gives, or
+the longer one that whoever refused it asked for.
 Otherwise the first of these applies: an `[error]` edge carries it to a handler; `continue_on_error` breaks what depends
 on it and lets the other branches go on; inside a compound task it ends that task; else it ends the run.
 """
@@ -107,7 +108,7 @@ class Failures:
         runner = self._runner
         retry, environment = run.task.retry, runner.environment
         assert retry is not None
-        wait = retry.wait(run.attempt)
+        wait = max(retry.wait(run.attempt), getattr(error, "after", None) or 0.0)
         run.status = "pending"
         run.wake_at = environment.clock.now() + round(wait * 1000) if wait else None
         if environment.journal is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from workglow.blocking import run_blocking
 from workglow.clock import SystemClock
 from workglow.errors import WorkglowError
+from workglow.graph.budget import Spending
 from workglow.graph.delivery import deliver
 from workglow.graph.environment import Environment
 from workglow.graph.options import RunOptions
@@ -85,7 +86,7 @@ def _environment(
     rest: dict[str, Any] = {**settings}
     on_event = rest.pop("on_event", None)
     listeners = (graph.events.emit,) if len(graph.events) else ()
-    return Environment(
+    environment = Environment(
         clock=clock,
         listeners=listeners if on_event is None else (*listeners, on_event),
         registry=registry,
@@ -95,6 +96,9 @@ def _environment(
         tracer=rest.pop("tracer", None),
         options=replace(options or RunOptions(), **rest),
     )
+    budget = environment.options.limit
+    environment.spending = None if budget is None else Spending(budget)
+    return environment
 
 
 def run_in_memory_sync(

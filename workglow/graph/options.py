@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from workglow.errors import TaskConfigurationError
+from workglow.graph.budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ class RunOptions:
     continue_on_error: a failure stops only what depends on it.
     cache: 'use' looks outputs up, 'refresh' only stores them, 'off' does neither.
     max_tasks: refuse a graph with more tasks.
+    budget: what the run may take of models, a number being its cost; then such tasks wait until it is given more.
     queues: types of tasks, each with the queue whose workers do them; a task's own `queue` goes before.
     wait: what a process does when all that is left to do is waiting.  True stays until the run is finished; False
     leaves the run as `waiting`; a number stays so many seconds.  None stays for delays and for the workers of queues,
@@ -35,6 +37,7 @@ class RunOptions:
     cache: Literal["use", "refresh", "off"] = "use"
     max_tasks: int | None = None
     queues: Mapping[str, str] | None = None
+    budget: Budget | float | None = None
     wait: bool | float | None = None
 
     def __post_init__(self) -> None:
@@ -43,11 +46,18 @@ class RunOptions:
         if self.cache not in ("use", "refresh", "off"):
             hint = "" if isinstance(cast("object", self.cache), str) else "  A repository is given as output_cache."
             raise TaskConfigurationError(f"cache is {self.cache!r}; give 'use', 'refresh' or 'off'.{hint}")
+        if isinstance(self.budget, int | float):
+            object.__setattr__(self, "budget", Budget(cost=self.budget))
         names = cast("Mapping[object, object]", self.queues or {})
         if not all(isinstance(each, str) for pair in names.items() for each in pair):
             raise TaskConfigurationError(f"queues is {self.queues!r}; give types of tasks with names of queues.")
         if self.wait is not None and not self.wait >= 0:  # NaN too
             raise TaskConfigurationError(f"wait is {self.wait!r}; give True, False, a number of seconds, or None.")
+
+    @property
+    def limit(self) -> Budget | None:
+        """The budget as such."""
+        return self.budget if isinstance(self.budget, Budget) else None
 
     def check_size(self, tasks: int) -> None:
         """Refuse a graph that has more tasks than `max_tasks`."""
@@ -60,13 +70,18 @@ class RunOptions:
         """Only what differs from the defaults, and belongs to the run rather than to a process."""
         differs = {name: value for name, value in asdict(self).items() if value != getattr(_DEFAULTS, name)}
         differs.pop("wait", None)
+        if self.limit is not None:
+            differs["budget"] = self.limit.to_json()
         return differs
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object]) -> RunOptions:
         """Read options back; names that this version does not know are left out."""
         known = {field.name for field in fields(cls)}
-        return cls(**cast("dict[str, Any]", {name: value for name, value in stored.items() if name in known}))
+        given = cast("dict[str, Any]", {name: value for name, value in stored.items() if name in known})
+        if given.get("budget") is not None:
+            given["budget"] = Budget.from_json(given["budget"])
+        return cls(**given)
 
 
 _DEFAULTS = RunOptions()

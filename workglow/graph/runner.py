@@ -78,6 +78,7 @@ class TaskGraphRunner:
         self.placing = Placing(self, self._cache)
         self._places = self.placing.enabled
         self._to_queues = self.options.queues
+        self._spending = environment.spending
         self.compounds = Compounds(self)
         self.failures = Failures(self)
         self.ending = RunEnding(self)
@@ -240,7 +241,13 @@ class TaskGraphRunner:
             event = Event("task_started", self._run_id, run.path, run.started_at)
             for listener in self._listeners:
                 listener(event)
-        if self._places and (task.queue or self._to_queues) and self.placing.place(run):
+        try:
+            if self._spending is not None and task.spends and self._spending.holds(run, self.waits):
+                return False
+        except WorkglowError as error:
+            self.failures.fail(run, error)
+            return False
+        if self._places and (task.queue or self._to_queues or task.picks_queue) and self.placing.place(run):
             return False
         if task.mode in _HELD:
             if task.mode == "wait":

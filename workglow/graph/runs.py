@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 from workglow.blocking import run_blocking
 from workglow.errors import RunStateError
+from workglow.graph.budget import Budget
 from workglow.graph.caller import Caller
 from workglow.graph.conversion import as_graph
 from workglow.graph.options import RunOptions
@@ -348,6 +349,21 @@ class Runs:
         for it later takes it.
         """
         return self._answering.send_event(name, payload, run)
+
+    def set_budget(
+        self,
+        run: str,
+        *,
+        cost: float | None = None,
+        tokens: int | None = None,
+        model_seconds: float | None = None,
+    ) -> Run:
+        """Say anew what a run may take of models, in all; tasks that wait for more go on, and so does their run.
+
+        A run that no process drives goes on when it is resumed, or by itself when it was submitted to workers.  A run
+        that began without a budget, and that is under way, takes note of this when it is resumed.
+        """
+        return self._engine.set_budget(run, Budget(cost, tokens, model_seconds))
 
     def due(self) -> list[str]:
         """The ids of the waiting runs that can go on: something has come, or a time is over, and nobody drives them."""

@@ -9,6 +9,7 @@ from workglow.graph.rights.permission import RunRights
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from workglow.graph.budget import Budget
     from workglow.graph.events import Event
     from workglow.graph.waiting.wait import Question
     from workglow.storage.outputs import TaskOutputRepository
@@ -27,6 +28,7 @@ class RunSettings(RunRights, total=False):
     cache: Literal["use", "refresh", "off"]
     max_tasks: int | None
     queues: Mapping[str, str] | None
+    budget: Budget | float | None
     wait: bool | float | None
 
 

@@ -71,7 +71,8 @@ class KnowledgeBase:
     """Documents of one project under one name, all embedded by one model.
 
     `model` may be a model or its name; None takes the one that the base was made with, for a new base
-    'local:wordllama'.  `models` finds it by name.  Chunks have at most `chunk_size` of the model's tokens, of which `overlap` repeat.
+    'local:wordllama'; `models` finds it by name.  Chunks have at most `chunk_size` of its tokens, of which `overlap`
+    repeat.
 
     Its methods block while files are read and models work; in an event loop, call them with asyncio.to_thread.
     Raises KnowledgeError when the base holds vectors of another model.

@@ -56,7 +56,11 @@ def load(path: str, media_type: str | None = None, encoding: str | None = None) 
 
 @task(name="SplitDocumentTask", title="Split Document", category="Document", version="1")
 def split(
-    document: Document, context: TaskContext, *, model: str = "local:wordllama", size: int = 256, overlap: int = 0
+    document: Document,
+    model: str = "local:wordllama",
+    size: int = 256,
+    overlap: int = 0,
+    context: TaskContext | None = None,
 ) -> Split:
     """Cut a document into chunks of at most `size` of the model's tokens; `text` is what to embed."""
     embedding = models_of(context).model(model)

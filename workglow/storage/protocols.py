@@ -231,6 +231,10 @@ class RunRepository(Protocol):
         """Path and usage (JSON) of the tasks that recorded any, in the order in which they became ready."""
         ...
 
+    def set_option(self, run: RunRecord, name: str, value: object) -> bool:
+        """Change one option of an unfinished run; False when the run is finished."""
+        ...
+
     def driving_job(self, run: RunRecord) -> int | None:
         """The newest job that was to drive the run; None for a run that was not submitted."""
         ...

@@ -48,6 +48,8 @@ class Task(Definition):
     has_body: ClassVar[bool] = True  # that a worker of a queue could run
     on_interrupt: ClassVar[str] = "retry"
     entitlements: ClassVar[tuple[str | Entitlement, ...]] = ()
+    spends: ClassVar[bool] = False  # takes of models what a run's budget limits
+    picks_queue: ClassVar[bool] = False  # has `queue_for`, which says by the inputs whose workers do it
     switches_ports: ClassVar[bool] = False  # has `inactive_ports` and `is_optional`, as ConditionalTask has
     Input: ClassVar[type[BaseModel] | None] = None
     Output: ClassVar[type[BaseModel] | None] = None

@@ -21,7 +21,7 @@ from workglow.graph.json.codec import task_to_json
 from workglow.graph.queued.failure_elsewhere import failure_from, was_lost
 from workglow.graph.resolution import Named
 from workglow.graph.rights.gate import gate_of
-from workglow.graph.usage import read_parts, write_parts
+from workglow.graph.usage import read_parts, total, write_parts
 from workglow.graph.waiting.wait import Wait
 from workglow.storage.records import JobOfTask
 from workglow.values import encode
@@ -54,16 +54,19 @@ class Placing:
         """What whoever resumed the run decided about side effects whose outcome is unknown."""
         self.enabled = runner.environment.journal is not None and runner.environment.queues is not None
 
-    def queue_of(self, task: Task) -> str | None:
+    def queue_of(self, task: Task, inputs: Mapping[str, Any] | None = None) -> str | None:
         """Return the name of the queue whose workers do the task; None when it is done here."""
         if not self.enabled:
             return None
-        return task.queue or self._by_type.get(task.type)
+        name = task.queue or self._by_type.get(task.type)
+        if name is None and task.picks_queue:
+            return cast("Any", task).queue_for(task.defaults if inputs is None else inputs, self._environment.project)
+        return name
 
     def place(self, run: TaskRun) -> bool:
         """Put a task run that is about to begin into its queue; False when it has none."""
         try:
-            name = self.queue_of(run.task)
+            name = self.queue_of(run.task, run.inputs)
             if name is None:
                 return False
             if not run.task.has_body:
@@ -135,6 +138,8 @@ class Placing:
         """Add what the job took: its lost workers count as attempts, as a lost process does."""
         run.attempt += max(0, tries - 1)
         if usage is not None:
+            if self._environment.spending is not None:
+                self._environment.spending.add(total(read_parts(usage)))
             parts = {(part.attempt, part.model): part for part in (*read_parts(run.usage), *read_parts(usage))}
             run.usage = write_parts(parts.values())
 

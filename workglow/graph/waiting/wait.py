@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 import msgspec
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workglow.values import Encoded
 
 __all__ = [
+    "BUDGET_EVENT",
     "Action",
     "Answer",
     "AnsweredQuestion",
@@ -35,6 +36,9 @@ __all__ = [
     "read_question",
     "write_wait",
 ]
+
+BUDGET_EVENT: Final = "workglow.budget"
+"""What a task waits for whose run has used its budget up."""
 
 LoadValue = Callable[[bytes], tuple[str, str, bytes]]
 Kind = Literal["notify", "display", "elicit"]
@@ -181,6 +185,8 @@ def describe_wait(state: str | None, wake_at: int | None, load: LoadValue) -> st
         case "person":
             turn = f", turn {facts['turn']}" if "turn" in facts else ""
             reason = f"for a person{turn}: {facts.get('message')}"
+        case "event" if facts.get("event") == BUDGET_EVENT:
+            reason = "for a larger budget: that of the run is used up"
         case "event":
             reason = f"for the event '{facts.get('event')}'"
         case "job":

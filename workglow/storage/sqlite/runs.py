@@ -203,6 +203,14 @@ class SqliteRuns:
     def streamed(self, run: RunRecord) -> list[TaskRow]:
         return select_streamed(self._file.reader, run.row_id)
 
+    def set_option(self, run: RunRecord, name: str, value: object) -> bool:
+        with self._file.transaction(sync=True) as db:
+            db.execute(
+                "UPDATE run SET options = json_set(options, '$.' || ?, json(?)) WHERE id = ? AND finished_at IS NULL",
+                (name, msgspec.json.encode(value).decode(), run.row_id),
+            )
+            return bool(db.changes())
+
     def usages(self, run: RunRecord) -> list[tuple[str, str]]:
         rows = self._file.reader.execute(
             """
