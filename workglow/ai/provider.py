@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from workglow.ai.events import ModelEvent
     from workglow.ai.request import GenerationRequest
     from workglow.ai.results import Entity, Filling, FoundAnswer, Label, LanguageGuess
+    from workglow.ai.results_of_images import (
+        DetectedFace,
+        DetectedObject,
+        FaceLandmarks,
+        Gesture,
+        HandLandmarks,
+        PoseLandmarks,
+        Segment,
+    )
     from workglow.values import Secret
 
     Vectors: TypeAlias = NDArray[np.float32]
@@ -154,7 +163,7 @@ class Provider:
         """Count the tokens that the model sees of the text."""
         raise self.cannot("count_tokens", model)
 
-    # ------------------------------------------------------------------ images, as PIL images
+    # ------------------------------------------------------------------ images, as PIL images of mode RGB
 
     def describe_image(self, model: ModelRecord, image: Any, *, prompt: str, max_tokens: int | None) -> Events:
         """Say what the image shows."""
@@ -174,36 +183,84 @@ class Provider:
         """Return float32 of shape (number of images, dimensions)."""
         raise self.cannot("embed_image", model)
 
-    def detect_objects(self, model: ModelRecord, image: Any, **options: Any) -> Any:
-        """Return `{"label", "score", "box": {"x", "y", "width", "height"}}` of each, in pixels."""
+    def detect_objects(
+        self, model: ModelRecord, image: Any, *, labels: Sequence[str], threshold: float
+    ) -> list[DetectedObject] | Awaitable[list[DetectedObject]]:
+        """Return what is there, the surest first, of a score of at least `threshold`.
+
+        `labels` is what to look for; when it is empty, whatever the model knows.
+        """
         raise self.cannot("detect_objects", model)
 
-    def segment_image(self, model: ModelRecord, image: Any, **options: Any) -> Any:
-        """Return `{"label", "score", "mask"}` of each part; the mask is a black and white image."""
+    def segment_image(
+        self, model: ModelRecord, image: Any, *, threshold: float, mask_threshold: float
+    ) -> list[Segment] | Awaitable[list[Segment]]:
+        """Return the parts of a score of at least `threshold`; a mask is white where the model is so sure, or surer."""
         raise self.cannot("segment_image", model)
 
     def remove_background(self, model: ModelRecord, image: Any) -> Any:
-        """Return the image with a transparent background."""
+        """Return the image with a transparent background, as a PIL image of mode RGBA."""
         raise self.cannot("remove_background", model)
 
-    def detect_faces(self, model: ModelRecord, image: Any, **options: Any) -> Any:
-        """Return `{"box", "keypoints", "score"}` of each face."""
+    def detect_faces(
+        self, model: ModelRecord, image: Any, *, min_detection_confidence: float, min_suppression_threshold: float
+    ) -> list[DetectedFace] | Awaitable[list[DetectedFace]]:
+        """Return the faces; of two that overlap by more than `min_suppression_threshold`, one."""
         raise self.cannot("detect_faces", model)
 
-    def find_face_landmarks(self, model: ModelRecord, image: Any, **options: Any) -> Any:
-        """Return `{"landmarks"}` of each face."""
+    def find_face_landmarks(
+        self,
+        model: ModelRecord,
+        image: Any,
+        *,
+        num_faces: int,
+        min_face_detection_confidence: float,
+        min_face_presence_confidence: float,
+        min_tracking_confidence: float,
+        output_face_blendshapes: bool,
+        output_facial_transformation_matrixes: bool,
+    ) -> list[FaceLandmarks] | Awaitable[list[FaceLandmarks]]:
+        """Return the points of at most `num_faces` faces."""
         raise self.cannot("find_face_landmarks", model)
 
-    def find_hand_landmarks(self, model: ModelRecord, image: Any, **options: Any) -> Any:
-        """Return `{"handedness", "landmarks", "worldLandmarks"}` of each hand."""
+    def find_hand_landmarks(
+        self,
+        model: ModelRecord,
+        image: Any,
+        *,
+        num_hands: int,
+        min_hand_detection_confidence: float,
+        min_hand_presence_confidence: float,
+        min_tracking_confidence: float,
+    ) -> list[HandLandmarks] | Awaitable[list[HandLandmarks]]:
+        """Return the points of at most `num_hands` hands."""
         raise self.cannot("find_hand_landmarks", model)
 
-    def find_pose_landmarks(self, model: ModelRecord, image: Any, **options: Any) -> Any:
-        """Return `{"landmarks", "worldLandmarks"}` of each body."""
+    def find_pose_landmarks(
+        self,
+        model: ModelRecord,
+        image: Any,
+        *,
+        num_poses: int,
+        min_pose_detection_confidence: float,
+        min_pose_presence_confidence: float,
+        min_tracking_confidence: float,
+        output_segmentation_masks: bool,
+    ) -> list[PoseLandmarks] | Awaitable[list[PoseLandmarks]]:
+        """Return the points of at most `num_poses` bodies."""
         raise self.cannot("find_pose_landmarks", model)
 
-    def recognise_gestures(self, model: ModelRecord, image: Any, **options: Any) -> Any:
-        """Return `{"gestures", "handedness", "landmarks", "worldLandmarks"}` of each hand."""
+    def recognise_gestures(
+        self,
+        model: ModelRecord,
+        image: Any,
+        *,
+        num_hands: int,
+        min_hand_detection_confidence: float,
+        min_hand_presence_confidence: float,
+        min_tracking_confidence: float,
+    ) -> list[Gesture] | Awaitable[list[Gesture]]:
+        """Return the gestures and points of at most `num_hands` hands."""
         raise self.cannot("recognise_gestures", model)
 
     # ------------------------------------------------------------------ the models themselves

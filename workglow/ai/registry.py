@@ -14,6 +14,7 @@ __all__ = ["ProviderRegistry", "provider_registry"]
 
 _SHIPPED: Final = {
     "local": ("workglow.providers.static", "StaticProvider"),
+    "mediapipe": ("workglow.providers.mediapipe", "MediaPipeProvider"),
 }
 
 

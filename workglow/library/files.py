@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from workglow.errors import ResourceLimitError, SourceError, TaskInputError
 from workglow.file.place import sync_folder
 from workglow.library.filetype import read_as, type_of
-from workglow.library.reading import LARGEST, read_bytes, refuse_open_database
-from workglow.library.roots import within
 from workglow.tasks import Entitlement, Task
+from workglow.tasks.reading import LARGEST, read_bytes, refuse_open_database
+from workglow.tasks.roots import within
 
 __all__ = ["FileListTask", "FileLoaderTask", "FileSaverTask"]
 

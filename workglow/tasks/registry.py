@@ -16,6 +16,17 @@ __all__ = ["TaskRegistry", "task_registry"]
 
 
 _SHIPPED = {
+    "BackgroundRemovalTask": "workglow.ai.vision.background_removal",
+    "FaceDetectorTask": "workglow.ai.vision.face_detector",
+    "FaceLandmarkerTask": "workglow.ai.vision.face_landmarker",
+    "GestureRecognizerTask": "workglow.ai.vision.gesture_recognizer",
+    "HandLandmarkerTask": "workglow.ai.vision.hand_landmarker",
+    "ImageClassificationTask": "workglow.ai.vision.image_classification",
+    "ImageEmbeddingTask": "workglow.ai.vision.image_embedding",
+    "ImageSegmentationTask": "workglow.ai.vision.image_segmentation",
+    "ImageToTextTask": "workglow.ai.vision.image_to_text",
+    "ObjectDetectionTask": "workglow.ai.vision.object_detection",
+    "PoseLandmarkerTask": "workglow.ai.vision.pose_landmarker",
     "DateFormatTask": "workglow.library.dates",
     "DebugLogTask": "workglow.library",
     "DownloadModelTask": "workglow.ai.management",

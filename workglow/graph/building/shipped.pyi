@@ -24,6 +24,16 @@ class TaskOptions(TypedDict, total=False):
 
 class ShippedTasks:
     """Has a method for each task type that comes with workglow."""
+    def background_removal(
+        self,
+        *,
+        image: Any = ...,
+        model: str | dict[str, Any] = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Make the background of an image transparent."""
+
     def date_format(
         self,
         *,
@@ -61,6 +71,34 @@ class ShippedTasks:
     ) -> Self:
         """Bring the files of a model to this machine; what is here already is not transferred again."""
 
+    def face_detector(
+        self,
+        *,
+        image: Any = ...,
+        model: str | dict[str, Any] = ...,
+        min_detection_confidence: float = ...,
+        min_suppression_threshold: float = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Find faces in an image: where each is, and where its eyes, nose, mouth and ears are."""
+
+    def face_landmarker(
+        self,
+        *,
+        image: Any = ...,
+        model: str | dict[str, Any] = ...,
+        num_faces: int = ...,
+        min_face_detection_confidence: float = ...,
+        min_face_presence_confidence: float = ...,
+        min_tracking_confidence: float = ...,
+        output_face_blendshapes: bool = ...,
+        output_facial_transformation_matrixes: bool = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Find the points of faces, and what they express when that is asked for."""
+
     def file_list(
         self,
         *,
@@ -93,6 +131,34 @@ class ShippedTasks:
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Write a file, whole or not at all: a crash leaves the old one or the new one.  Its folder has to exist."""
+
+    def gesture_recognizer(
+        self,
+        *,
+        image: Any = ...,
+        model: str | dict[str, Any] = ...,
+        num_hands: int = ...,
+        min_hand_detection_confidence: float = ...,
+        min_hand_presence_confidence: float = ...,
+        min_tracking_confidence: float = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Tell what hands say, and find their points."""
+
+    def hand_landmarker(
+        self,
+        *,
+        image: Any = ...,
+        model: str | dict[str, Any] = ...,
+        num_hands: int = ...,
+        min_hand_detection_confidence: float = ...,
+        min_hand_presence_confidence: float = ...,
+        min_tracking_confidence: float = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Find the points of hands, and which hand each is."""
 
     def human_approval(
         self,
@@ -128,6 +194,52 @@ class ShippedTasks:
         **inputs: Any,
     ) -> Self:
         """Asks a person, and waits for the answer."""
+
+    def image_classification(
+        self,
+        *,
+        image: Any = ...,
+        model: str | dict[str, Any] = ...,
+        categories: list[str] = ...,
+        max_categories: int = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Say what an image shows: classes and how sure the model is of each, the likeliest first."""
+
+    def image_embedding(
+        self,
+        *,
+        image: Any = ...,
+        model: str | dict[str, Any] = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Turn an image into a vector of unit length; several images into a matrix with a row for each."""
+
+    def image_segmentation(
+        self,
+        *,
+        image: Any = ...,
+        model: str | dict[str, Any] = ...,
+        threshold: float = ...,
+        mask_threshold: float = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Tell the parts of an image apart, such as a person and what is behind: each has a mask of the same size."""
+
+    def image_to_text(
+        self,
+        *,
+        image: Any = ...,
+        model: str | dict[str, Any] = ...,
+        prompt: str = ...,
+        max_tokens: int | None = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Describe an image.  The text of one image comes piece by piece; those of several come together at the end."""
 
     def java_script(
         self,
@@ -202,6 +314,33 @@ class ShippedTasks:
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Look for models, in the project's catalogue or with a provider."""
+
+    def object_detection(
+        self,
+        *,
+        image: Any = ...,
+        model: str | dict[str, Any] = ...,
+        labels: list[str] = ...,
+        threshold: float = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Find objects in an image: what each is, how sure the model is, and where it is, the surest first."""
+
+    def pose_landmarker(
+        self,
+        *,
+        image: Any = ...,
+        model: str | dict[str, Any] = ...,
+        num_poses: int = ...,
+        min_pose_detection_confidence: float = ...,
+        min_pose_presence_confidence: float = ...,
+        min_tracking_confidence: float = ...,
+        output_segmentation_masks: bool = ...,
+        roots: tuple[str, ...] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Find the points of bodies, and their outlines when that is asked for."""
 
     def postgres_query(
         self,
