@@ -12,7 +12,9 @@ from workglow.errors import TaskConfigurationError, UnknownModelError
 __all__ = ["ProviderRegistry", "provider_registry"]
 
 _SHIPPED: Final = {
+    "hf": ("workglow.providers.transformers.provider", "TransformersProvider"),
     "local": ("workglow.providers.static", "StaticProvider"),
+    "onnx": ("workglow.providers.onnx", "OnnxProvider"),
 }
 
 
