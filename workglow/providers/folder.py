@@ -12,7 +12,14 @@ from workglow.errors import ModelError, UnknownModelError
 __all__ = ["ModelFolder", "looks_like_a_path", "read_folder"]
 
 _NO_LIMIT: Final = 1_000_000  # tokenizers that know no limit say 10**30
-_POSITIONS_FROM_PADDING: Final = {"roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl", "roberta-prelayernorm"}
+_POSITIONS_FROM_PADDING: Final = {
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "mpnet",
+    "xlm-roberta-xl",
+    "roberta-prelayernorm",
+}
 """Their positions begin behind that of the padding, so two of them are never a token's."""
 
 

@@ -20,7 +20,7 @@ from workglow.errors import (
 if TYPE_CHECKING:
     from workglow.ai.provider import Progress
 
-__all__ = ["DownloadedModel", "cached_folder", "chosen_files", "download", "search"]
+__all__ = ["DownloadedModel", "cached_folder", "download", "search"]
 
 
 class DownloadedModel:
@@ -47,15 +47,15 @@ def cached_folder(repository: str, revision: str) -> Path | None:
 def download(
     repository: str,
     revision: str,
-    chosen: Callable[[Sequence[str]], Sequence[str]],
+    weights: Sequence[Sequence[str]],
     progress: Progress,
     *,
     endpoint: str = "",
     token: str | None = None,
 ) -> DownloadedModel:
-    """Bring the chosen files of a repository into the cache; what is there already, whole or in part, is kept.
+    """Bring a repository's small files and its weights into the cache; what is there, whole or in part, is kept.
 
-    The cache checks each file against the size and the hash that the hub tells.
+    `weights` are sorts of them, each as patterns of names; the first sort that there is comes.  The cache checks each file against the size and the hash that the hub tells.
     """
     hub = _hub()
     if hub.constants.is_offline_mode():
@@ -68,7 +68,7 @@ def download(
         sizes = {one.rfilename: one for one in described.siblings or ()}
         files: list[SourceFile] = []
         folder = Path()
-        for name in chosen(sorted(sizes)):
+        for name in _chosen(sorted(sizes), weights):
             known = sizes[name]
             path = hub.hf_hub_download(
                 repository, name, revision=described.sha, endpoint=place, token=token,
@@ -96,11 +96,8 @@ def search(query: str, limit: int, *, tag: str) -> list[tuple[str, str]]:
         raise _ours(error, "the hub") from error
 
 
-def chosen_files(names: Sequence[str], weights: Sequence[Sequence[str]]) -> list[str]:
-    """Return the small files of a repository, and of its weights the first sort that there is.
-
-    `weights` are sorts, each as patterns of names.
-    """
+def _chosen(names: Sequence[str], weights: Sequence[Sequence[str]]) -> list[str]:
+    """Return the small files of a repository, and of its weights the first sort that there is."""
     small = [name for name in names if "/" not in name and name.endswith((".json", ".txt", ".jinja", ".model", ".spm"))]
     small += [name for name in names if fnmatch(name, "1_Pooling/config.json")]
     for patterns in weights:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from workglow.errors import InvalidModelError
+from workglow.providers.languages import KNOWN_LANGUAGES
 
 if TYPE_CHECKING:
     from workglow.providers.folder import ModelFolder
@@ -36,12 +37,6 @@ PIPELINES: Final[dict[str, tuple[str, ...]]] = {
 }
 """What the hub calls a model's task → what that is here; a record's `options["pipeline"]` takes these names."""
 
-_LANGUAGES: Final = frozenset(
-    "aa ab af am an ar as az ba be bg bn bo br bs ca co cs cy da de dv el en eo es et eu fa fi fo fr fy ga gd gl gu ha "
-    "he hi hr ht hu hy id ig is it ja jv ka kk km kn ko ku ky la lb lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no "
-    "oc or pa pl ps pt qu rm ro ru rw sa sd si sk sl sm sn so sq sr st su sv sw ta te tg th tk tl tr tt ug uk ur uz vi "
-    "wo xh yi yo zh zu".split()
-)
 _TRANSLATORS: Final = {"marian", "m2m_100", "mbart", "fsmt", "nllb-moe", "seamless_m4t"}
 _SUMMARISERS: Final = {"pegasus", "pegasus_x", "bart", "led", "bigbird_pegasus", "prophetnet"}
 _TWO_SIDED: Final = {"clip", "siglip", "siglip2", "chinese_clip", "align", "altclip", "metaclip_2"}
@@ -72,7 +67,7 @@ def capabilities_of_folder(folder: ModelFolder) -> frozenset[str]:
     found = _of_architecture(folder, kind, architecture)
     if folder.is_sentence_model and not is_about_images(folder):
         found |= {"embed"}
-    return found if not found or is_about_images(folder) and "embed" not in found else found | {"count_tokens"}
+    return found if not found or (is_about_images(folder) and "embed" not in found) else found | {"count_tokens"}
 
 
 def _of_architecture(folder: ModelFolder, kind: str, architecture: str) -> frozenset[str]:
@@ -99,7 +94,7 @@ def _of_classes(folder: ModelFolder) -> frozenset[str]:
     found = {"classify"}
     if any(label.startswith("entail") for label in labels):
         found.add("classify_freely")
-    codes = sum(re.split("[-_]", label)[0] in _LANGUAGES for label in labels)
+    codes = sum(re.split("[-_]", label)[0] in KNOWN_LANGUAGES for label in labels)
     if codes * 2 > len(labels):
         found.add("detect_language")
     return frozenset(found)

@@ -6,18 +6,16 @@ Face hub; or 'minilm', which packages bring.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from workglow.ai.record import ModelRecord
 from workglow.errors import InvalidModelError, MissingExtraError, ModelError, UnknownModelError
-from workglow.providers import hub
 from workglow.providers.encoder import Batch, TextEncoder
 from workglow.providers.encoder_provider import EncoderProvider
-from workglow.providers.folder import ModelFolder, looks_like_a_path, read_folder
-from workglow.providers.kinds import capabilities_of_folder, capabilities_of_pipeline
+from workglow.providers.folder import ModelFolder, read_folder
 from workglow.providers.minilm import PACKAGED, packaged_minilm
 from workglow.providers.residents import Residents
 
@@ -32,15 +30,11 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from workglow.ai.provider import Progress
+    from workglow.ai.record import ModelRecord
 
 __all__ = ["OnnxProvider"]
 
-_CAN: Final = frozenset(
-    ("embed", "answer", "classify", "classify_freely", "fill_mask", "recognise_entities", "count_tokens")
-)
 _PLACES: Final = ("model.onnx", "onnx/model.onnx", "onnx/model_quantized.onnx", "onnx/model_int8.onnx")
-_SETTINGS: Final = frozenset(("pipeline", "file", "threads", "hypothesis"))
 _runtime: Any = onnxruntime  # its types are not complete
 
 # Not state but memory of what files hold, as the system keeps pages of a file that many processes read.
@@ -75,121 +69,62 @@ class OnnxProvider(EncoderProvider):
     name = "onnx"
     title = "ONNX Runtime"
     extra = "onnx"
-
-    def record(self, name: str) -> ModelRecord:
-        """Return the record of a model by its full name; one of the hub need not be here yet."""
-        source = super().record(name).source
-        folder = self._found(source, "")
-        if folder is None:
-            return ModelRecord(name=name, provider=self.name, source=source)
-        can = capabilities_of_folder(folder) & _CAN
-        return ModelRecord(
-            name=name,
-            provider=self.name,
-            source=source,
-            title=source,
-            context_length=folder.max_tokens,
-            dimensions=folder.dimensions if "embed" in can else None,
-            pooling=folder.pooling,
-            query_prefix=folder.prompt("query"),
-            document_prefix=folder.prompt("document", "passage"),
-        )
-
-    def capabilities_of(self, model: ModelRecord) -> frozenset[str]:
-        """What the model's config.json says; everything, of a model that is not here yet."""
-        if model.capabilities:
-            return frozenset(model.capabilities)
-        if model.options.get("pipeline"):
-            return capabilities_of_pipeline(model.options["pipeline"]) & _CAN
-        folder = self._found(model.source, model.revision)
-        return _CAN if folder is None else capabilities_of_folder(folder) & _CAN
-
-    def pooling(self, model: ModelRecord) -> str:
-        """What the record says, else what the model's files say, else the mean."""
-        return model.pooling or self._folder(model).pooling or "mean"
+    settings = frozenset(("pipeline", "file", "threads", "hypothesis"))
+    hub_tag = "onnx"
 
     def encoder(self, model: ModelRecord, capability: str) -> OnnxEncoder:
         """Return the model, loaded once in this process."""
-        return _residents.get(_key(model), lambda: self._load(model), self)
+        options = (model.context_length, model.options.get("threads"), model.options.get("file"))
+        return _residents.get((*_key(model), *options), lambda: self._load(model), self)
 
-    def download(self, model: ModelRecord, progress: Progress) -> ModelRecord:
-        """Bring a repository's ONNX file and tokenizer into the hub's cache."""
-        import msgspec
+    def found(self, model: ModelRecord) -> ModelFolder | None:
+        """Return where a model's tokenizer is; None when it is of the hub, and not in its cache."""
+        return read_folder(packaged_minilm()[1]) if model.source == PACKAGED else super().found(model)
 
-        if model.source == PACKAGED or looks_like_a_path(model.source):
-            self._folder(model)
-            return model
-        token = self.secret(model)
-        wanted = [[str(model.options["file"])]] if model.options.get("file") else [[place] for place in _PLACES]
-        got = hub.download(
-            model.source, model.revision, lambda names: hub.chosen_files(names, wanted), progress,
-            endpoint=model.base_url, token=token.reveal() if token is not None else None,
-        )  # fmt: skip
-        return msgspec.structs.replace(model, revision=got.commit, fingerprint=got.commit, files=got.files)
+    def is_here(self, model: ModelRecord) -> bool:
+        """Whether the model is not one that could be fetched."""
+        return model.source == PACKAGED or super().is_here(model)
+
+    def weights(self, model: ModelRecord) -> Sequence[Sequence[str]]:
+        """Return the file that the record names, or those that are looked for."""
+        named = model.options.get("file")
+        return [[str(named)]] if named else [[place] for place in _PLACES]
+
+    def is_loaded(self, model: ModelRecord) -> bool:
+        """Whether the model is in memory."""
+        return _residents.has(lambda key: key[:3] == _key(model))
 
     def info(self, model: ModelRecord) -> dict[str, Any]:
         """Say what is known of the model without loading it."""
-        folder = self._found(model.source, model.revision)
-        known: dict[str, Any] = {"is_cached": folder is not None, "is_loaded": _residents.has(_concerns(model))}
-        if folder is not None:
-            weights = self._weights(model, folder)
-            known |= {
-                "folder": str(folder.path),
-                "architecture": folder.architecture,
-                "dimensions": folder.dimensions,
-                "context_length": model.context_length or folder.max_tokens,
-                "file_sizes": {weights.name: weights.stat().st_size},
-            }
+        known = super().info(model)
+        if known["is_cached"]:
+            file = self._file(model, self.folder(model))
+            known["file_sizes"] = {file.name: file.stat().st_size}
         return known
 
     def unload(self, model: ModelRecord) -> None:
         """Take the model out of memory."""
-        _residents.drop(_concerns(model))
+        _residents.drop(lambda key: key[:3] == _key(model))
 
     def close(self) -> None:
         """Let go of the models that only this provider holds."""
         _residents.release(self)
 
-    def _found(self, source: str, revision: str) -> ModelFolder | None:
-        if source == PACKAGED:
-            return read_folder(packaged_minilm()[1])
-        if looks_like_a_path(source):
-            return read_folder(Path(source).expanduser())
-        folder = hub.cached_folder(source, revision)
-        return None if folder is None else read_folder(folder)
-
-    def _folder(self, model: ModelRecord) -> ModelFolder:
-        folder = self._found(model.source, model.revision)
-        if folder is None:
-            raise UnknownModelError(
-                f"The model {model.name!r} is not on this machine; fetch it: workglow models download {model.name}."
-            )
-        return folder
-
-    def _weights(self, model: ModelRecord, folder: ModelFolder) -> Path:
+    def _file(self, model: ModelRecord, folder: ModelFolder) -> Path:
         if model.source == PACKAGED:
             return packaged_minilm()[0]
-        named = model.options.get("file")
-        places = [folder.path / place for place in ((str(named),) if named else _PLACES)]
-        found = next((place for place in places if place.is_file()), None)
+        places = [name for sort in self.weights(model) for name in sort]
+        found = next((folder.path / name for name in places if (folder.path / name).is_file()), None)
         if found is None:
-            raise UnknownModelError(
-                f"The model {model.name!r} has no {str(named) if named else 'ONNX file'} in {folder.path}; "
-                f"fetch it: workglow models download {model.name}."
-            )
+            remedy = "" if self.is_here(model) else f"; fetch it: workglow models download {model.name}"
+            raise UnknownModelError(f"{folder.path} has no {' and no '.join(places)} for {model.name!r}{remedy}.")
         return found
 
     def _load(self, model: ModelRecord) -> OnnxEncoder:
-        unknown = model.options.keys() - _SETTINGS
-        if unknown:
-            raise InvalidModelError(
-                f"Invalid model record: {model.name!r} has the option {sorted(unknown)[0]!r}; known are "
-                f"{', '.join(sorted(_SETTINGS))}."
-            )
-        folder = self._folder(model)
+        folder = self.folder(model)
         limits = [limit for limit in (model.context_length, folder.max_tokens) if limit]
         return OnnxEncoder(
-            _session(model, self._weights(model, folder)),
+            _session(model, self._file(model, folder)),
             model.name,
             _tokenizer(model, folder),
             max_tokens=min(limits, default=None),
@@ -228,10 +163,5 @@ def _content(token: Any) -> str:
     return str(token["content"] if isinstance(token, dict) else token)
 
 
-def _key(model: ModelRecord) -> tuple[Any, ...]:
-    limits = (model.context_length, model.options.get("threads"))
-    return model.source, model.revision, model.device, str(model.options.get("file", "")), limits
-
-
-def _concerns(model: ModelRecord) -> Any:
-    return lambda key: key[:3] == (model.source, model.revision, model.device)
+def _key(model: ModelRecord) -> tuple[str, str, str]:
+    return model.source, model.revision, model.device

@@ -107,7 +107,14 @@ class StaticProvider(Provider):
         """Return the record of a model; 'local:minilm' is an ONNX model that packages bring."""
         if name == f"{self.name}:{PACKAGED}":
             packaged_minilm()
-            return ModelRecord(name=name, provider="onnx", source=PACKAGED, title="all-MiniLM-L6-v2", context_length=256, dimensions=384)
+            return ModelRecord(
+                name=name,
+                provider="onnx",
+                source=PACKAGED,
+                title="all-MiniLM-L6-v2",
+                context_length=256,
+                dimensions=384,
+            )
         loaded = _loaded(name)
         return ModelRecord(
             name=name,
@@ -159,7 +166,8 @@ def _model2vec(name: str, folder: Path) -> tuple[Path, Path]:
     if missing:
         raise UnknownModelError(
             f"There is no model {name!r}: {folder} has no {' and no '.join(missing)}.  Known are 'local:wordllama' "
-            "(pip install 'workglow[local]'), 'local:minilm' (pip install 'workglow[onnx]') and 'local:FOLDER' with a Model2Vec folder."
+            "(pip install 'workglow[local]'), 'local:minilm' (pip install 'workglow[onnx]') and 'local:FOLDER' "
+            "with a Model2Vec folder."
         )
     return weights, tokenizer
 
