@@ -47,7 +47,7 @@ def classify_freely(encoder: TextEncoder, text: str, labels: Sequence[str], temp
 def labelled(labels: Sequence[str], scores: NDArray[Any]) -> list[Label]:
     """Put names to scores, the highest first."""
     order = np.argsort(-scores, kind="stable")
-    return [{"label": labels[at], "score": float(scores[at])} for at in order]
+    return [{"label": labels[int(at)], "score": float(scores[at])} for at in order]
 
 
 def answer(encoder: TextEncoder, question: str, context: str) -> FoundAnswer | None:

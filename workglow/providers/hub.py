@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,8 @@ def download(
 ) -> DownloadedModel:
     """Bring a repository's small files and its weights into the cache; what is there, whole or in part, is kept.
 
-    `weights` are sorts of them, each as patterns of names; the first sort that there is comes.  The cache checks each file against the size and the hash that the hub tells.
+    `weights` are sorts of them, each as patterns of names; the first sort that there is comes.  The cache checks each
+    file against the size and the hash that the hub tells.
     """
     hub = _hub()
     if hub.constants.is_offline_mode():
@@ -130,7 +132,7 @@ def _reporting(name: str, size: int | None, progress: Progress) -> type[Any]:
     return Reporting
 
 
-def _ours(error: Exception, what: str) -> Exception:
+def _ours(error: Any, what: str) -> Exception:
     errors = _hub().errors
     if isinstance(error, errors.GatedRepoError):
         return AuthenticationError(f"{what!r} is given only to those who were let in: accept its terms, set HF_TOKEN.")
@@ -144,6 +146,8 @@ def _ours(error: Exception, what: str) -> Exception:
             return AuthenticationError(f"The hub does not let this machine have {what!r}; set HF_TOKEN.")
         if status == 429:
             return RateLimitedError(f"The hub has enough of questions about {what!r} for now.")
+        if status == 404:
+            return UnknownModelError(f"The hub does not have {what!r}.")
         if status < 500:
             return ModelCallError(f"The hub refuses {what!r} with status {status}.")
     if isinstance(error, OSError | errors.HTTPError | errors.HfHubHTTPError):
@@ -153,11 +157,11 @@ def _ours(error: Exception, what: str) -> Exception:
 
 def _hub() -> Any:
     try:
-        import huggingface_hub
-        import huggingface_hub.constants
-        import huggingface_hub.errors
+        hub = import_module("huggingface_hub")
+        for part in ("constants", "errors"):
+            import_module(f"huggingface_hub.{part}")
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"Models of the hub need {error.name}, which is not installed: pip install 'workglow[transformers]'."
         ) from error
-    return huggingface_hub
+    return hub

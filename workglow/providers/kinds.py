@@ -45,6 +45,7 @@ _IMAGES: Final = {
     "mobilenet_v1", "mobilenet_v2", "efficientnet", "regnet", "levit", "poolformer", "cvt", "pvt", "hiera", "ijepa",
 }  # fmt: skip
 _SOUND: Final = {"whisper", "wav2vec2", "speech_to_text", "hubert", "moonshine"}
+_WITHOUT_TEXT: Final = {"classify_image", "embed_image", "detect_objects", "segment_image"}
 _HEADS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("ForQuestionAnswering", ("answer",)),
     ("ForTokenClassification", ("recognise_entities",)),
@@ -67,7 +68,7 @@ def capabilities_of_folder(folder: ModelFolder) -> frozenset[str]:
     found = _of_architecture(folder, kind, architecture)
     if folder.is_sentence_model and not is_about_images(folder):
         found |= {"embed"}
-    return found if not found or (is_about_images(folder) and "embed" not in found) else found | {"count_tokens"}
+    return found | {"count_tokens"} if found - _WITHOUT_TEXT else found
 
 
 def _of_architecture(folder: ModelFolder, kind: str, architecture: str) -> frozenset[str]:
@@ -115,8 +116,7 @@ def capabilities_of_pipeline(name: object) -> frozenset[str]:
         raise InvalidModelError(
             f"Invalid model record: options.pipeline is {name!r:.60}; known are {', '.join(PIPELINES)}."
         )
-    about_texts = not any("image" in one or "object" in one for one in found)
-    return frozenset(found) | ({"count_tokens"} if about_texts else frozenset())
+    return frozenset((*found, "count_tokens") if set(found) - _WITHOUT_TEXT else found)
 
 
 def is_about_images(folder: ModelFolder) -> bool:

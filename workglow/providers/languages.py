@@ -54,7 +54,10 @@ def own_code(code: str, known: Iterable[str]) -> str | None:
     if code in codes:
         return code
     language, _, variety = code.replace("_", "-").partition("-")
-    wanted = [language.lower(), *(KNOWN_LANGUAGES[language.lower()][0].split() if language.lower() in KNOWN_LANGUAGES else ())]
+    wanted = [
+        language.lower(),
+        *(KNOWN_LANGUAGES[language.lower()][0].split() if language.lower() in KNOWN_LANGUAGES else ()),
+    ]
     for name in wanted:
         found = [one for one in codes if _parts(one)[0] == name]
         if found:

@@ -7,8 +7,9 @@ Face hub; or 'minilm', which packages bring.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from workglow.providers.minilm import PACKAGED, packaged_minilm
 from workglow.providers.residents import Residents
 
 try:
-    import onnxruntime
+    _runtime: Any = import_module("onnxruntime")
     from tokenizers import Tokenizer
 except ModuleNotFoundError as error:
     raise MissingExtraError(
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["OnnxProvider"]
 
 _PLACES: Final = ("model.onnx", "onnx/model.onnx", "onnx/model_quantized.onnx", "onnx/model_int8.onnx")
-_runtime: Any = onnxruntime  # its types are not complete
-
 # Not state but memory of what files hold, as the system keeps pages of a file that many processes read.
 _residents: Final = Residents()
 
@@ -160,7 +159,7 @@ def _tokenizer(model: ModelRecord, folder: ModelFolder) -> Any:
 
 
 def _content(token: Any) -> str:
-    return str(token["content"] if isinstance(token, dict) else token)
+    return str(cast("dict[str, Any]", token)["content"] if isinstance(token, dict) else token)
 
 
 def _key(model: ModelRecord) -> tuple[str, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from workglow.ai.messages import text_of
 from workglow.errors import InvalidValueError, ModelCallError
@@ -71,11 +71,11 @@ def _text(name: str, message: Message) -> str:
     strange = next((part["type"] for part in message["content"] if part["type"] not in ("text", "tool_result")), None)
     if strange is not None:
         raise ModelCallError(f"A message holds a part of type {strange!r}, and {name!r} reads texts only.")
-    results = [
+    results: list[str] = [
         inner["text"]
         for part in message["content"]
         if part["type"] == "tool_result"
-        for inner in part["content"]
-        if isinstance(inner, dict) and inner.get("type") == "text"
+        for inner in cast("list[dict[str, Any]]", part["content"])
+        if inner.get("type") == "text"
     ]
     return "\n".join([text_of(message), *results] if results else [text_of(message)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from workglow.ai.events import Finish, TextDelta, UsageReport
 from workglow.errors import ContextTooLongError
@@ -129,6 +129,9 @@ class _Run:
     def end(self) -> None:
         """Called by transformers at the end."""
 
+    def _is_stopped(self, *_: Any) -> bool:
+        return self._stopped.is_set()
+
     def _work(self) -> None:
         try:
             with torch.inference_mode(), memory_checked(self._loaded.name):
@@ -136,7 +139,7 @@ class _Run:
                     **self._inputs,
                     generation_config=self._settings,
                     logits_processor=self._choosing,
-                    stopping_criteria=[lambda *_: self._stopped.is_set()],
+                    stopping_criteria=[self._is_stopped],
                     streamer=None if self._is_searching else self,
                 )
             if self._is_searching:
@@ -149,4 +152,6 @@ class _Run:
 
 
 def _ends(token: Any) -> set[int]:
-    return set(token) if isinstance(token, list | tuple) else set() if token is None else {int(token)}
+    if isinstance(token, list):
+        return set(cast("list[int]", token))
+    return set() if token is None else {int(token)}

@@ -70,13 +70,14 @@ def load_model(record: ModelRecord, folder: ModelFolder, class_name: str) -> Any
     ModelError when they cannot be read, or when there are none for what the model is wanted for.
     """
     device = device_of(record.device)
+    dtype = dtype_of(record.dtype, device)
     kind = getattr(transformers, class_name)
     with quiet(), memory_checked(record.name):
         model, report = _read(
             record,
             lambda: kind.from_pretrained(
                 str(folder.path),
-                dtype=dtype_of(record.dtype, device),
+                dtype=dtype,
                 local_files_only=True,
                 trust_remote_code=False,
                 output_loading_info=True,

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from workglow.errors import ModelCallError
-from workglow.providers.transformers.conversation import text_inputs
 from workglow.providers.languages import english_name, own_code
+from workglow.providers.transformers.conversation import text_inputs
 
 if TYPE_CHECKING:
     from workglow.providers.transformers.loading import LoadedModel
@@ -21,8 +21,7 @@ _CODE: Final = re.compile(
 
 def summary_text(loaded: LoadedModel, text: str) -> str:
     """Return the text with what the model was taught to see before one that it shall summarise."""
-    known = (loaded.folder.config.get("task_specific_params") or {}).get("summarization") or {}
-    prefix = known.get("prefix")
+    prefix = _own_prefix(loaded, "summarization")
     if prefix is None:
         prefix = "summarize: " if _takes_instructions(loaded) else ""
     return prefix + text
@@ -55,8 +54,14 @@ def _takes_instructions(loaded: LoadedModel) -> bool:
 
 
 def _instruction(loaded: LoadedModel, source: str, target: str) -> str:
-    known = (loaded.folder.config.get("task_specific_params") or {}).get(f"translation_{source}_to_{target}") or {}
-    return known.get("prefix") or f"translate {english_name(source)} to {english_name(target)}: "
+    own = _own_prefix(loaded, f"translation_{source}_to_{target}")
+    return own or f"translate {english_name(source)} to {english_name(target)}: "
+
+
+def _own_prefix(loaded: LoadedModel, task: str) -> str | None:
+    """What the model's files say is written before a text for that."""
+    tasks: dict[str, dict[str, str]] = loaded.folder.config.get("task_specific_params") or {}
+    return tasks.get(task, {}).get("prefix")
 
 
 def _code(loaded: LoadedModel, language: str, codes: list[str]) -> str:

@@ -29,6 +29,7 @@ for _library in ("torch", "transformers"):
 
 __all__ = ["TransformersProvider"]
 
+_TOKENIZER: Final = ("tokenizer",)
 _WEIGHTS: Final = (("*.safetensors",), ("pytorch_model*.bin",))
 
 # Not state but memory of what files hold, as the system keeps pages of a file that many processes read.
@@ -68,7 +69,7 @@ class TransformersProvider(EncoderProvider):
         from workglow.providers.transformers import loading
 
         folder = self.folder(model)
-        key = (*_key(model), "tokenizer")
+        key = (*_key(model), *_TOKENIZER)
         tokenizer = _residents.get(key, lambda: loading.load_tokenizer(model, folder), self)
         return len(tokenizer(text)["input_ids"])
 
@@ -107,8 +108,8 @@ class TransformersProvider(EncoderProvider):
 
         loaded = self._loaded(model, "translate")
         inputs, forced = translation_inputs(loaded, text, source, target)
-        limits = {"max_tokens": model.max_output_tokens, "context": _context(model, loaded)}
-        yield from write(loaded, inputs, forced=forced, **limits)
+        limit, context = model.max_output_tokens, _context(model, loaded)
+        yield from write(loaded, inputs, max_tokens=limit, context=context, forced=forced)
 
     def _paired(
         self, model: ModelRecord, capability: str, text: str, max_tokens: int | None = None
@@ -186,8 +187,8 @@ class TransformersProvider(EncoderProvider):
         return _WEIGHTS
 
     def is_loaded(self, model: ModelRecord) -> bool:
-        """Whether the model is in memory."""
-        return _residents.has(lambda key: key[:4] == _key(model))
+        """Whether the model's weights are in memory."""
+        return _residents.has(lambda key: key[:4] == _key(model) and key[4:] != _TOKENIZER)
 
     def unload(self, model: ModelRecord) -> None:
         """Take the model out of memory."""

@@ -39,7 +39,7 @@ def dtype_of(name: str, device: Any) -> Any:
     """Return what numbers are kept as; without a name what they were saved as, but whole floats on a processor."""
     if not name:
         return torch.float32 if device.type == "cpu" else "auto"
-    found = getattr(torch, {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}.get(name, name), None)
+    found: Any = getattr(torch, {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}.get(name, name), None)
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise InvalidModelError(f"Invalid model record: dtype is {name!r}; it is float32, bfloat16 or float16.")
     return found
