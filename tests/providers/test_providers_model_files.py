@@ -101,12 +101,11 @@ def test_a_pipeline_in_the_record_decides(models: Models, tmp_path: Path) -> Non
     provider = models.provider("hf")
     given = models.find({**record, "options": {"pipeline": "feature-extraction"}})
     assert provider.capabilities_of(given) & CAPABILITIES.keys() == {"embed", "count_tokens"}
-    for options, reason in (
-        ({"pipeline": "dance"}, "pipeline is 'dance'; known are"),
-        ({"pipelin": ""}, "has the option"),
-    ):
+    wrong = {"pipeline": "pipeline is 'dance'; known are", "pipelin": "has the option 'pipelin'; known are"}
+    for option, reason in wrong.items():
+        given = models.find({**record, "options": {option: "dance"}})
         with pytest.raises(InvalidModelError, match=reason):
-            provider.capabilities_of(models.find({**record, "options": options}))
+            provider.capabilities_of(given)
 
 
 def test_looking_at_a_model_loads_neither_torch_nor_transformers(made: Callable[..., Path]) -> None:
@@ -175,8 +174,8 @@ def test_a_model_in_other_numbers_gives_nearly_the_same(models: Models, made: Ca
 
 
 def test_code_of_a_folder_never_runs(models: Models, tmp_path: Path) -> None:
-    can(models, tmp_path, architectures=["StrangeModel"], auto_map={"AutoModel": "strange.Strange", "AutoConfig": "strange.C"},
-        model_type="strange")  # fmt: skip
+    theirs = {"AutoModel": "strange.Strange", "AutoConfig": "strange.C"}
+    can(models, tmp_path, architectures=["StrangeModel"], auto_map=theirs, model_type="strange")
     (tmp_path / "strange.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Strange: ...\nclass C: ...\n")
     with pytest.raises(ModelError, match="cannot be read"):
         models.model(f"hf:{tmp_path}").embed_sync(["text"])

@@ -72,9 +72,9 @@ def test_a_stop_text_ends_it_and_is_not_written(writer: Model) -> None:
 
 
 def test_the_models_own_end_ends_it(translator: Model) -> None:
-    told = list(translator.provider.translate(translator.record, "two red dog", source="en", target="fr"))
-    assert (text_of(told), told[-1]) == ("deux rouge chien", Finish("stop"))
-    assert told[-2] == UsageReport(9, 4)
+    told = list(translator.provider.translate(translator.record, "two", source="en", target="fr"))
+    assert (text_of(told), told[-1]) == ("deux", Finish("stop"))
+    assert told[-2] == UsageReport(7, 2)
 
 
 def test_a_seed_gives_the_same_text_again_also_side_by_side(writer: Model) -> None:
@@ -108,9 +108,9 @@ def test_what_is_drawn_follows_the_models_chances(writer: Model) -> None:
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
     with torch.inference_mode():
         chances = model(**tokenizer("user: hello\nassistant: ", return_tensors="pt")).logits[0, -1].softmax(-1)
-    assert sum(letter in "abcdefghijklmnop" for letter in first if letter) > 100
-    for letter in set(first) & set("abcdefghijklmnop"):
-        expected = float(chances[tokenizer.convert_tokens_to_ids(letter)])
+    letters = {letter: float(chances[tokenizer.convert_tokens_to_ids(letter)]) for letter in made_models.LETTERS}
+    assert max(letters.values()) > 0.2
+    for letter, expected in letters.items():
         assert first.count(letter) / 200 == pytest.approx(expected, abs=0.12)
 
 
@@ -214,12 +214,12 @@ def test_other_texts_of_a_model_of_pairs(translator: Model) -> None:
     for told in (
         provider.summarise(record, "one two three", max_tokens=2),
         provider.rewrite(record, "one two three", prompt="shorter"),
-        provider.generate(record, GenerationRequest(as_messages("translate English to French: one cat"))),
+        provider.generate(record, GenerationRequest(as_messages("translate English to French: cat"))),
     ):
         found = list(told)
         assert isinstance(found[-1], Finish)
         assert text_of(found)
-    assert text_of(found) == "un chat"
+    assert text_of(found) == "chat"
     with pytest.raises(ContextTooLongError):
         list(provider.translate(record, "one " * 70, source="en", target="fr"))
 
@@ -228,10 +228,10 @@ def test_beams_are_searched_where_the_model_says_so(translator: Model) -> None:
     loaded = translator.provider._loaded(translator.record, "translate")
     loaded.model.generation_config.num_beams = 3
     try:
-        told = list(translator.provider.translate(translator.record, "three cat", source="en", target="fr"))
+        told = list(translator.provider.translate(translator.record, "red", source="en", target="fr"))
     finally:
         loaded.model.generation_config.num_beams = 1
-    assert (text_of(told), told[-1]) == ("trois chat", Finish("stop"))
+    assert (text_of(told), told[-1]) == ("rouge", Finish("stop"))
 
 
 def test_languages_are_written_as_the_model_writes_them(models: Models, made: Callable[..., Path]) -> None:
