@@ -187,7 +187,7 @@ def writing_model(folder: Path, *, sampling: bool = False, room: int = 256) -> P
     with torch.no_grad():  # letters only, and never the end, so that texts are as long as they may be
         allowed = {fast.convert_tokens_to_ids(letter) for letter in LETTERS}
         for number in range(len(signs)):
-            model.lm_head.weight[number] *= 20 if number in allowed else 0
+            model.lm_head.weight[number] *= 60 if number in allowed else 0
     if sampling:
         model.generation_config.update(do_sample=True, temperature=2.0, top_k=4)
     return saved(model, fast, folder)

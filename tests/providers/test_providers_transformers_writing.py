@@ -109,7 +109,7 @@ def test_what_is_drawn_follows_the_models_chances(writer: Model) -> None:
     with torch.inference_mode():
         chances = model(**tokenizer("user: hello\nassistant: ", return_tensors="pt")).logits[0, -1].softmax(-1)
     letters = {letter: float(chances[tokenizer.convert_tokens_to_ids(letter)]) for letter in made_models.LETTERS}
-    assert max(letters.values()) > 0.2
+    assert max(letters.values()) > 0.1
     for letter, expected in letters.items():
         assert first.count(letter) / 200 == pytest.approx(expected, abs=0.12)
 
