@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import caching
 import control
 import durable
+import embedding
 import latency
 import limits
 import loading
@@ -39,6 +40,7 @@ WORKS = {
     "W11": streaming.rows,
     "W13": limits.rows,
     "W14": latency.rows,
+    "W15": embedding.rows,
 }
 
 

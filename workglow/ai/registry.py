@@ -13,8 +13,10 @@ from workglow.errors import TaskConfigurationError, UnknownModelError
 __all__ = ["ProviderRegistry", "provider_registry"]
 
 _SHIPPED: Final = {
+    "hf": ("workglow.providers.transformers.provider", "TransformersProvider"),
     "local": ("workglow.providers.static", "StaticProvider"),
     "mediapipe": ("workglow.providers.mediapipe", "MediaPipeProvider"),
+    "onnx": ("workglow.providers.onnx", "OnnxProvider"),
 }
 
 

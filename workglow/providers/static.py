@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from workglow.ai.provider import Provider
 from workglow.ai.record import ModelRecord
 from workglow.errors import MissingExtraError, ModelError, UnknownModelError
+from workglow.providers.minilm import PACKAGED, packaged_minilm
 
 try:
     import numpy as np
@@ -103,7 +104,17 @@ class StaticProvider(Provider):
     extra = "local"
 
     def record(self, name: str) -> ModelRecord:
-        """Return the record of a model; its files are looked at, not read."""
+        """Return the record of a model; 'local:minilm' is an ONNX model that packages bring."""
+        if name == f"{self.name}:{PACKAGED}":
+            packaged_minilm()
+            return ModelRecord(
+                name=name,
+                provider="onnx",
+                source=PACKAGED,
+                title="all-MiniLM-L6-v2",
+                context_length=256,
+                dimensions=384,
+            )
         loaded = _loaded(name)
         return ModelRecord(
             name=name,
@@ -155,7 +166,8 @@ def _model2vec(name: str, folder: Path) -> tuple[Path, Path]:
     if missing:
         raise UnknownModelError(
             f"There is no model {name!r}: {folder} has no {' and no '.join(missing)}.  Known are 'local:wordllama' "
-            "(pip install 'workglow[local]') and 'local:FOLDER' with a Model2Vec folder."
+            "(pip install 'workglow[local]'), 'local:minilm' (pip install 'workglow[onnx]') and 'local:FOLDER' "
+            "with a Model2Vec folder."
         )
     return weights, tokenizer
 

@@ -1,0 +1,172 @@
+"""What providers of models in Hugging Face's layout do alike, whatever runs the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from workglow.ai.capability import MANAGEMENT
+from workglow.ai.provider import Provider
+from workglow.ai.record import ModelRecord
+from workglow.errors import InvalidModelError, UnknownModelError
+from workglow.providers import heads, hub
+from workglow.providers.folder import ModelFolder, looks_like_a_path, read_folder
+from workglow.providers.kinds import capabilities_of_folder, capabilities_of_pipeline
+
+if TYPE_CHECKING:
+    from workglow.ai.provider import Progress, Purpose, Vectors
+    from workglow.ai.results import Entity, Filling, FoundAnswer, Label
+    from workglow.providers.encoder import TextEncoder
+
+__all__ = ["EncoderProvider"]
+
+
+class EncoderProvider(Provider):
+    """Finds models in folders and in the hub's cache, and reads texts with them.
+
+    Subclasses load: `encoder` returns a model that is fit for a capability.  `settings` are the options of a record
+    that they know, `hub_tag` is what the hub calls models of this sort.
+    """
+
+    settings: ClassVar[frozenset[str]] = frozenset()
+    hub_tag: ClassVar[str] = ""
+
+    def encoder(self, model: ModelRecord, capability: str) -> TextEncoder:
+        """Return the model, loaded once in this process."""
+        raise NotImplementedError
+
+    def weights(self, model: ModelRecord) -> Sequence[Sequence[str]]:
+        """Return the sorts of weights that it can load, the best first, each as patterns of file names."""
+        raise NotImplementedError
+
+    def is_loaded(self, model: ModelRecord) -> bool:
+        """Whether the model is in memory."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ finding
+
+    def record(self, name: str) -> ModelRecord:
+        """Return the record of a model by its full name; one of the hub need not be here yet."""
+        record = super().record(name)
+        folder = self.found(record)
+        if folder is None:
+            return record
+        can = capabilities_of_folder(folder) & self.capabilities()
+        return ModelRecord(
+            name=name,
+            provider=self.name,
+            source=record.source,
+            context_length=folder.max_tokens,
+            dimensions=folder.dimensions if can & {"embed", "embed_image"} else None,
+            pooling=folder.pooling,
+            query_prefix=folder.prompt("query"),
+            document_prefix=folder.prompt("document", "passage"),
+        )
+
+    def capabilities_of(self, model: ModelRecord) -> frozenset[str]:
+        """What the record or the model's config.json says; everything, of a model that is not here yet."""
+        every = self.capabilities()
+        manageable = every & set(MANAGEMENT)
+        if model.capabilities:
+            return manageable | frozenset(model.capabilities)
+        if model.options.get("pipeline"):
+            return manageable | every & capabilities_of_pipeline(model.options["pipeline"])
+        folder = self.found(model)
+        return every if folder is None else manageable | every & capabilities_of_folder(folder)
+
+    def found(self, model: ModelRecord) -> ModelFolder | None:
+        """Return where a model is; None when it is of the hub, and not in its cache."""
+        unknown = sorted(model.options.keys() - self.settings)
+        if unknown:
+            raise InvalidModelError(
+                f"Invalid model record: {model.name!r} has the option {unknown[0]!r}; known are "
+                f"{', '.join(sorted(self.settings))}."
+            )
+        if looks_like_a_path(model.source):
+            return read_folder(Path(model.source).expanduser())
+        folder = hub.cached_folder(model.source, model.revision)
+        return None if folder is None else read_folder(folder)
+
+    def folder(self, model: ModelRecord) -> ModelFolder:
+        """Return where a model is; UnknownModelError says how to fetch it."""
+        folder = self.found(model)
+        if folder is None:
+            raise UnknownModelError(
+                f"The model {model.name!r} is not on this machine; fetch it: workglow models download {model.name}."
+            )
+        return folder
+
+    def download(self, model: ModelRecord, progress: Progress) -> ModelRecord:
+        """Bring a repository's files into the hub's cache; the record names the commit that they are of."""
+        if self.is_here(model):
+            self.folder(model)
+            return model
+        token = self.secret(model)
+        got = hub.download(
+            model.source, model.revision, self.weights(model), progress,
+            endpoint=model.base_url, token=token.reveal() if token is not None else None,
+        )  # fmt: skip
+        return msgspec.structs.replace(model, revision=got.commit, fingerprint=got.commit, files=got.files)
+
+    def is_here(self, model: ModelRecord) -> bool:
+        """Whether the model is not one that could be fetched."""
+        return looks_like_a_path(model.source)
+
+    def info(self, model: ModelRecord) -> dict[str, Any]:
+        """Say what is known of the model without loading it."""
+        folder = self.found(model)
+        known: dict[str, Any] = {"is_cached": folder is not None, "is_loaded": self.is_loaded(model)}
+        if folder is not None:
+            known |= {
+                "folder": str(folder.path),
+                "architecture": folder.architecture,
+                "dimensions": model.dimensions or folder.dimensions,
+                "context_length": model.context_length or folder.max_tokens,
+                "file_sizes": folder.file_sizes(),
+            }
+        return known
+
+    def search(self, query: str, *, limit: int) -> list[ModelRecord]:
+        """Find models of the hub, the most downloaded first."""
+        return [
+            ModelRecord(name=f"{self.name}:{name}", provider=self.name, source=name, description=task)
+            for name, task in hub.search(query, limit, tag=self.hub_tag)
+        ]
+
+    def pooling(self, model: ModelRecord) -> str:
+        """What the record says, else what the model's files say, else the mean."""
+        return model.pooling or self.folder(model).pooling or "mean"
+
+    # ------------------------------------------------------------------ reading
+
+    def embed(self, model: ModelRecord, texts: Sequence[str], *, purpose: Purpose) -> Vectors:
+        """Embed texts; of one that is too long its beginning counts."""
+        return self.encoder(model, "embed").embed(texts, self.pooling(model))
+
+    def answer(self, model: ModelRecord, question: str, *, context: str) -> FoundAnswer | None:
+        """Find the part of a context, however long, that answers the question."""
+        return heads.answer(self.encoder(model, "answer"), question, context)
+
+    def classify(self, model: ModelRecord, text: str) -> list[Label]:
+        """Sort a text into the model's classes."""
+        return heads.classify(self.encoder(model, "classify"), text)
+
+    def classify_freely(self, model: ModelRecord, text: str, *, labels: Sequence[str]) -> list[Label]:
+        """Sort a text into any classes, by what it entails; `options["hypothesis"]` is the sentence that it may."""
+        template = str(model.options.get("hypothesis", "This example is {}."))
+        return heads.classify_freely(self.encoder(model, "classify_freely"), text, labels, template)
+
+    def fill_mask(self, model: ModelRecord, text: str, *, limit: int) -> list[Filling]:
+        """Find words for a gap."""
+        return heads.fill_mask(self.encoder(model, "fill_mask"), text, limit)
+
+    def recognise_entities(self, model: ModelRecord, text: str) -> list[Entity]:
+        """Find names in a text, however long."""
+        return heads.recognise_entities(self.encoder(model, "recognise_entities"), text)
+
+    def count_tokens(self, model: ModelRecord, text: str) -> int:
+        """Count the tokens of a text, with those that the model wants around it."""
+        return self.encoder(model, "count_tokens").count_tokens(text)

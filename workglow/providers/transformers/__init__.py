@@ -1,0 +1,1 @@
+"""Models of the transformers library: texts read, written, translated; images told apart and described."""

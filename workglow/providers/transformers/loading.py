@@ -1,0 +1,136 @@
+"""From a folder of files to a model in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from workglow.errors import ModelError
+from workglow.providers.transformers.runtime import device_of, dtype_of, memory_checked, quiet, torch, transformers
+
+if TYPE_CHECKING:
+    from workglow.ai.record import ModelRecord
+    from workglow.providers.folder import ModelFolder
+
+__all__ = ["LoadedModel", "class_for", "load_model", "load_processor", "load_tokenizer"]
+
+_CLASSES: Final = {
+    "embed": "AutoModel",
+    "answer": "AutoModelForQuestionAnswering",
+    "classify": "AutoModelForSequenceClassification",
+    "classify_freely": "AutoModelForSequenceClassification",
+    "detect_language": "AutoModelForSequenceClassification",
+    "fill_mask": "AutoModelForMaskedLM",
+    "recognise_entities": "AutoModelForTokenClassification",
+    "generate": "AutoModelForCausalLM",
+    "chat": "AutoModelForCausalLM",
+    "rewrite": "AutoModelForSeq2SeqLM",
+    "summarise": "AutoModelForSeq2SeqLM",
+    "translate": "AutoModelForSeq2SeqLM",
+    "describe_image": "AutoModelForImageTextToText",
+    "classify_image": "AutoModelForImageClassification",
+    "classify_image_freely": "AutoModelForZeroShotImageClassification",
+    "embed_image": "AutoModel",
+    "detect_objects": "AutoModelForObjectDetection",
+    "segment_image": "AutoModelForSemanticSegmentation",
+}
+"""Which class of transformers does what."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory with what prepares its input: a tokenizer, or a processor of images and texts."""
+
+    name: str
+    model: Any
+    prepare: Any
+    folder: ModelFolder
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def device(self) -> Any:
+        """Where it is."""
+        return self.model.device
+
+
+def class_for(folder: ModelFolder, capability: str) -> str:
+    """Return the name of the class that does that with this model."""
+    if capability == "generate" and folder.config.get("is_encoder_decoder"):
+        return "AutoModelForSeq2SeqLM"
+    if capability == "segment_image" and not folder.architecture.endswith("ForSemanticSegmentation"):
+        return "AutoModelForUniversalSegmentation"
+    return _CLASSES[capability]
+
+
+def load_model(record: ModelRecord, folder: ModelFolder, class_name: str) -> Any:
+    """Read the weights, and put them where they shall be.  No code of the folder runs.
+
+    ModelError when they cannot be read, or when there are none for what the model is wanted for.
+    """
+    device = device_of(record.device)
+    dtype = dtype_of(record.dtype, device)
+    kind = getattr(transformers, class_name)
+    with quiet(), memory_checked(record.name):
+        model, report = _read(
+            record,
+            lambda: kind.from_pretrained(
+                str(folder.path),
+                dtype=dtype,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            ),
+        )
+        missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
+        if missing:
+            raise ModelError(
+                f"The model {record.name!r} was not trained for this: {folder.path} has no weights for "
+                f"{', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}."
+            )
+        model.eval()
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        return model.to(device)
+
+
+def load_tokenizer(record: ModelRecord, folder: ModelFolder) -> Any:
+    """Read the tokenizer."""
+    return _prepare(record, folder, "AutoTokenizer")
+
+
+def load_processor(record: ModelRecord, folder: ModelFolder) -> Any:
+    """Read what prepares images, and texts where the model reads or writes them too."""
+    if folder.model_type == "vision-encoder-decoder":
+        return ImagesAndTexts(_prepare(record, folder, "AutoImageProcessor"), load_tokenizer(record, folder))
+    both = "vision_config" in folder.config or (folder.path / "processor_config.json").is_file()
+    return _prepare(record, folder, "AutoProcessor" if both else "AutoImageProcessor")
+
+
+class ImagesAndTexts:
+    """Prepares images for a model that was put together from one that sees and one that writes."""
+
+    def __init__(self, images: Any, tokenizer: Any) -> None:
+        self._images = images
+        self.tokenizer = tokenizer
+
+    def __call__(self, *, images: Any, return_tensors: str, text: str = "") -> Any:
+        return self._images(images=images, return_tensors=return_tensors)
+
+
+def _prepare(record: ModelRecord, folder: ModelFolder, class_name: str) -> Any:
+    kind = getattr(transformers, class_name)
+    with quiet():
+        return _read(
+            record, lambda: kind.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)
+        )
+
+
+def _read(record: ModelRecord, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # the library raises OSError, ValueError, KeyError, ImportError and its own
+        raise ModelError(f"The model {record.name!r} cannot be read: {error}") from error
