@@ -141,7 +141,10 @@ class Compounds:
         assert run is not None
         if not run.controller.failed(scope.index, failure):
             return False
-        self._runner.failures.abort_inside(run)
+        self._runner.failures.abort_inside(run, scope)
+        if self._runner.environment.journal is not None:  # that it failed is known with the failure, not later
+            run.state = _state_text(run.controller)
+            self._runner.touch(run)
         if run.channel is not None:
             self._runner.streams.withdraw(run, failure)
         self.advance(run)
