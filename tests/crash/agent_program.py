@@ -20,7 +20,7 @@ from workglow.ai.registry import provider_registry
 from workglow.testing import install_crash_points
 
 LEDGER = ""
-KILL = ""
+DEADLY: list[str] = []
 
 
 def enter(path: str, attempt: int = 1, key: str = "-", run: str = "-") -> None:
@@ -29,7 +29,7 @@ def enter(path: str, attempt: int = 1, key: str = "-", run: str = "-") -> None:
     ledger = os.open(LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(ledger, f"{path} {attempt} {key} {run} {os.getpid()}\n".encode())
     os.close(ledger)
-    if path == KILL and path not in before:
+    if path in DEADLY and path not in before:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -90,9 +90,9 @@ def refuse(context: TaskContext) -> str:
 
 
 def main() -> None:
-    global LEDGER, KILL  # the bodies read them
+    global LEDGER  # the bodies read it
     command, path, LEDGER, *more = sys.argv[1:]
-    KILL = more[0] if more else ""
+    DEADLY.extend(more)
     provider_registry.register(Written)
     install_crash_points()
     sender = send_once.task_type(id="send") if "once" in command else send

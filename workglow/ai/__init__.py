@@ -14,10 +14,15 @@ from workglow.ai.registry import ProviderRegistry, provider_registry
 from workglow.ai.request import GenerationRequest, ToolDefinition
 
 if TYPE_CHECKING:
+    from workglow.ai.agent import AgentTask, agent_turn
+    from workglow.ai.chat import AiChatTask
     from workglow.ai.embedding import EmbeddingModel, TextEmbeddingTask
     from workglow.ai.task import AiTask
+    from workglow.ai.tool_calling import ToolCallingTask
 
 __all__ = [
+    "AgentTask",
+    "AiChatTask",
     "AiTask",
     "EmbeddingModel",
     "Finish",
@@ -34,14 +39,24 @@ __all__ = [
     "TextDelta",
     "TextEmbeddingTask",
     "ToolCall",
+    "ToolCallingTask",
     "ToolDefinition",
     "UsageReport",
+    "agent_turn",
     "models_without_project",
     "provider_registry",
     "report_usage",
 ]
 
-_LATE = {"AiTask": "task", "EmbeddingModel": "embedding", "TextEmbeddingTask": "embedding"}
+_LATE = {
+    "AgentTask": "agent",
+    "AiChatTask": "chat",
+    "AiTask": "task",
+    "EmbeddingModel": "embedding",
+    "TextEmbeddingTask": "embedding",
+    "ToolCallingTask": "tool_calling",
+    "agent_turn": "agent",
+}
 """What loads pydantic or numpy, which whoever only finds a model does not need."""
 
 

@@ -13,14 +13,15 @@ and inputs that a tool has literals for are not the model's to choose.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from workglow.ai.messages import as_messages
+from workglow.ai.task import ModelPort, model_port
 from workglow.ai.tool_calling import ToolCallingTask
 from workglow.ai.tool_results import content_of
-from workglow.ai.tools import bound_tool
+from workglow.ai.tools import CallRecord, bound_tool
 from workglow.errors import (
     InvalidValueError,
     MaxIterationsError,
@@ -32,7 +33,8 @@ from workglow.graph.control.compound import Controller, GraphAsTask, SequentialC
 from workglow.graph.control.fallback import alone
 from workglow.graph.graph import TaskGraph
 from workglow.graph.naming import method_name
-from workglow.tasks import task_registry
+from workglow.tasks import Ports, as_task, task_registry
+from workglow.tasks.configuration import config_names
 
 if TYPE_CHECKING:
     from workglow.ai.messages import Message, Part
@@ -40,14 +42,6 @@ if TYPE_CHECKING:
     from workglow.graph.tasklike import TaskLike
 
 __all__ = ["AgentTask", "ToolCallsTask", "agent_turn"]
-
-_CALL: Final = {
-    "type": "object",
-    "properties": {"id": {"type": "string"}, "name": {"type": "string"}, "input": {"type": "object"}},
-    "required": ["id", "name", "input"],
-}
-_TEXT: Final = {"type": "string"}
-_OBJECTS: Final = {"type": "array", "items": {"type": "object"}}
 
 
 def agent_turn(tools: Iterable[TaskLike | str], *, concurrency: int | None = None) -> TaskGraph:
@@ -83,6 +77,14 @@ class _CallsConfig(BaseModel):
     longest_result: int = Field(default=50_000, alias="longestResult", ge=100)
 
 
+class _CallsInput(BaseModel):
+    tool_calls: list[CallRecord]
+
+
+class _CallsOutput(BaseModel):
+    results: list[dict[str, Any]]
+
+
 class ToolCallsTask(GraphAsTask):
     """Make the calls that a model asked for: each runs one task of the graph, and its `results` are parts of a message.
 
@@ -94,6 +96,8 @@ class ToolCallsTask(GraphAsTask):
     title: ClassVar[str] = "Tool calls"
     category: ClassVar[str] = "AI Text Model"
     Config: ClassVar[type[BaseModel] | None] = _CallsConfig
+    Input: ClassVar[type[BaseModel] | None] = _CallsInput
+    Output: ClassVar[type[BaseModel] | None] = _CallsOutput
     outlives_failures: ClassVar[bool] = True
 
     def check_definition(self) -> None:
@@ -121,21 +125,10 @@ class ToolCallsTask(GraphAsTask):
         return graphs[name]
 
     def input_schema(self) -> dict[str, Any]:
-        calls = {"type": "array", "items": _CALL}
-        return {
-            "type": "object",
-            "properties": {"tool_calls": calls},
-            "required": ["tool_calls"],
-            "additionalProperties": False,
-        }
+        return Ports.from_model(_CallsInput).schema
 
     def output_schema(self) -> dict[str, Any]:
-        return {
-            "type": "object",
-            "properties": {"results": _OBJECTS},
-            "required": ["results"],
-            "additionalProperties": False,
-        }
+        return Ports.from_model(_CallsOutput).schema
 
     def controller(self, inputs: dict[str, object], state: Mapping[str, object] | None, recall: Recall) -> Controller:
         return _CallsController(self, inputs, state, recall)
@@ -231,6 +224,23 @@ class _AgentConfig(BaseModel):
     on_limit: Literal["error", "stop"] = Field(default="error", alias="onLimit")
 
 
+class _AgentInput(BaseModel):
+    model: Annotated[ModelPort, model_port("ToolCallingTask")]
+    prompt: str | list[str | dict[str, Any]] = ""
+    system: str | None = None
+    messages: list[dict[str, Any]] = []
+    max_tokens: Annotated[int | None, Field(ge=1)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    seed: int | None = None
+
+
+class _AgentOutput(BaseModel):
+    text: str
+    messages: list[dict[str, Any]]
+    turns: int
+    finish_reason: str
+
+
 _SETTINGS: Final = ("model", "max_tokens", "temperature", "seed")
 
 
@@ -247,6 +257,8 @@ class AgentTask(GraphAsTask):
     title: ClassVar[str] = "Agent"
     category: ClassVar[str] = "AI Text Model"
     Config: ClassVar[type[BaseModel] | None] = _AgentConfig
+    Input: ClassVar[type[BaseModel] | None] = _AgentInput
+    Output: ClassVar[type[BaseModel] | None] = _AgentOutput
     is_sequential: ClassVar[bool] = True
 
     def __init__(
@@ -261,8 +273,17 @@ class AgentTask(GraphAsTask):
             raise TaskConfigurationError(f"{self.type}: max_turns is required: how often may the model take its turn?")
         given = list(tools)
         if subgraph is not None and (given or concurrency is not None):
-            raise TaskConfigurationError(f"{self.type}: give the tools, or the graph of a turn that has them, not both.")
+            raise TaskConfigurationError(
+                f"{self.type}: give the tools, or the graph of a turn that has them, not both."
+            )
         super().__init__(agent_turn(given, concurrency=concurrency) if subgraph is None else subgraph, **options)
+
+    @classmethod
+    def of_values(cls, *, id: str | None = None, **values: Any) -> AgentTask:
+        """Make an agent of its tools, its settings and values for its inputs, as a workflow's method takes them."""
+        own = ("subgraph", "tools", "concurrency", *config_names(_AgentConfig))
+        made = cls(id=id, **{name: values.pop(name) for name in own if name in values})
+        return cast("AgentTask", as_task(made, **values))
 
     def check_definition(self) -> None:
         super().check_definition()
@@ -280,27 +301,10 @@ class AgentTask(GraphAsTask):
         return next(task for task in self.subgraph.tasks.values() if isinstance(task, ToolCallsTask))
 
     def input_schema(self) -> dict[str, Any]:
-        model = ToolCallingTask.inputs.schema["properties"]
-        names = ("model", "prompt", "system", "messages", "max_tokens", "temperature", "seed")
-        return {
-            "type": "object",
-            "properties": {name: model[name] for name in names},
-            "required": ["model"],
-            "additionalProperties": False,
-        }
+        return Ports.from_model(_AgentInput).schema
 
     def output_schema(self) -> dict[str, Any]:
-        return {
-            "type": "object",
-            "properties": {
-                "text": _TEXT,
-                "messages": _OBJECTS,
-                "turns": {"type": "integer"},
-                "finish_reason": _TEXT,
-            },
-            "required": ["text", "messages", "turns", "finish_reason"],
-            "additionalProperties": False,
-        }
+        return Ports.from_model(_AgentOutput).schema
 
     def controller(self, inputs: dict[str, object], state: Mapping[str, object] | None, recall: Recall) -> Controller:
         return _AgentController(self, inputs, state, recall)
@@ -386,7 +390,9 @@ def turn_messages(turn: Mapping[str, Any]) -> Iterator[Message]:
     yield {"role": "assistant", "content": content}
     results = [*turn["results"]]
     results += [
-        _result(call["id"], [{"type": "text", "text": call["error"]}], is_error=True) for call in invalid if call["name"]
+        _result(call["id"], [{"type": "text", "text": call["error"]}], is_error=True)
+        for call in invalid
+        if call["name"]
     ]
     if results:
         yield {"role": "tool", "content": results}

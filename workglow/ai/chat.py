@@ -22,7 +22,8 @@ from workglow.graph.control.compound import Controller, GraphAsTask, SequentialC
 from workglow.graph.control.fallback import alone
 from workglow.graph.graph import TaskGraph
 from workglow.library.human import HumanInputTask
-from workglow.tasks import Ports, TaskContext, task_registry
+from workglow.tasks import Ports, TaskContext, as_task, task_registry
+from workglow.tasks.configuration import config_names
 
 if TYPE_CHECKING:
     from workglow.ai.messages import Message
@@ -40,8 +41,6 @@ _ANSWER: Final = {
     },
     "additionalProperties": False,
 }
-_TEXT: Final = {"type": "string"}
-_MESSAGES: Final = {"type": "array", "items": {"type": "object"}}
 _SETTINGS: Final = ("model", "max_tokens", "temperature", "seed")
 
 
@@ -103,6 +102,22 @@ class _ChatConfig(BaseModel):
     max_iterations: int = Field(default=100, alias="maxIterations", ge=1)
 
 
+class _ChatInput(BaseModel):
+    model: Annotated[ModelPort, model_port("AiChatTask")]
+    prompt: str | list[str | dict[str, Any]]
+    system: str | None = None
+    messages: list[dict[str, Any]] = []
+    max_tokens: Annotated[int | None, Field(ge=1)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    seed: int | None = None
+
+
+class _ChatOutput(BaseModel):
+    text: str
+    messages: list[dict[str, Any]]
+    iterations: int
+
+
 class AiChatTask(GraphAsTask):
     """Let a person and a model talk: `text` is the model's last answer, `messages` all that was said.
 
@@ -115,42 +130,29 @@ class AiChatTask(GraphAsTask):
     title: ClassVar[str] = "AI Chat"
     category: ClassVar[str] = "AI Chat"
     Config: ClassVar[type[BaseModel] | None] = _ChatConfig
+    Input: ClassVar[type[BaseModel] | None] = _ChatInput
+    Output: ClassVar[type[BaseModel] | None] = _ChatOutput
     is_sequential: ClassVar[bool] = True
     brings_graph: ClassVar[bool] = True
 
     def __init__(self, subgraph: TaskGraph | None = None, *, target: str = "default", **options: Any) -> None:
         super().__init__(chat_turn(target=target) if subgraph is None else subgraph, **options)
 
-    @property
-    def is_one_graph(self) -> bool:
-        """Whether a scope runs the whole of its graph; the last turn leaves the person out."""
-        return True
+    @classmethod
+    def of_values(cls, *, id: str | None = None, **values: Any) -> AiChatTask:
+        """Make a chat of its settings and values for its inputs, as a workflow's method takes them."""
+        own = ("subgraph", "target", *config_names(_ChatConfig))
+        made = cls(id=id, **{name: values.pop(name) for name in own if name in values})
+        return cast("AiChatTask", as_task(made, **values))
 
     def input_schema(self) -> dict[str, Any]:
-        properties = Ports.from_model(_ChatInput).schema["properties"]
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": ["model", "prompt"],
-            "additionalProperties": False,
-        }
+        return Ports.from_model(_ChatInput).schema
 
     def output_schema(self) -> dict[str, Any]:
-        return {
-            "type": "object",
-            "properties": {"text": _TEXT, "messages": _MESSAGES, "iterations": {"type": "integer"}},
-            "required": ["text", "messages", "iterations"],
-            "additionalProperties": False,
-        }
+        return Ports.from_model(_ChatOutput).schema
 
     def controller(self, inputs: dict[str, object], state: Mapping[str, object] | None, recall: Recall) -> Controller:
         return _ChatController(self, inputs, state, recall)
-
-
-class _ChatInput(_TurnInput):
-    prompt: str | list[str | dict[str, Any]]
-    system: str | None = None
-    messages: list[dict[str, Any]] = []
 
 
 class _ChatController(SequentialController):

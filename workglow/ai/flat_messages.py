@@ -35,7 +35,7 @@ def text_flat(messages: Iterable[Message]) -> list[FlatMessage]:
     for message in messages:
         results = [part for part in message["content"] if part["type"] == "tool_result"]
         if message["role"] == "tool":
-            flat += [{"role": "tool", "content": result_text(part)} for part in results]
+            flat.extend(FlatMessage(role="tool", content=result_text(part)) for part in results)
             continue
         text = "\n".join(found for part in message["content"] if (found := _text(part)) is not None)
         if text:

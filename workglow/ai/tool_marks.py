@@ -66,7 +66,8 @@ def calls_of_value(value: Any, *, needs_arguments: bool = False) -> list[NamedCa
     if isinstance(given.get("function"), dict):
         given = cast("dict[str, Any]", given["function"])
     name = next((given[key] for key in _NAMES if isinstance(given.get(key), str)), None)
-    held: Any = next((given[key] for key in _ARGUMENTS if key in given), None if needs_arguments else {})
+    found = [given[key] for key in _ARGUMENTS if key in given]
+    held: Any = found[0] if found else None if needs_arguments else dict[str, Any]()
     if isinstance(held, str):  # an object, written as a text once more
         decoded = json_at(held.strip(), 0)
         held = decoded[0] if decoded is not None else None
@@ -160,13 +161,11 @@ def _as_wanted(text: str, schema: Any) -> Any:
     if wanted == "string" or (isinstance(wanted, list) and "string" in wanted):
         return text
     decoded = json_at(text.strip(), 0)
-    if (
-        decoded is None
-        or decoded[1] != len(text.strip())
-        or (wanted is None and not isinstance(decoded[0], dict | list))
-    ):
+    if decoded is None or decoded[1] != len(text.strip()):
         return text
-    return decoded[0]
+    value: Any = decoded[0]
+    is_object = isinstance(value, dict | list)
+    return cast("Any", value) if is_object or wanted is not None else text
 
 
 def _python(body: str) -> list[NamedCall]:

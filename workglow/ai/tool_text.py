@@ -12,7 +12,6 @@ the length of the text, whatever stands in it.
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from workglow.ai.events import TextDelta, ToolCall
@@ -59,21 +58,26 @@ _UNDECIDED: Final = re.compile(
     r'(?:\[\s{0,40})?(?:\{\s{0,40}(?:"[a-z_]{0,12})?)?|>{1,3}|>>>[A-Za-z_][\w.-]{0,63}\n?\s{0,40}|<\|?[\w/]{0,40}\|?'
 )
 _LONGEST: Final = 160  # characters that may stand at the end undecided
-_BRACKETS: Final = re.compile(r'["{}\[\]]')
+_BRACKETS: Final = re.compile(r'"|[{\[]+|[}\]]+')
 _IN_STRING: Final = re.compile(r'["\\]')
-_RESCANS: Final = 3
+_RESCANS: Final = 1
 
 
 class _Region(NamedTuple):
-    """A part of the text that is kept back: what opened it, and what may close it."""
+    """A part of the text that is kept back: what opened it, and what closes it; None is the end of an object."""
 
     opening: str
-    closings: tuple[str, ...]
+    closings: tuple[str, ...] = ()
+    closing: re.Pattern[str] | None = None
+    is_shown: bool = True
+    """Whether it is text when it holds no call."""
 
-    @property
-    def is_shown(self) -> bool:
-        """Whether it is text when it holds no call."""
-        return not self.closings or self.opening in _SHOWN_UNLESS_CALLED
+
+_REGIONS: Final = {
+    mark: _Region(mark, closings, re.compile("|".join(map(re.escape, closings))), mark in _SHOWN_UNLESS_CALLED)
+    for mark, closings in _MARKS.items()
+}
+_BARE_OBJECT: Final = _Region("")
 
 
 def parse_tool_calls(text: str, tools: Iterable[ToolDefinition] = ()) -> tuple[str, list[ToolCall]]:
@@ -142,26 +146,28 @@ class ToolTextReader:
             yield TextDelta(buffer[begin : found.start()])
         self._at = found.end()
         if found["mark"]:
-            self._open(_Region(found["mark"], _MARKS[found["mark"]]))
+            self._open(_REGIONS[found["mark"]])
         elif found["bare"]:
             self._at = found.start()
-            self._open(_Region("", ()))
+            self._open(_BARE_OBJECT)
         elif found["named"]:
-            self._open(_Region(found["named"], ()))
+            self._open(_Region(found["named"]))
         return True
 
     def _open(self, region: _Region) -> None:
-        self._region, self._kept, self._brackets = region, [], _Balance()
+        self._region, self._kept = region, []
+        if region.closing is None:
+            self._brackets = _Balance()
 
     def _find_end(self, region: _Region) -> bool:
         """Move what belongs to the region out of the buffer; True when its end was found."""
         buffer, begin = self._buffer, self._at
-        if not region.closings:
+        if region.closing is None:
             end = self._brackets.end(buffer, begin)
             self._at = len(buffer) if end is None else end
             self._kept.append(buffer[begin : self._at])
             return end is not None
-        found = _closing(region.closings).search(buffer, begin)
+        found = region.closing.search(buffer, begin)
         if found is None:
             tail = max(map(len, region.closings)) - 1
             self._at = max(begin, len(buffer) - tail)
@@ -244,18 +250,13 @@ class _Balance:
                 case "\\":
                     self._is_escaped = at == len(piece)
                     at += 1
-                case "{" | "[":
-                    self._depth += 1
-                case _:
-                    self._depth -= 1
-                    if self._depth == 0:
-                        return at
+                case brackets if brackets[0] in "{[":
+                    self._depth += len(brackets)
+                case brackets if len(brackets) < self._depth:
+                    self._depth -= len(brackets)
+                case brackets:
+                    return at - len(brackets) + self._depth
         return None
-
-
-@cache
-def _closing(closings: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, closings)))
 
 
 def _decided(buffer: str, begin: int) -> int:

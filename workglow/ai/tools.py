@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
+from typing_extensions import TypedDict
 
 from workglow.ai.request import ToolDefinition
 from workglow.errors import InvalidValueError, PortError, TaskConfigurationError, UnknownTaskTypeError, WorkglowError
@@ -91,7 +92,9 @@ def tool_definitions(
     for at, one in enumerate(given):
         tool = _defined(_described(one, registry), f"tools[{at}]")
         if tool.name in tools:
-            raise InvalidValueError(f"tools[{at}]: there is a tool called {tool.name!r} already; a model calls by name.")
+            raise InvalidValueError(
+                f"tools[{at}]: there is a tool called {tool.name!r} already; a model calls by name."
+            )
         tools[tool.name] = tool
     return tuple(tools.values())
 
@@ -105,7 +108,7 @@ def _defined(described: Mapping[str, Any], place: str) -> ToolDefinition:
         )
     if not isinstance(text, str):
         raise InvalidValueError(f"{place}: the description of {name!r} is no text.")
-    schema = {"type": "object", "properties": {}} if schema is None else schema
+    schema = dict[str, Any](type="object", properties={}) if schema is None else schema
     if not isinstance(schema, Mapping) or cast("Mapping[str, Any]", schema).get("type", "object") != "object":
         raise InvalidValueError(f"{place}: the inputSchema of {name!r} has to be a JSON Schema of type object.")
     returns = described.get("outputSchema", described.get("output_schema"))

@@ -24,6 +24,43 @@ class TaskOptions(TypedDict, total=False):
 
 class ShippedTasks:
     """Has a method for each task type that comes with workglow."""
+    def agent(
+        self,
+        *,
+        max_turns: int = ...,
+        on_limit: Literal["error", "stop"] = ...,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Let a model work with tools until it has an answer: `text`, the `messages` of the whole, and how many `turns`."""
+
+    def ai_chat(
+        self,
+        *,
+        model: str | dict[str, Any] = ...,
+        prompt: str | list[str | dict[str, Any]] = ...,
+        system: str | None = ...,
+        messages: list[dict[str, Any]] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        max_iterations: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Let a person and a model talk: `text` is the model's last answer, `messages` all that was said."""
+
+    def chat_turn(
+        self,
+        *,
+        model: str | dict[str, Any] = ...,
+        messages: list[dict[str, Any]] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Write the assistant's next message of a conversation."""
+
     def date_format(
         self,
         *,
@@ -478,10 +515,45 @@ class ShippedTasks:
         self,
         *,
         text: str | list[str] = ...,
-        model: str = ...,
+        model: str | dict[str, Any] = ...,
+        purpose: str = ...,
+        dimensions: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Turn a text into a vector of unit length; several texts into a matrix with a row for each."""
+
+    def text_generation(
+        self,
+        *,
+        prompt: str = ...,
+        model: str | dict[str, Any] = ...,
+        system: str | None = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        top_p: float | None = ...,
+        frequency_penalty: float | None = ...,
+        presence_penalty: float | None = ...,
+        stop: list[str] = ...,
+        seed: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Answer a prompt."""
+
+    def tool_calling(
+        self,
+        *,
+        model: str | dict[str, Any] = ...,
+        prompt: str | list[str | dict[str, Any]] = ...,
+        tools: list[str | dict[str, Any]] = ...,
+        system: str | None = ...,
+        messages: list[dict[str, Any]] = ...,
+        tool_choice: str = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Let a model answer, or say which tools it wants called with what.  The tools are not called; AgentTask does that."""
 
     def vector_distance(
         self,

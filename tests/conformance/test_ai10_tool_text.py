@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from workglow.ai import TextDelta, ToolCall, ToolDefinition
 from workglow.ai.tool_text import ToolTextReader, parse_tool_calls
 
+Found = tuple[str, list[tuple[str, dict[str, Any]]]]
 FULL = '<tool_call>{"name":"fn","arguments":{}}</tool_call>'
 
 
-def found(text: str) -> tuple[str, list[tuple[str, dict[str, object]]]]:
+def found(text: str) -> Found:
     shown, calls = parse_tool_calls(text)
     return shown, [(call.name, call.input) for call in calls]
 
@@ -40,35 +42,35 @@ def test_two_calls_come_in_order() -> None:
     assert [call.id for call in parse_tool_calls(text)[1]] == ["call_0", "call_1"]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (
-            'Here is the result: {"name":"search","arguments":{"query":"test"}}',
-            ("Here is the result:", [("search", {"query": "test"})]),
-        ),
-        ('{"name":"search","parameters":{"query":"test"}}', ("", [("search", {"query": "test"})])),
-        (
-            '{"function":{"name":"get_weather","arguments":{"location":"Paris"}}}',
-            ("", [("get_weather", {"location": "Paris"})]),
-        ),
-        (
-            '{"function":{"name":"get_weather","arguments":"{\\"location\\":\\"Paris\\"}"}}',
-            ("", [("get_weather", {"location": "Paris"})]),
-        ),
-        (
-            '{"name":"add","arguments":{"title":"Meeting","details":{"time":"3pm","attendees":["Alice","Bob"]}}}',
-            ("", [("add", {"title": "Meeting", "details": {"time": "3pm", "attendees": ["Alice", "Bob"]}})]),
-        ),
-        ("  Just a text.\n", ("  Just a text.\n", [])),
-        ("<tool_call>not valid json</tool_call>", ("", [])),
-        (
-            'Here is some data: {"value": 42, "label": "test"}',
-            ('Here is some data: {"value": 42, "label": "test"}', []),
-        ),
-        ('A person: {"name": "Ann", "age": 3}.', ('A person: {"name": "Ann", "age": 3}.', [])),
-    ],
-)
+OBJECTS: list[tuple[str, Found]] = [
+    (
+        'Here is the result: {"name":"search","arguments":{"query":"test"}}',
+        ("Here is the result:", [("search", {"query": "test"})]),
+    ),
+    ('{"name":"search","parameters":{"query":"test"}}', ("", [("search", {"query": "test"})])),
+    (
+        '{"function":{"name":"get_weather","arguments":{"location":"Paris"}}}',
+        ("", [("get_weather", {"location": "Paris"})]),
+    ),
+    (
+        '{"function":{"name":"get_weather","arguments":"{\\"location\\":\\"Paris\\"}"}}',
+        ("", [("get_weather", {"location": "Paris"})]),
+    ),
+    (
+        '{"name":"add","arguments":{"title":"Meeting","details":{"time":"3pm","attendees":["Alice","Bob"]}}}',
+        ("", [("add", {"title": "Meeting", "details": {"time": "3pm", "attendees": ["Alice", "Bob"]}})]),
+    ),
+    ("  Just a text.\n", ("  Just a text.\n", [])),
+    ("<tool_call>not valid json</tool_call>", ("", [])),
+    (
+        'Here is some data: {"value": 42, "label": "test"}',
+        ('Here is some data: {"value": 42, "label": "test"}', []),
+    ),
+    ('A person: {"name": "Ann", "age": 3}.', ('A person: {"name": "Ann", "age": 3}.', [])),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), OBJECTS)
 def test_objects_without_marks(text: str, expected: object) -> None:
     assert found(text) == expected
 
@@ -76,46 +78,46 @@ def test_objects_without_marks(text: str, expected: object) -> None:
 WEATHER = ("weather", {"city": "Paris"})
 
 
-@pytest.mark.parametrize(
-    ("text", "calls"),
-    [
-        ('<|python_tag|>{"name": "weather", "parameters": {"city": "Paris"}}<|eom_id|>', [WEATHER]),
-        ('<|python_tag|>weather.call(city="Paris")', [WEATHER]),
-        ('[TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Paris"}, "id": "q1"}]</s>', [WEATHER]),
-        ('[TOOL_CALLS]weather[ARGS]{"city": "Paris"}[TOOL_CALLS]weather[ARGS]{"city": "Paris"}', [WEATHER, WEATHER]),
-        ('[TOOL_CALLS]weather[CALL_ID]q1[ARGS]{"city": "Paris"}', [WEATHER]),
-        ('<function=weather>{"city": "Paris"}</function>', [WEATHER]),
-        (
-            "<tool_call>\n<function=weather>\n<parameter=city>\nParis\n</parameter>\n</function>\n</tool_call>",
-            [WEATHER],
-        ),
-        ("<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n</tool_call>", [WEATHER]),
-        ('>>>weather\n{"city": "Paris"}', [WEATHER]),
-        ('<|tool_call|>[{"name": "weather", "arguments": {"city": "Paris"}}]<|/tool_call|>', [WEATHER]),
-        ('<tool_calls>[{"name": "weather", "arguments": {"city": "Paris"}}]</tool_calls>', [WEATHER]),
-        ("<|tool_call_start|>[weather(city='Paris')]<|tool_call_end|>", [WEATHER]),
-        (
-            '<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "weather", "parameters": {"city": "Paris"}}]'
-            "<|END_ACTION|>",
-            [WEATHER],
-        ),
-        ('<|action_start|><|plugin|>{"name": "weather", "parameters": {"city": "Paris"}}<|action_end|>', [WEATHER]),
-        (
-            "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n"  # noqa: RUF001
-            '```json\n{"city": "Paris"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>',  # noqa: RUF001
-            [WEATHER],
-        ),
-        ('```json\n{"name": "weather", "arguments": {"city": "Paris"}}\n```', [WEATHER]),
-        ('[{"name": "weather", "arguments": {"city": "Paris"}}]', [WEATHER]),
-        ('<tool_call>{"name": "weather", "arguments": {"city": "Paris"}}', [WEATHER]),
-        (
-            '<tool_call>{"name": "weather", "arguments": {"city": "Pa\nris"}}</tool_call>',
-            [("weather", {"city": "Pa\nris"})],
-        ),
-        ('<think>{"name": "weather", "arguments": {"city": "Rome"}}</think>', []),
-        ('<think>hm <tool_call>{"name": "no", "arguments": {}}</tool_call></think>' + FULL, [("fn", {})]),
-    ],
-)
+FAMILIES: list[tuple[str, list[tuple[str, dict[str, Any]]]]] = [
+    ('<|python_tag|>{"name": "weather", "parameters": {"city": "Paris"}}<|eom_id|>', [WEATHER]),
+    ('<|python_tag|>weather.call(city="Paris")', [WEATHER]),
+    ('[TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Paris"}, "id": "q1"}]</s>', [WEATHER]),
+    ('[TOOL_CALLS]weather[ARGS]{"city": "Paris"}[TOOL_CALLS]weather[ARGS]{"city": "Paris"}', [WEATHER, WEATHER]),
+    ('[TOOL_CALLS]weather[CALL_ID]q1[ARGS]{"city": "Paris"}', [WEATHER]),
+    ('<function=weather>{"city": "Paris"}</function>', [WEATHER]),
+    (
+        "<tool_call>\n<function=weather>\n<parameter=city>\nParis\n</parameter>\n</function>\n</tool_call>",
+        [WEATHER],
+    ),
+    ("<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n</tool_call>", [WEATHER]),
+    ('>>>weather\n{"city": "Paris"}', [WEATHER]),
+    ('<|tool_call|>[{"name": "weather", "arguments": {"city": "Paris"}}]<|/tool_call|>', [WEATHER]),
+    ('<tool_calls>[{"name": "weather", "arguments": {"city": "Paris"}}]</tool_calls>', [WEATHER]),
+    ("<|tool_call_start|>[weather(city='Paris')]<|tool_call_end|>", [WEATHER]),
+    (
+        '<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "weather", "parameters": {"city": "Paris"}}]'
+        "<|END_ACTION|>",
+        [WEATHER],
+    ),
+    ('<|action_start|><|plugin|>{"name": "weather", "parameters": {"city": "Paris"}}<|action_end|>', [WEATHER]),
+    (
+        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n"  # noqa: RUF001
+        '```json\n{"city": "Paris"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>',  # noqa: RUF001
+        [WEATHER],
+    ),
+    ('```json\n{"name": "weather", "arguments": {"city": "Paris"}}\n```', [WEATHER]),
+    ('[{"name": "weather", "arguments": {"city": "Paris"}}]', [WEATHER]),
+    ('<tool_call>{"name": "weather", "arguments": {"city": "Paris"}}', [WEATHER]),
+    (
+        '<tool_call>{"name": "weather", "arguments": {"city": "Pa\nris"}}</tool_call>',
+        [("weather", {"city": "Pa\nris"})],
+    ),
+    ('<think>{"name": "weather", "arguments": {"city": "Rome"}}</think>', []),
+    ('<think>hm <tool_call>{"name": "no", "arguments": {}}</tool_call></think>' + FULL, [("fn", {})]),
+]
+
+
+@pytest.mark.parametrize(("text", "calls"), FAMILIES)
 def test_what_each_family_of_models_writes(text: str, calls: object) -> None:
     assert found(text) == ("", calls)
 
@@ -168,10 +170,37 @@ def test_the_markup_is_filtered_while_it_is_written(pieces: list[str], expected:
 
 
 PARTS = [
-    FULL, "Hello ", " world\n", "<", "<|", "<tool_", "price < $5 ", "[", "{", '{"', '{"name"', '"', "\\", "}", "]", ">>", ">>>f\n",
-    '{"name":"f","arguments":{"a":"}<tool_call>"}}', "<think>", "</think>", "<|eot_id|>", "```json\n", "```", "[TOOL_CALLS]", "</s>",
-    "</tool_call>", '[{"name":"f","arguments":{}}, {"name":"g","arguments":{}}]', "<function=f>{}</function>", "<|python_tag|>",
-]  # fmt: skip
+    *(FULL, "Hello ", " world\n", "<", "<|", "<tool_", "price < $5 ", "[", "{", '{"', '{"name"', '"', "\\", "}", "]"),
+    *(
+        ">>",
+        ">>>f\n",
+        '{"name":"f","arguments":{"a":"}<tool_call>"}}',
+        "<think>",
+        "</think>",
+        "<|eot_id|>",
+        "```json\n",
+    ),
+    *("```", "[TOOL_CALLS]", "</s>", "</tool_call>", "<function=f>{}</function>", "<|python_tag|>"),
+    '[{"name":"f","arguments":{}}, {"name":"g","arguments":{}}]',
+]
+MALICE = [
+    *(
+        "{",
+        "[",
+        "[{",
+        '{"name":',
+        '{"name":"a","arguments":',
+        "<tool_call>",
+        "<",
+        "<|",
+        '{"name":"\\',
+        "`",
+        "```json",
+        "(",
+    ),
+    *(">>>a\n", '{"a":[', "<function=a>", "[TOOL_CALLS]a", "<tool_call>[", "<|python_tag|>f(", "\n", " ", '{"name":{}'),
+    FULL,
+]
 
 
 @settings(max_examples=400)
@@ -194,14 +223,10 @@ def test_no_text_is_an_error(text: str) -> None:
     parse_tool_calls(text)
 
 
-@pytest.mark.parametrize(
-    "unit",
-    ["{", "[", "[{", '{"name":', '{"name":"a","arguments":', "<tool_call>", "<", "<|", '{"name":"\\', "`", "```json", ">>>a\n",
-     '{"a":[', "<function=a>", "[TOOL_CALLS]a", "(", "<tool_call>[" , "<|python_tag|>f(", "\n", " ", '{"name":{}', FULL],
-)  # fmt: skip
+@pytest.mark.parametrize("unit", MALICE)
 @pytest.mark.parametrize("begin", ["", "<tool_call>", '{"name":'])
 def test_a_megabyte_of_malice_takes_less_than_a_second(begin: str, unit: str) -> None:
     text = begin + unit * (1_000_000 // len(unit))
-    begun = time.perf_counter()
+    begun = time.process_time()  # of this process alone, however busy the machine is
     parse_tool_calls(text)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
