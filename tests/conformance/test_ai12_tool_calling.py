@@ -110,6 +110,17 @@ def test_calls_that_cannot_be_made_come_out_apart_with_the_reason(call: ToolCall
     assert why in invalid["error"]
 
 
+@pytest.mark.parametrize("depth", [100, 400, 900, 50_000])
+def test_an_input_that_is_nested_without_end_fails_the_call_and_nothing_else(project: wg.Project, depth: int) -> None:
+    nested = f'{{"location":{"[" * depth}{"]" * depth}}}'
+    answer = f'<tool_call>{{"name":"get_weather","arguments":{nested}}}</tool_call>'
+    workflow = Workflow().then(ToolCallingTask(id="turn"))
+    with ScriptedProvider(answers=[answer]):
+        run = project.run_sync(workflow, {"prompt": "Hi", "tools": [WEATHER], "model": PROMPTED})
+    outputs: Any = run.outputs
+    assert (outputs["tool_calls"], len(outputs["invalid_calls"])) == ([], 1)
+
+
 def test_while_it_streams_only_calls_that_can_be_made_are_told_as_such() -> None:
     told: list[tuple[str, object]] = []
     answer = [ToolCall("1", "evil", {}), ToolCall("2", "get_weather", {"location": "SF"}), Finish("tool_calls")]

@@ -245,7 +245,9 @@ _SETTINGS: Final = ("model", "max_tokens", "temperature", "seed")
 
 
 class AgentTask(GraphAsTask):
-    """Let a model work with tools until it has an answer: `text`, the `messages` of the whole, and how many `turns`.
+    """Let a model work with tools until it has an answer.
+
+    It gives the `text` of the answer, the `messages` of the whole, and how many `turns` it took.
 
     `tools` are tasks, `@task` functions, graphs or workflows, and names of registered task types; a tool is called by
     its task's id.  `max_turns` is required.  An agent that still wants tools called after that many fails with

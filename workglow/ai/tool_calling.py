@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, Field
 
@@ -13,7 +13,7 @@ from workglow.ai.messages import as_messages
 from workglow.ai.request import GenerationRequest
 from workglow.ai.task import AiTask, ModelPort, model_port
 from workglow.ai.tool_text import ToolTextReader
-from workglow.ai.tools import InvalidCall, call_fault, check_tool_choice, tool_definitions
+from workglow.ai.tools import CallRecord, InvalidCall, call_fault, check_tool_choice, is_too_deep, tool_definitions
 from workglow.errors import InvalidValueError, TaskInputError, UnknownTaskTypeError
 from workglow.tasks import TaskContext, task_registry
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from workglow.ai.request import ToolDefinition
 
 __all__ = ["ToolCallingTask"]
+
+
+_TOO_DEEP: Final = "The input is nested too deep; flatten it."
 
 
 class _Input(BaseModel):
@@ -44,12 +47,12 @@ class _Output(BaseModel):
 
 
 class ToolCallingTask(AiTask):
-    """Let a model answer, or say which tools it wants called with what.  The tools are not called; AgentTask does that.
+    """Let a model answer, or say which tools it wants called with what.
 
-    `tools` are names of task types, or descriptions with `name`, `description` and `inputSchema`.  `tool_choice` is
-    "auto", "none", "required" or the name of a tool.  A call of a tool that there is, with an input that fits, is one
-    of `tool_calls`; any other is one of `invalid_calls`, with its `error`.  A model that knows of no tools is told of
-    them in words, and its calls are read from its text.
+    The tools are not called here; AgentTask does that.  `tools` are names of task types, or descriptions with `name`,
+    `description` and `inputSchema`.  `tool_choice` is "auto", "none", "required" or the name of a tool.  A call of a
+    tool that there is, with an input that fits, is one of `tool_calls`; any other is one of `invalid_calls`, with its
+    `error`.  A model that knows of no tools is told of them in words, and its calls are read from its text.
     """
 
     title: ClassVar[str] = "Tool Calling"
@@ -95,8 +98,11 @@ class _Turn:
 
     def piece(self, event: ToolCall) -> dict[str, Any]:
         """Return a call as a piece of the port that it belongs to."""
-        call = {"id": self._free_id(event.id), "name": event.name, "input": event.input}
-        fault = call_fault(event, self.tools)
+        if is_too_deep(event.input):
+            call, fault = CallRecord(id=self._free_id(event.id), name=event.name, input={}), _TOO_DEEP
+        else:
+            call = CallRecord(id=self._free_id(event.id), name=event.name, input=event.input)
+            fault = call_fault(event, self.tools)
         if fault is not None:
             return {"invalid_calls": [{**call, "error": fault}]}
         self._has_calls = True

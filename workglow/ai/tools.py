@@ -25,10 +25,12 @@ __all__ = [
     "call_fault",
     "check_tool_choice",
     "filter_valid_tool_calls",
+    "is_too_deep",
     "task_types_to_tools",
     "tool_definitions",
 ]
 
+_DEEPEST: Final = 64
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -139,6 +141,22 @@ def filter_valid_tool_calls(
     """Return the calls of tools that there are."""
     names = {tool.name if isinstance(tool, ToolDefinition) else tool["name"] for tool in tools}
     return [call for call in calls if call.name and call.name in names]
+
+
+def is_too_deep(value: object) -> bool:
+    """Whether an input is nested deeper than any tool needs; such a one can be neither checked nor stored."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for held in level for inner in _inside(held)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 def call_fault(call: ToolCall, tools: Mapping[str, ToolDefinition]) -> str | None:

@@ -32,7 +32,7 @@ class ShippedTasks:
         id: str | None = None,
         **inputs: Any,
     ) -> Self:
-        """Let a model work with tools until it has an answer: `text`, the `messages` of the whole, and how many `turns`."""
+        """Let a model work with tools until it has an answer."""
 
     def ai_chat(
         self,
@@ -553,7 +553,7 @@ class ShippedTasks:
         seed: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
-        """Let a model answer, or say which tools it wants called with what.  The tools are not called; AgentTask does that."""
+        """Let a model answer, or say which tools it wants called with what."""
 
     def vector_distance(
         self,
