@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import workglow as wg
-from workglow import Answer, Question, Workflow
-from workglow.ai import AiChatTask, Finish, GenerationRequest, ModelEvent, ModelRecord, Provider, TextDelta
+from workglow import AiChatTask, Answer, Question, Workflow
+from workglow.ai import Finish, GenerationRequest, ModelEvent, ModelRecord, Provider, TextDelta
 from workglow.ai.registry import provider_registry
 from workglow.errors import RunStateError, TaskAbortedError
 from workglow.testing import ScriptedProvider

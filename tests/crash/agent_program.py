@@ -15,8 +15,8 @@ import workglow as wg
 from workglow import TaskContext, Workflow, task
 from workglow.ai import Finish, GenerationRequest, ModelEvent, ModelRecord, Provider, TextDelta, ToolCall, UsageReport
 from workglow.ai.agent import AgentTask
-from workglow.ai.chat import AiChatTask
 from workglow.ai.registry import provider_registry
+from workglow.library.chat import AiChatTask
 from workglow.testing import install_crash_points
 
 LEDGER = ""

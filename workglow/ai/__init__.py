@@ -15,14 +15,12 @@ from workglow.ai.request import GenerationRequest, ToolDefinition
 
 if TYPE_CHECKING:
     from workglow.ai.agent import AgentTask, agent_turn
-    from workglow.ai.chat import AiChatTask
     from workglow.ai.embedding import EmbeddingModel, TextEmbeddingTask
     from workglow.ai.task import AiTask
     from workglow.ai.tool_calling import ToolCallingTask
 
 __all__ = [
     "AgentTask",
-    "AiChatTask",
     "AiTask",
     "EmbeddingModel",
     "Finish",
@@ -50,7 +48,6 @@ __all__ = [
 
 _LATE = {
     "AgentTask": "agent",
-    "AiChatTask": "chat",
     "AiTask": "task",
     "EmbeddingModel": "embedding",
     "TextEmbeddingTask": "embedding",
