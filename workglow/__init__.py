@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from workglow.ai.agent import AgentTask
+    from workglow.ai.tool_calling import ToolCallingTask
     from workglow.errors import WorkglowError
     from workglow.graph.budget import Budget
     from workglow.graph.building.combining import parallel, pipe
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from workglow.graph.transforms import TransformDefinition, TransformRegistry
     from workglow.graph.waiting.wait import AnsweredQuestion, Question
     from workglow.library import DelayTask, HumanApprovalTask, HumanInputTask, WaitForEventTask, WaitUntilTask
+    from workglow.library.chat import AiChatTask
     from workglow.limits import (
         CompositeLimiter,
         ConcurrencyLimiter,
@@ -93,6 +96,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MISSING",
+    "AgentTask",
+    "AiChatTask",
     "Answer",
     "AnsweredQuestion",
     "AnyOf",
@@ -172,6 +177,7 @@ __all__ = [
     "TaskRegistry",
     "TaskResult",
     "TokenLimiter",
+    "ToolCallingTask",
     "Tracer",
     "TransformDefinition",
     "TransformRegistry",
@@ -199,6 +205,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AgentTask": "ai.agent",
+    "AiChatTask": "library.chat",
     "Answer": "tasks.answer",
     "AnsweredQuestion": "graph.waiting.wait",
     "AnyOf": "storage.policies",
@@ -279,6 +287,7 @@ _HOMES = {
     "TaskRegistry": "tasks",
     "TaskResult": "graph.run",
     "TokenLimiter": "limits",
+    "ToolCallingTask": "ai.tool_calling",
     "Tracer": "telemetry",
     "TransformDefinition": "graph.transforms",
     "TransformRegistry": "graph.transforms",

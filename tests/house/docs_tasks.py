@@ -66,7 +66,7 @@ def _facts(kind: type[Task]) -> Iterator[str]:
 def _ports(kind: type[Task]) -> tuple[Ports, Ports]:
     try:
         task = kind(id="t")
-    except TaskConfigurationError:  # it has settings that must be given
+    except (TaskConfigurationError, TypeError):  # it has settings that must be given, or a graph
         return tuple(Ports() if model is None else Ports.from_model(model) for model in (kind.Input, kind.Output))  # type: ignore[return-value]
     return task.inputs, task.outputs
 

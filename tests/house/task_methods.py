@@ -60,7 +60,8 @@ def shipped() -> Iterator[tuple[str, Any]]:
     for type_name in registry.names():
         kind: Any = registry.get(type_name)
         name = method_name(type_name)
-        if not hasattr(kind, "from_subgraph") and not hasattr(BranchingBuilder, name):
+        needs_graph = hasattr(kind, "from_subgraph") and not hasattr(kind, "of_values")
+        if not needs_graph and not hasattr(BranchingBuilder, name):
             yield name, kind
 
 

@@ -15,11 +15,14 @@ from workglow.ai.registry import ProviderRegistry, provider_registry
 from workglow.ai.request import GenerationRequest, ToolDefinition
 
 if TYPE_CHECKING:
+    from workglow.ai.agent import AgentTask, agent_turn
     from workglow.ai.download import Downloads
     from workglow.ai.embedding import EmbeddingModel, TextEmbeddingTask
     from workglow.ai.task import AiTask
+    from workglow.ai.tool_calling import ToolCallingTask
 
 __all__ = [
+    "AgentTask",
     "AiTask",
     "Downloads",
     "EmbeddingModel",
@@ -38,14 +41,24 @@ __all__ = [
     "TextDelta",
     "TextEmbeddingTask",
     "ToolCall",
+    "ToolCallingTask",
     "ToolDefinition",
     "UsageReport",
+    "agent_turn",
     "models_without_project",
     "provider_registry",
     "report_usage",
 ]
 
-_LATE = {"AiTask": "task", "Downloads": "download", "EmbeddingModel": "embedding", "TextEmbeddingTask": "embedding"}
+_LATE = {
+    "AgentTask": "agent",
+    "AiTask": "task",
+    "Downloads": "download",
+    "EmbeddingModel": "embedding",
+    "TextEmbeddingTask": "embedding",
+    "ToolCallingTask": "tool_calling",
+    "agent_turn": "agent",
+}
 """What loads pydantic or numpy, which whoever only finds a model does not need."""
 
 

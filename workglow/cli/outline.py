@@ -23,7 +23,7 @@ _FAILURES = 5
 """Failed tasks of a folded loop that are shown all the same."""
 
 _GRAVITY = {"completed": 0, "disabled": 0, "pending": 1, "waiting": 1, "running": 2, "aborted": 3, "failed": 4}
-"""An item's status is the gravest of its tasks'."""
+"""An item's status is the gravest of its tasks'; what is inside one of them counts as far as that one says."""
 
 
 class Shown(Protocol):
@@ -54,9 +54,9 @@ class _Branch:
     items: dict[int, list[Shown]] = field(default_factory=dict[int, "list[Shown]"])
     failures: list[Shown] = field(default_factory=list["Shown"])
 
-    def add_item(self, index: int, task: Shown, most: int | None) -> None:
+    def add_item(self, index: int, task: Shown, most: int | None, *, nested: bool) -> None:
         known = self.statuses.get(index)
-        if known is None or _GRAVITY[task.status] > _GRAVITY[known]:
+        if known is None or (not nested and _GRAVITY[task.status] > _GRAVITY[known]):
             self.statuses[index] = task.status
         if task.status == "failed" and len(self.failures) < _FAILURES:
             self.failures.append(task)
@@ -112,7 +112,7 @@ def _branches(tasks: Iterable[Shown], start: int, most: int | None) -> dict[str,
             continue
         branch = branches.setdefault(step["id"], _Branch(step["id"]))
         if step["index"] is not None:
-            branch.add_item(int(step["index"]), task, most)
+            branch.add_item(int(step["index"]), task, most, nested="/" in task.path[step.end() :])
         elif step["slash"]:
             branch.inside.append(task)
         else:

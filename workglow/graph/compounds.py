@@ -29,6 +29,7 @@ class Compounds:
     def __init__(self, runner: TaskGraphRunner) -> None:
         self._runner = runner
         self.open_runs: dict[TaskRun, None] = {}
+        self.reads_back = False  # rows of an earlier process: what is not known yet is not finished
 
     def open(self, run: TaskRun) -> None:
         """Begin a compound task whose inputs are known."""
@@ -89,7 +90,8 @@ class Compounds:
         return opened
 
     def advance_all(self) -> None:
-        """Go on with every compound task that an earlier process began."""
+        """Go on with every compound task that an earlier process began, now that all rows are back."""
+        self.reads_back = False
         for run in tuple(self.open_runs):
             if run.status == "running":
                 self.advance(run)
@@ -141,10 +143,14 @@ class Compounds:
         assert run is not None
         if not run.controller.failed(scope.index, failure):
             return False
-        self._runner.failures.abort_inside(run)
+        self._runner.failures.abort_inside(run, scope)
+        if self._runner.environment.journal is not None:  # that it failed is known with the failure, not later
+            run.state = _state_text(run.controller)
+            self._runner.touch(run)
         if run.channel is not None:
             self._runner.streams.withdraw(run, failure)
-        self.advance(run)
+        if not self.reads_back:
+            self.advance(run)
         return True
 
     def _recaller(self, run: TaskRun) -> Recall:

@@ -19,7 +19,7 @@ from workglow.storage.records import EventRecord
 if TYPE_CHECKING:
     from workglow.errors import WorkglowError
     from workglow.graph.runner import TaskGraphRunner
-    from workglow.graph.schedule import TaskRun
+    from workglow.graph.schedule import Scope, TaskRun
 
 __all__ = ["Failures"]
 
@@ -88,10 +88,10 @@ class Failures:
         self.abort_inside(run)
         self.fail(run, failure)
 
-    def abort_inside(self, run: TaskRun) -> None:
-        """End what a compound task holds."""
+    def abort_inside(self, run: TaskRun, scope: Scope | None = None) -> None:
+        """End what a compound task holds, or what is in one scope of it."""
         for inner in self._runner.unfinished():
-            if inner.is_inside(run):
+            if inner.is_inside(run, scope):
                 self.abort(inner)
 
     def abort(self, run: TaskRun) -> None:

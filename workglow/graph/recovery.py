@@ -42,6 +42,7 @@ class Recovery:
         """Start reading back into this runner."""
         self._runner = runner
         runner.placing.interrupted = self._interrupted
+        runner.compounds.reads_back = True
         self._hold(root)
 
     def _hold(self, scope: Scope) -> None:

@@ -102,13 +102,13 @@ class TaskRun(TaskRow):
             known: dict[str, object] = msgspec.json.decode(self.state or "{}")  # what it asked stays on record
             self.state = msgspec.json.encode({**known, "inactive": sorted(inactive)}).decode()
 
-    def is_inside(self, compound: TaskRun) -> bool:
-        """Whether it runs somewhere inside this compound task."""
-        parent = self.scope.parent
-        while parent is not None:
-            if parent is compound:
-                return True
-            parent = parent.scope.parent
+    def is_inside(self, compound: TaskRun, scope: Scope | None = None) -> bool:
+        """Whether it runs somewhere inside this compound task, or inside this scope of it."""
+        around = self.scope
+        while around.parent is not None:
+            if around.parent is compound:
+                return scope is None or around is scope
+            around = around.parent.scope
         return False
 
 

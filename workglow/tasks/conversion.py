@@ -31,6 +31,9 @@ def as_task(source: Any, *, id: str | None = None, **values: Any) -> Task:
         kind = _wrapped(source).task_type
     else:
         raise TaskConfigurationError(f"{source!r} is no task; give a function, a Task, or a class that inherits Task.")
+    of_values = getattr(kind, "of_values", None)
+    if of_values is not None:
+        return of_values(id=id, **values)
     if not values:
         return kind(id=id)
     ports = kind.inputs if hasattr(kind.inputs, "check") else kind(id=id).inputs

@@ -49,8 +49,9 @@ def _config(kind: type[Task]) -> dict[str, Any]:
 
 
 def _ports(kind: type[Task], side: str) -> Mapping[str, Any]:
-    if hasattr(kind, "from_subgraph"):
-        return {}
+    if hasattr(kind, "from_subgraph"):  # what goes in and out is that of its graph, unless it says so itself
+        model = kind.Input if side == "inputs" else kind.Output
+        return {} if model is None else Ports.from_model(model).schema
     ports: object = getattr(kind, side)
     if not isinstance(ports, Ports):  # a property: asked of a task without settings, if there can be one
         try:

@@ -24,6 +24,31 @@ class TaskOptions(TypedDict, total=False):
 
 class ShippedTasks:
     """Has a method for each task type that comes with workglow."""
+    def agent(
+        self,
+        *,
+        max_turns: int = ...,
+        on_limit: Literal["error", "stop"] = ...,
+        id: str | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Let a model work with tools until it has an answer."""
+
+    def ai_chat(
+        self,
+        *,
+        model: str | dict[str, Any] = ...,
+        prompt: str | list[str | dict[str, Any]] = ...,
+        system: str | None = ...,
+        messages: list[dict[str, Any]] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        max_iterations: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Let a person and a model talk: `text` is the model's last answer, `messages` all that was said."""
+
     def background_removal(
         self,
         *,
@@ -33,6 +58,18 @@ class ShippedTasks:
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Make the background of an image transparent."""
+
+    def chat_turn(
+        self,
+        *,
+        model: str | dict[str, Any] = ...,
+        messages: list[dict[str, Any]] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Write the assistant's next message of a conversation."""
 
     def date_format(
         self,
@@ -667,6 +704,22 @@ class ShippedTasks:
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Answer a prompt."""
+
+    def tool_calling(
+        self,
+        *,
+        model: str | dict[str, Any] = ...,
+        prompt: str | list[str | dict[str, Any]] = ...,
+        tools: list[str | dict[str, Any]] = ...,
+        system: str | None = ...,
+        messages: list[dict[str, Any]] = ...,
+        tool_choice: str = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Let a model answer, or say which tools it wants called with what."""
 
     def unload_model(
         self,

@@ -127,6 +127,8 @@ class GraphAsTask(Task):
     """Whether a scope depends on the scopes before it, so that running one again takes the later ones along."""
     outlives_failures: ClassVar[bool] = False
     """Whether the task can complete although a scope in it failed."""
+    brings_graph: ClassVar[bool] = False
+    """Whether the task has a graph of its own when it is given none."""
 
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
         if not subgraph.tasks:

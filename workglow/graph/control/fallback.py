@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workglow.graph.control.compound import Recall
     from workglow.graph.graph import TaskGraph
 
-__all__ = ["FallbackTask"]
+__all__ = ["FallbackTask", "alone"]
 
 
 class _FallbackConfig(BaseModel):
@@ -157,11 +157,11 @@ class _FallbackController(SequentialController):
 
 
 def _each_alone(graph: TaskGraph) -> list[TaskGraph]:
-    return [_alone(graph, task_id) for task_id in graph.tasks]
+    return [alone(graph, task_id) for task_id in graph.tasks]
 
 
-def _alone(graph: TaskGraph, task_id: str) -> TaskGraph:
-    """A graph of one of the tasks."""
+def alone(graph: TaskGraph, task_id: str) -> TaskGraph:
+    """Return a graph of one of the tasks of a graph."""
     alone = type(graph)(merge=graph.merge, transforms=graph.transforms)
     alone.add_task(graph.tasks[task_id])
     for name, ends in graph.inputs.items():

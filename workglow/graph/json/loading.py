@@ -152,7 +152,10 @@ class Reader:
         holds_graph = hasattr(kind, "from_subgraph")
         if not holds_graph and ("subgraph" in fields or "merge" in fields):
             refuse(path, f"Subgraph is only supported for GraphAsTask and what is like it, not for {name}")
-        subgraph = self._subgraph(fields, path, depth) if holds_graph else None  # its errors say their own place
+        brings_own = "subgraph" not in fields and getattr(kind, "brings_graph", False)
+        subgraph = None  # its errors say their own place
+        if holds_graph and not brings_own:
+            subgraph = self._subgraph(fields, path, depth)
         try:
             if subgraph is not None:
                 compound: Task = cast("Any", kind).from_subgraph(subgraph, id=task_id, **options)
