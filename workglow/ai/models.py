@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workglow.ai.model import Model
 from workglow.ai.record import ModelRecord, as_record
 from workglow.ai.registry import ProviderRegistry, provider_registry
+from workglow.ai.residents import Residents, default_budget
 from workglow.errors import UnknownModelError
 from workglow.tasks.standard_resolvers import credential
 
@@ -21,7 +22,8 @@ __all__ = ["Models", "models_without_project"]
 class Models:
     """Finds models by name, and calls them.
 
-    A name is that of a record in the catalogue, or it begins with a provider, who then knows the model.
+    A name is that of a record in the catalogue, or it begins with a provider, who then knows the model.  `residents`
+    are the models in memory; its budget is three quarters of the machine's, unless it is set.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class Models:
         self.registry = registry
         self._credentials = credentials
         self._providers: dict[type[Provider], Provider] = {}
+        self.residents = Residents(default_budget())
 
     def find(self, named: str | Mapping[str, Any] | ModelRecord) -> ModelRecord:
         """Return the record of a model, given by its name, or by the record itself.
@@ -60,6 +63,7 @@ class Models:
         found = self._providers.get(kind)
         if found is None:
             found = self._providers[kind] = kind(self._credentials)
+            found.residents = self.residents
         return found
 
     def close(self) -> None:
@@ -67,6 +71,7 @@ class Models:
         providers, self._providers = list(self._providers.values()), {}
         for provider in providers:
             provider.close()
+        self.residents.close()
 
 
 _models: Models | None = None

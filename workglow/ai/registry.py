@@ -12,6 +12,7 @@ from workglow.errors import TaskConfigurationError, UnknownModelError
 __all__ = ["ProviderRegistry", "provider_registry"]
 
 _SHIPPED: Final = {
+    "gguf": ("workglow.providers.llamacpp", "LlamaCppProvider"),
     "local": ("workglow.providers.static", "StaticProvider"),
 }
 

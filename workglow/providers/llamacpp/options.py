@@ -1,0 +1,55 @@
+"""What a model's record may say to llama.cpp."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from workglow.errors import InvalidModelError
+
+if TYPE_CHECKING:
+    from workglow.ai.record import ModelRecord
+
+__all__ = ["LlamaOptions", "options_of"]
+
+
+class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`options` of a record.  None leaves it to llama.cpp, or to the machine.
+
+    `threads` write and `batch_threads` read prompts, `batch_size` tokens of them at a time.  `gpu_layers` is how many
+    layers go to the GPU, -1 all.  `seed` is that of calls that give none.  `chat_template` takes the place of the
+    file's, in Jinja.  The rest says how a token is chosen when the call does not.
+    """
+
+    threads: int | None = None
+    batch_threads: int | None = None
+    batch_size: int = 512
+    gpu_layers: int = -1
+    flash_attention: bool | None = None
+    mmap: bool = True
+    mlock: bool = False
+    seed: int | None = None
+    chat_template: str = ""
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    repeat_penalty: float = 1.0
+
+
+def options_of(record: ModelRecord) -> LlamaOptions:
+    """Read the options of a record; InvalidModelError names the one that is wrong."""
+    try:
+        options = msgspec.convert(record.options, LlamaOptions)
+    except msgspec.ValidationError as error:
+        known = ", ".join(LlamaOptions.__struct_fields__)
+        raise InvalidModelError(
+            f"The options of the model {record.name!r}: {error}.  llama.cpp is told {known}."
+        ) from None
+    wrong = next((name for name in ("threads", "batch_threads", "batch_size") if (getattr(options, name) or 1) < 1), "")
+    if wrong:
+        raise InvalidModelError(f"The options of the model {record.name!r}: {wrong} is less than 1.")
+    if record.device == "cpu":
+        return msgspec.structs.replace(options, gpu_layers=0)
+    return options
