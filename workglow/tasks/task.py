@@ -47,6 +47,7 @@ class Task(Definition):
     inline: ClassVar[bool] = False
     has_body: ClassVar[bool] = True  # that a worker of a queue could run
     on_interrupt: ClassVar[str] = "retry"
+    continues_streams: ClassVar[bool] = False  # asks `context.earlier_text`, and goes on from there
     entitlements: ClassVar[tuple[str | Entitlement, ...]] = ()
     switches_ports: ClassVar[bool] = False  # has `inactive_ports` and `is_optional`, as ConditionalTask has
     Input: ClassVar[type[BaseModel] | None] = None
