@@ -25,6 +25,7 @@ import queueing
 import resuming
 import starting
 import streaming
+import writing
 
 WORKS = {
     "W1": memory.rows,
@@ -39,6 +40,7 @@ WORKS = {
     "W11": streaming.rows,
     "W13": limits.rows,
     "W14": latency.rows,
+    "W15": writing.rows,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
@@ -60,14 +61,16 @@ class _Context:
     """Room in which weights work, for one thread at a time."""
 
     def __init__(self, weights: Weights, parameters: Any, options: LlamaOptions) -> None:
-        threads = options.threads or len(os.sched_getaffinity(0))
-        parameters.n_threads = options.threads or threads
-        parameters.n_threads_batch = options.batch_threads or threads
+        cores = len(os.sched_getaffinity(0))
+        # Writing waits for memory, not for cores; and threads that wait for each other suffer from whatever else runs.
+        parameters.n_threads = options.threads or max(1, cores // 2)
+        parameters.n_threads_batch = options.batch_threads or options.threads or cores
         parameters.flash_attn_type = {
             None: llama.LLAMA_FLASH_ATTN_TYPE_AUTO,
             True: llama.LLAMA_FLASH_ATTN_TYPE_ENABLED,
             False: llama.LLAMA_FLASH_ATTN_TYPE_DISABLED,
         }[options.flash_attention]
+        parameters.type_k = parameters.type_v = getattr(llama, f"GGML_TYPE_{options.cache_type.upper()}")
         self.abort = Abort()
         parameters.abort_callback, parameters.abort_callback_data = self.abort.function, self.abort.data
         complaints()
@@ -77,6 +80,9 @@ class _Context:
                 f"There is no room to work with {weights.path} at {parameters.n_ctx} tokens: "
                 f"{complaints() or 'llama.cpp says no more'}.  Give its record a smaller context_length."
             )
+        # The weights are held with it, for they have to outlive it.
+        self._free = weakref.finalize(self, lambda context, _: llama.llama_free(context), self.context, weights)
+        self._free.atexit = False  # a thread may still be at work in it when the process ends
         self.memory: Any = llama.llama_get_memory(self.context)
         self.batch_size = int(llama.llama_n_batch(self.context))
 
@@ -91,9 +97,7 @@ class _Context:
 
     def close(self) -> None:
         """Give the memory back."""
-        context, self.context = self.context, None
-        if context:
-            llama.llama_free(context)
+        self._free()
 
 
 class TextContext(_Context):
@@ -155,12 +159,10 @@ class EmbeddingContext(_Context):
         declared = weights.number("pooling_type")
         parameters.pooling_type = POOLING[pooling or ("mean" if declared in (None, 0) else "")]
         super().__init__(weights, parameters, options)
-        if llama.llama_pooling_type(self.context) == llama.LLAMA_POOLING_TYPE_NONE:
-            self.close()
-            return EmbeddingContext.__init__(self, weights, size, "mean", options)
         self.size = size
         self.dimensions = int(llama.llama_model_n_embd_out(weights.model))
         self._batch = llama.llama_batch_init(size, 0, 1)
+        self._free_batch = weakref.finalize(self, llama.llama_batch_free, self._batch)
         self._sequences = int(parameters.n_seq_max)
 
     def embed(self, texts: Sequence[Sequence[int]]) -> Vectors:
@@ -200,7 +202,5 @@ class EmbeddingContext(_Context):
             vectors[at] = np.ctypeslib.as_array(vector, (self.dimensions,))
 
     def close(self) -> None:
-        batch, self._batch = getattr(self, "_batch", None), None
-        if batch is not None:
-            llama.llama_batch_free(batch)
+        self._free_batch()
         super().close()

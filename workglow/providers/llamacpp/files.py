@@ -29,7 +29,7 @@ def file_of(record: ModelRecord) -> Path:
             return _existing(record, Path(file.path).expanduser())
     source = record.source
     path = Path(source).expanduser()
-    if path.is_file() or source.endswith(".gguf") and (path.is_absolute() or source.startswith((".", "~"))):
+    if path.is_file() or (source.endswith(".gguf") and (path.is_absolute() or source.startswith((".", "~")))):
         return _existing(record, path)
     if path.is_dir():
         return _only_one(record, path, "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -18,7 +18,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`options` of a record.  None leaves it to llama.cpp, or to the machine.
 
     `threads` write and `batch_threads` read prompts, `batch_size` tokens of them at a time.  `gpu_layers` is how many
-    layers go to the GPU, -1 all.  `seed` is that of calls that give none.  `chat_template` takes the place of the
+    layers go to the GPU, -1 all.  `cache_type` is the precision in which is kept what was read.  `seed` is that of calls that give none.  `chat_template` takes the place of the
     file's, in Jinja.  The rest says how a token is chosen when the call does not.
     """
 
@@ -27,6 +27,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_size: int = 512
     gpu_layers: int = -1
     flash_attention: bool | None = None
+    cache_type: Literal["f32", "f16", "q8_0", "q4_0"] = "f16"
     mmap: bool = True
     mlock: bool = False
     seed: int | None = None
@@ -47,9 +48,10 @@ def options_of(record: ModelRecord) -> LlamaOptions:
         raise InvalidModelError(
             f"The options of the model {record.name!r}: {error}.  llama.cpp is told {known}."
         ) from None
-    wrong = next((name for name in ("threads", "batch_threads", "batch_size") if (getattr(options, name) or 1) < 1), "")
-    if wrong:
-        raise InvalidModelError(f"The options of the model {record.name!r}: {wrong} is less than 1.")
+    for name in ("threads", "batch_threads", "batch_size"):
+        number = getattr(options, name)
+        if number is not None and number < 1:
+            raise InvalidModelError(f"The options of the model {record.name!r}: {name} is less than 1.")
     if record.device == "cpu":
         return msgspec.structs.replace(options, gpu_layers=0)
     return options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,10 @@ class Weights:
         self.path = path
         self.model: Any = llama.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.model:
-            raise ModelCallError(
-                f"{path} cannot be loaded as a GGUF model: {complaints() or 'llama.cpp says no more'}."
-            )
+            said = complaints() or "llama.cpp says no more"
+            raise ModelCallError(f"{path} cannot be loaded as a GGUF model: {said}.")
+        self._free = weakref.finalize(self, llama.llama_model_free, self.model)
+        self._free.atexit = False  # a thread may still be at work in it when the process ends
         self._vocabulary: Any = llama.llama_model_get_vocab(self.model)
         self._piece = ctypes.create_string_buffer(256)
 
@@ -98,9 +100,4 @@ class Weights:
 
     def close(self) -> None:
         """Give the memory back."""
-        model, self.model = self.model, None
-        if model:
-            llama.llama_model_free(model)
-
-    def __del__(self) -> None:
-        self.close()
+        self._free()

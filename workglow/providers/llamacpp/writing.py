@@ -15,7 +15,7 @@ from workglow.providers.llamacpp.contexts import ReadingAbortedError
 from workglow.providers.llamacpp.sampling import Sampler, Sampling
 
 if TYPE_CHECKING:
-    from workglow.providers.llamacpp.contexts import Abort, TextContext
+    from workglow.providers.llamacpp.contexts import Abort
     from workglow.providers.llamacpp.loaded import LoadedModel
 
 __all__ = ["Answer", "StopTexts", "Writing", "write"]
@@ -110,8 +110,11 @@ def _answer(loaded: LoadedModel, answer: Answer, sampler: Sampler, writing: Writ
     room = context.size - len(answer.prompt)
     if answer.limit is not None:
         room = min(room, answer.limit - answer.written)
-    text, reason, count = StopTexts(answer.stop), "length", 0
+    text, token, count, told = StopTexts(answer.stop), 0, 0, 0
+    reason: FinishReason = "length"
     while count < room and not writing.is_cancelled:
+        if count:
+            context.read_one(token)
         token = sampler.choose(context.context)
         count += 1
         if weights.is_end(token):
@@ -123,25 +126,20 @@ def _answer(loaded: LoadedModel, answer: Answer, sampler: Sampler, writing: Writ
         if text.met:
             reason = "stop"
             break
-        if not count % _REPORTED:
-            yield UsageReport(output_tokens=_REPORTED)
-        if count < room:
-            context.read_one(token)
+        if count - told >= _REPORTED:
+            yield UsageReport(output_tokens=count - told)
+            told = count
     if writing.is_cancelled:
         return
     rest = text.finish()
     if rest:
         yield TextDelta(rest)
-    yield UsageReport(output_tokens=count % _REPORTED)
-    yield Finish(_reason(reason))
-
-
-def _reason(reason: str) -> FinishReason:
-    return "stop" if reason == "stop" else "length"
+    yield UsageReport(output_tokens=count - told)
+    yield Finish(reason)
 
 
 class StopTexts:
-    """Bytes of tokens as text, up to the first of the texts before which a model stops."""
+    """Bytes of tokens as text, up to that of the texts before which a model stops that is whole first."""
 
     def __init__(self, stop: Sequence[str]) -> None:
         self.met = False
@@ -155,18 +153,20 @@ class StopTexts:
         if not self._stop:
             return text
         text = self._kept + text
-        found = [at for stop in self._stop if (at := text.find(stop)) >= 0]
+        found = [(at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0]
         if found:
             self.met, self._kept = True, ""
-            return text[: min(found)]
-        kept = max(map(self._undecided, (text for _ in self._stop), self._stop))
+            return text[: min(found)[1]]
+        kept = max(_undecided(text, stop) for stop in self._stop)
         self._kept = text[len(text) - kept :]
         return text[: len(text) - kept]
-
-    def _undecided(self, text: str, stop: str) -> int:
-        longest = min(len(stop) - 1, len(text))
-        return next((length for length in range(longest, 0, -1) if text.endswith(stop[:length])), 0)
 
     def finish(self) -> str:
         """Return the rest."""
         return "" if self.met else self._kept + self._decode(b"", True)
+
+
+def _undecided(text: str, stop: str) -> int:
+    """How many letters at the end of a text may be the beginning of a stop text."""
+    longest = min(len(stop) - 1, len(text))
+    return next((length for length in range(longest, 0, -1) if text.endswith(stop[:length])), 0)
