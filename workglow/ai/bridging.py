@@ -2,8 +2,7 @@
 
 Each works in a thread.  A generator is read ahead by a few events at most; when its reader stops, or is cancelled, it
 is closed before its next event.  An iterator of a provider's own may have a `cancel()`, which is then called at once,
-while the iterator is still at work in its thread; and it may say how far `ahead` it is read, when others wait for what it
-holds meanwhile.
+while it is still at work in its thread; and it may say how far `ahead` it is read, when others wait for what it holds.
 """
 
 from __future__ import annotations

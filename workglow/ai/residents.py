@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar, cast
 
@@ -69,7 +69,7 @@ class Residents:
     @contextmanager
     def use(
         self, key: Hashable, load: Callable[[], Resident], *, size: int = 0, at_once: int = 1
-    ) -> Iterator[Resident]:
+    ) -> Generator[Resident]:
         """Give the model of this key when it is the caller's turn; `load` brings it when it is not there.
 
         `size` is what it takes, in bytes.  What `load` raises goes to the caller, and the next one tries again.

@@ -127,5 +127,5 @@ def test_a_text_that_is_too_long_to_embed_is_refused(models: Models, tiny: Path)
 
 
 def test_what_a_model_cannot_is_said(models: Models, tiny: Path) -> None:
-    with pytest.raises(UnsupportedCapabilityError, match="cannot sort a text into classes.  It can: .*chat"):
+    with pytest.raises(UnsupportedCapabilityError, match=r"cannot sort a text into classes\.  It can: .*chat"):
         asyncio.run(models.model(f"gguf:{tiny}").call("classify", "text"))

@@ -111,7 +111,7 @@ def test_a_call_without_room_for_its_end_is_none(model: Model) -> None:
 
 
 def test_a_tool_that_is_not_there_cannot_be_named(model: Model) -> None:
-    with pytest.raises(ModelCallError, match="'wether'.*there is 'weather'"):
+    with pytest.raises(ModelCallError, match=r"'wether'.*there is 'weather'"):
         asked(model, capability="call_tools", tools=(WEATHER,), tool_choice="wether")
 
 

@@ -2,9 +2,10 @@
 
 The policy.  While a task streams, its rows tell what it says.  When it is over its rows are gone, and its value is told
 once, whole.  When an attempt is given up, the next one begins again from nothing, and that is told before its first
-piece; one that goes on where a crash cut off the one before counts as the same.  A follower looks again after each commit to the file.  Then it also asks for the tasks that were over before it
-saw them, which is to look at all that have streamed: in a run where that takes long it is done so seldom that it makes
-a small part of the time, but once a second.
+piece; one that goes on where a crash cut off the one before counts as the same.  A follower looks again after each
+commit to the file.  Then it also asks for the tasks that were over before it saw them, which is to look at all that
+have streamed: in a run where that takes long it is done so seldom that it makes a small part of the time, but once a
+second.
 """
 
 from __future__ import annotations

@@ -80,8 +80,7 @@ class _Context:
                 f"There is no room to work with {weights.path} at {parameters.n_ctx} tokens: "
                 f"{complaints() or 'llama.cpp says no more'}.  Give its record a smaller context_length."
             )
-        # The weights are held with it, for they have to outlive it.
-        self._free = weakref.finalize(self, lambda context, _: llama.llama_free(context), self.context, weights)
+        self._free = weakref.finalize(self, _free, self.context, weights)
         self._free.atexit = False  # a thread may still be at work in it when the process ends
         self.memory: Any = llama.llama_get_memory(self.context)
         self.batch_size = int(llama.llama_n_batch(self.context))
@@ -98,6 +97,11 @@ class _Context:
     def close(self) -> None:
         """Give the memory back."""
         self._free()
+
+
+def _free(context: Any, _weights: Weights) -> None:
+    """The weights are held until here, for they have to outlive the context."""
+    llama.llama_free(context)
 
 
 class TextContext(_Context):

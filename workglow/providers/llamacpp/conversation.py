@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from workglow.ai.flat_messages import result_text, without_tool_parts
 from workglow.ai.messages import text_of
 from workglow.errors import ModelCallError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workglow.ai.messages import Message
+    from workglow.ai.messages import Message, Part
     from workglow.ai.request import ToolDefinition
 
 __all__ = ["knows_tools", "prompt_of", "templated", "with_instruction"]
@@ -51,36 +52,25 @@ def templated(messages: Sequence[Message], *, tools_as_text: bool) -> list[dict[
     A template without a place for tools gets their calls and results as text.
     """
     found: list[dict[str, Any]] = []
-    for message in messages:
+    for message in without_tool_parts(messages) if tools_as_text else messages:
         strange = {part["type"] for part in message["content"]} - {"text", "tool_use", "tool_result"}
         if strange:
             raise ModelCallError(f"The model reads text only; a message holds {', '.join(sorted(strange))}.")
         results = [part for part in message["content"] if part["type"] == "tool_result"]
-        for part in results:
-            found.append(_result_as_text(part) if tools_as_text else _result(part))
-        calls = [part for part in message["content"] if part["type"] == "tool_use"]
+        found += [
+            {"role": "tool", "tool_call_id": part["tool_use_id"], "content": result_text(part)} for part in results
+        ]
+        calls = [_call(part) for part in message["content"] if part["type"] == "tool_use"]
         text = text_of(message)
-        if calls and tools_as_text:
-            written = (f"<tool_call>\n{_json(_named(part))}\n</tool_call>" for part in calls)
-            found.append({"role": message["role"], "content": "\n".join((text, *written)).strip()})
-        elif calls:
-            tool_calls = [{"id": part["id"], "type": "function", "function": _named(part)} for part in calls]
-            found.append({"role": message["role"], "content": text, "tool_calls": tool_calls})
+        if calls:
+            found.append({"role": message["role"], "content": text, "tool_calls": calls})
         elif text or not results:
             found.append({"role": message["role"], "content": text})
     return found
 
 
-def _named(part: dict[str, Any]) -> dict[str, Any]:
-    return {"name": part["name"], "arguments": part["input"]}
-
-
-def _result(part: dict[str, Any]) -> dict[str, Any]:
-    return {"role": "tool", "tool_call_id": part["tool_use_id"], "content": _text_of_result(part)}
-
-
-def _result_as_text(part: dict[str, Any]) -> dict[str, Any]:
-    return {"role": "user", "content": f"<tool_response>\n{_text_of_result(part)}\n</tool_response>"}
+def _call(part: Part) -> dict[str, Any]:
+    return {"id": part["id"], "type": "function", "function": {"name": part["name"], "arguments": part["input"]}}
 
 
 def with_instruction(messages: Sequence[Message], instruction: str) -> tuple[Message, ...]:
@@ -90,12 +80,6 @@ def with_instruction(messages: Sequence[Message], instruction: str) -> tuple[Mes
         told["content"] = [*messages[0]["content"], *told["content"]]
         return (told, *messages[1:])
     return (told, *messages)
-
-
-def _text_of_result(part: dict[str, Any]) -> str:
-    return "\n".join(
-        str(piece.get("text", piece)) if isinstance(piece, dict) else str(piece) for piece in part["content"]
-    )
 
 
 def _function(tool: ToolDefinition) -> dict[str, Any]:
@@ -115,13 +99,18 @@ def _compiled(template: str) -> jinja2.Template:
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
     environment.filters["tojson"] = _json
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    known: dict[str, Any] = environment.globals
+    known["raise_exception"] = _refuse
+    known["strftime_now"] = _now
     return environment.from_string(template)
 
 
 def _json(value: object, indent: int | None = None, **_: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _now(form: str) -> str:
+    return datetime.now().strftime(form)
 
 
 def _refuse(message: str) -> NoReturn:

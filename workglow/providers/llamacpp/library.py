@@ -7,7 +7,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from workglow.errors import MissingExtraError
 
@@ -62,10 +62,11 @@ def grammar_of(schema: Mapping[str, Any]) -> str:
 
 def _property_names(schema: Any) -> Iterator[str]:
     if isinstance(schema, Mapping):
-        if isinstance(properties := schema.get("properties"), Mapping):
-            yield from properties
-        for value in schema.values():
+        inner = cast("Mapping[str, Any]", schema)
+        if isinstance(properties := inner.get("properties"), Mapping):
+            yield from cast("Mapping[str, Any]", properties)
+        for value in inner.values():
             yield from _property_names(value)
     elif isinstance(schema, list):
-        for value in schema:
+        for value in cast("list[Any]", schema):
             yield from _property_names(value)

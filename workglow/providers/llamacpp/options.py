@@ -18,7 +18,8 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`options` of a record.  None leaves it to llama.cpp, or to the machine.
 
     `threads` write and `batch_threads` read prompts, `batch_size` tokens of them at a time.  `gpu_layers` is how many
-    layers go to the GPU, -1 all.  `cache_type` is the precision in which is kept what was read.  `seed` is that of calls that give none.  `chat_template` takes the place of the
+    layers go to the GPU, -1 all.  `cache_type` is the precision in which is kept what was read.  `mmap` and `mlock` say
+    how the file comes into memory.  `seed` is that of calls that give none.  `chat_template` takes the place of the
     file's, in Jinja.  The rest says how a token is chosen when the call does not.
     """
 

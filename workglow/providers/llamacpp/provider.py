@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from workglow.ai.flat_messages import with_prompted_tools
 from workglow.ai.messages import text_of
 from workglow.ai.model import report_usage
 from workglow.ai.provider import Provider
@@ -30,7 +31,6 @@ from workglow.providers.llamacpp.shapes import (
     object_instruction,
     objects,
     only_call,
-    tools_instruction,
 )
 from workglow.providers.llamacpp.weights import Weights
 from workglow.providers.llamacpp.writing import Answer, Writing, write
@@ -155,8 +155,7 @@ class LlamaCppProvider(Provider):
         def prompt(weights: Weights) -> str:
             if knows_tools(self._template(model, weights)):
                 return self._prompt(model, weights, request, request.tools)
-            told = with_instruction(request.messages, tools_instruction(request.tools))
-            return self._prompt(model, weights, replace(request, messages=told))
+            return self._prompt(model, weights, with_prompted_tools(request))
 
         if request.tool_choice == "auto":
             return self._writing(

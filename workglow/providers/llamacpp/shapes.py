@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from workglow.ai.events import Finish, ModelEvent, ObjectDelta, TextDelta, ToolCall
+from workglow.ai.tool_text import ToolTextReader
 from workglow.errors import ModelCallError
 from workglow.providers.llamacpp.library import grammar_of
 from workglow.values.partial_json import parse_partial_json
@@ -22,7 +23,6 @@ __all__ = [
     "object_instruction",
     "objects",
     "only_call",
-    "tools_instruction",
 ]
 
 _SHARE: Final = 16
@@ -32,17 +32,6 @@ _SHARE: Final = 16
 def object_instruction(schema: Mapping[str, Any]) -> str:
     """What the model is told about the object that it shall write."""
     return f"Answer with nothing but a JSON object that fits this JSON Schema:\n{_json(schema)}"
-
-
-def tools_instruction(tools: Sequence[ToolDefinition]) -> str:
-    """What a model is told about tools whose template has no place for them."""
-    listed = "\n".join(
-        _json({"name": tool.name, "description": tool.description, "parameters": tool.input_schema}) for tool in tools
-    )
-    return (
-        f"You may call these functions:\n{listed}\n\nTo call one, write nothing but\n"
-        '<tool_call>\n{"name": "...", "arguments": {...}}\n</tool_call>'
-    )
 
 
 def call_schema(tools: Sequence[ToolDefinition], choice: str) -> dict[str, Any]:
@@ -105,8 +94,6 @@ def only_call(events: Iterator[ModelEvent]) -> Iterator[ModelEvent]:
 
 def calls_in_text(events: Iterator[ModelEvent], tools: Sequence[ToolDefinition]) -> Iterator[ModelEvent]:
     """Tell the calls in a text from what is said."""
-    from workglow.ai.tool_text import ToolTextReader
-
     reader, calls = ToolTextReader(tools), 0
     for event in events:
         if isinstance(event, TextDelta):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -46,7 +46,7 @@ class Writing(Iterator[ModelEvent]):
                 self._abort.set()
 
     @contextmanager
-    def abortable(self, abort: Abort) -> Iterator[None]:
+    def abortable(self, abort: Abort) -> Generator[None]:
         """Let `cancel` stop a context while this answer has it."""
         with self._guard:
             self._abort = abort
