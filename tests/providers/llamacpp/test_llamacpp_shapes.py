@@ -168,3 +168,7 @@ def test_a_template_of_a_stranger_cannot_reach_out() -> None:
     for template in ("{{ ''.__class__.__mro__ }}", "{{ messages.append(1) }}", "{% include '/etc/passwd' %}"):
         with pytest.raises(ModelCallError, match="chat template"):
             print(prompt_of(template, HISTORY))
+
+
+def test_a_template_may_ask_for_the_day() -> None:
+    assert prompt_of("{{ strftime_now('%Y') | length }}", HISTORY) == "4"

@@ -12,6 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from workglow.ai.flat_messages import result_text, without_tool_parts
 from workglow.ai.messages import text_of
+from workglow.clock import SystemClock
 from workglow.errors import ModelCallError
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _json(value: object, indent: int | None = None, **_: object) -> str:
 
 
 def _now(form: str) -> str:
-    return datetime.now().strftime(form)
+    return datetime.fromtimestamp(SystemClock().now() / 1000).strftime(form)
 
 
 def _refuse(message: str) -> NoReturn:
