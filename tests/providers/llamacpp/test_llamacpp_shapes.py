@@ -148,7 +148,7 @@ HISTORY: list[Any] = TypeAdapter(list[Any]).validate_python(
 def test_a_template_without_tools_reads_their_calls_and_results_as_text() -> None:
     template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
     assert prompt_of(template, HISTORY) == (
-        'user: How is it?\nassistant: <tool_call>\n{"name": "weather", "arguments": {"city": "Bonn"}}\n</tool_call>\n'
+        'user: How is it?\nassistant: <tool_call>\n{"name":"weather","arguments":{"city":"Bonn"}}\n</tool_call>\n'
         "user: <tool_response>\nRain\n</tool_response>\n"
     )
 

@@ -132,8 +132,7 @@ class _Candidates:
         self.tokens = np.zeros(len(logits), _CANDIDATE)
         self.tokens["id"] = np.arange(first, first + len(logits))
         self.tokens["logit"] = logits
-        kind: Any = ctypes.POINTER(llama.llama_token_data)
-        data: Any = ctypes.cast(self.tokens.ctypes.data, kind)
+        data: Any = ctypes.cast(self.tokens.ctypes.data, llama.llama_token_data_p)
         self._array = llama.llama_token_data_array(data, len(logits), -1, False)
 
     def narrow(self, sampler: Any) -> None:
