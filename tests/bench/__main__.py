@@ -26,6 +26,7 @@ import queueing
 import resuming
 import starting
 import streaming
+import writing
 
 WORKS = {
     "W1": memory.rows,
@@ -41,6 +42,7 @@ WORKS = {
     "W13": limits.rows,
     "W14": latency.rows,
     "W15": embedding.rows,
+    "W17": writing.rows,
 }
 
 

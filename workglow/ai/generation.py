@@ -46,6 +46,7 @@ class TextGenerationTask(AiTask):
     title: ClassVar[str] = "Text Generation"
     version: ClassVar[str] = "1"
     capabilities: ClassVar[tuple[str, ...]] = ("chat", "generate")
+    continues_streams: ClassVar[bool] = True
     Input: ClassVar[type[BaseModel] | None] = _Input
     Output: ClassVar[type[BaseModel] | None] = _Output
 
@@ -61,6 +62,7 @@ class TextGenerationTask(AiTask):
             presence_penalty=inputs["presence_penalty"],
             stop=tuple(inputs["stop"]),
             seed=inputs["seed"],
+            written=context.earlier_text("text") if model.record.continues else "",
         )
         async for piece in written(model, capability, request):
             yield piece

@@ -16,6 +16,7 @@ from workglow.ai.model import Model
 from workglow.ai.passage import Passage
 from workglow.ai.record import ModelRecord
 from workglow.ai.registry import ProviderRegistry, provider_registry
+from workglow.ai.residents import Residents, default_budget
 from workglow.errors import MissingExtraError, UnknownModelError, UnsupportedCapabilityError, WorkglowError
 from workglow.tasks.standard_resolvers import credential
 
@@ -35,6 +36,7 @@ class Models(Catalogue):
     """Finds models by name, and calls them.
 
     A name is that of a record in the catalogue, or else it begins with a provider, who then knows the model.
+    `residents` are the models in memory; its budget is three quarters of the machine's, unless it is set.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Models(Catalogue):
         self._batches = Batches()
         self._downloads: Downloads | None = None
         self._providers: dict[type[Provider], Provider] = {}
+        self.residents = Residents(default_budget())
 
     def find(self, named: str | Mapping[str, Any] | ModelRecord) -> ModelRecord:
         """Return the record of a model, given by its name, or by the record itself, in our words or those of others.
@@ -93,6 +96,7 @@ class Models(Catalogue):
         found = self._providers.get(kind)
         if found is None:
             found = self._providers[kind] = kind(self._credentials)
+            found.residents = self.residents
         return found
 
     def abilities(self, record: ModelRecord) -> frozenset[str]:
@@ -217,6 +221,7 @@ class Models(Catalogue):
         providers, self._providers = list(self._providers.values()), {}
         for provider in providers:
             provider.close()
+        self.residents.close()
 
 
 def _nobody(name: str, done: int, total: int | None) -> None:

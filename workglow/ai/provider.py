@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from workglow.ai.capability import CAPABILITIES, MANAGEMENT
 from workglow.ai.record import ModelRecord
+from workglow.ai.residents import Residents
 from workglow.errors import UnknownModelError, UnsupportedCapabilityError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Provider:
 
     def __init__(self, credentials: CredentialReader | None = None) -> None:
         self._credentials = credentials
+        self.residents = Residents()  # those of a project share one budget
 
     @classmethod
     def capabilities(cls) -> frozenset[str]:

@@ -14,6 +14,7 @@ __all__ = ["ProviderRegistry", "provider_registry"]
 
 _SHIPPED: Final = {
     "hf": ("workglow.providers.transformers.provider", "TransformersProvider"),
+    "gguf": ("workglow.providers.llamacpp", "LlamaCppProvider"),
     "local": ("workglow.providers.static", "StaticProvider"),
     "mediapipe": ("workglow.providers.mediapipe", "MediaPipeProvider"),
     "onnx": ("workglow.providers.onnx", "OnnxProvider"),

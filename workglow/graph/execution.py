@@ -53,6 +53,7 @@ class Reports:
     ) -> None:
         self.error: BaseException | None = None
         self.asker: Callable[[TaskRun], Callable[..., Awaitable[Answer]] | None] | None = None
+        self.earlier: Callable[[TaskRun], Callable[[str], str] | None] = lambda _: None
         self._environment = environment
         self._emit = emit
         self._wake = wake
@@ -87,6 +88,7 @@ class Reports:
             on_usage=on_usage,
             is_allowed=None if gate is None else gate.is_allowed,
             asks=None if self.asker is None or run.task.mode != "async" else self.asker(run),
+            earlier=self.earlier(run) if run.task.continues_streams else None,
         )
 
     def _progress(self, run: TaskRun, attempt: int, fraction: float, message: str) -> None:

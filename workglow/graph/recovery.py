@@ -162,6 +162,8 @@ class Recovery:
             runner.failures.fail(run, InterruptedTaskError(unknown))
             return
         run.status = "pending"
+        if task.continues_streams:
+            runner.streams.continuing.recall(run)
         self._go(run)
 
     def _wait_or_go(self, run: TaskRun) -> None:

@@ -93,6 +93,7 @@ class TaskGraphRunner:
         self.wake = self._wake.set
         self.reports = Reports(environment, self.emit, self.wake, self.touch)
         self.streams = Streams(self)
+        self.reports.earlier = self.streams.continuing.earlier
         self.waits = Waits(self, self.settle, self.reports.broken, self.wake)
         self.reports.asker = self.waits.asker
         self._execution = Execution(

@@ -132,6 +132,10 @@ class Journal(Protocol):
         """Add what a running task streamed to the next commit; it is forgotten with the commit that ends the task."""
         ...
 
+    def chunks(self, path: str) -> list[ChunkRecord]:
+        """What the task at this path has streamed, and has not been given up, in order."""
+        ...
+
     def row(self, path: str) -> TaskRow | None: ...
 
     def unhandled(self) -> str | None:

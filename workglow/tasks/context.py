@@ -35,6 +35,7 @@ class TaskContext:
     __slots__ = (
         "_allows",
         "_asks",
+        "_earlier",
         "_fraction",
         "_key",
         "_on_progress",
@@ -66,6 +67,7 @@ class TaskContext:
         on_usage: Callable[[str, Usage], None] | None = None,
         is_allowed: Callable[..., bool] | None = None,
         asks: Callable[..., Awaitable[Answer]] | None = None,
+        earlier: Callable[[str], str] | None = None,
     ) -> None:
         self.run_id = run_id
         self.path = path
@@ -80,6 +82,7 @@ class TaskContext:
         self._on_usage = on_usage
         self._allows = is_allowed
         self._asks = asks
+        self._earlier = earlier
         self._fraction = 0.0
         self._resources: list[object] | None = None
 
@@ -106,6 +109,15 @@ class TaskContext:
         self._fraction = max(self._fraction, min(float(fraction), 1.0))  # in this order NaN changes nothing
         if self._on_progress is not None:
             self._on_progress(self._fraction, message)
+
+    def earlier_text(self, port: str) -> str:
+        """Return what an attempt that a crash cut off had streamed from this port; '' when there is nothing of it.
+
+        Only for a task whose class says `continues_streams`.  It is then the beginning of the value: the task has to
+        yield what comes behind it, and whoever follows hears of no restart.  A task that cannot go on from there does
+        not call this.  Raises TaskConfigurationError when the task has yielded something already.
+        """
+        return "" if self._earlier is None else self._earlier(port)
 
     def record_usage(
         self,

@@ -47,6 +47,7 @@ class Task(Definition):
     inline: ClassVar[bool] = False
     has_body: ClassVar[bool] = True  # that a worker of a queue could run
     on_interrupt: ClassVar[str] = "retry"
+    continues_streams: ClassVar[bool] = False  # asks `context.earlier_text`, and goes on from there
     entitlements: ClassVar[tuple[str | Entitlement, ...]] = ()
     spends: ClassVar[bool] = False  # takes of models what a run's budget limits
     picks_queue: ClassVar[bool] = False  # has `queue_for`, which says by the inputs whose workers do it

@@ -16,7 +16,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from workglow.errors import TaskOutputError
+from workglow.errors import TaskConfigurationError, TaskOutputError
 from workglow.graph.streams.chunks import Accumulator, StreamChunk
 from workglow.graph.streams.pieces import PieceCheck
 from workglow.tasks import Stream
@@ -250,6 +250,14 @@ class Channel:
         if reader in readers:
             self._readers[port] = [other for other in readers if other is not reader]
         self.resume()
+
+    def take_up(self, port: str, text: str) -> None:
+        """Begin the value of a port with what an earlier attempt said; nobody is told."""
+        if self._begun is None:
+            raise TaskConfigurationError(
+                f"Task '{self._task.id}' asks for its earlier text after it has yielded; ask before the first piece."
+            )
+        self._accumulator.add(StreamChunk(port, text))
 
     def close(self) -> None:
         """Nothing that the writer says from now on counts."""

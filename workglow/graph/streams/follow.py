@@ -2,9 +2,10 @@
 
 The policy.  While a task streams, its rows tell what it says.  When it is over its rows are gone, and its value is told
 once, whole.  When an attempt is given up, the next one begins again from nothing, and that is told before its first
-piece.  A follower looks again after each commit to the file.  Then it also asks for the tasks that were over before it
-saw them, which is to look at all that have streamed: in a run where that takes long it is done so seldom that it makes
-a small part of the time, but once a second.
+piece; one that goes on where a crash cut off the one before counts as the same.  A follower looks again after each
+commit to the file.  Then it also asks for the tasks that were over before it saw them, which is to look at all that
+have streamed: in a run where that takes long it is done so seldom that it makes a small part of the time, but once a
+second.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class _Follower:
 
     def _became(self, row: TaskRow) -> Iterator[StreamRecord]:
         followed = self._tasks[row.path]
-        if row.attempt > followed.attempt:
+        if row.attempt > followed.attempt and _state(row).get("since") != followed.attempt:
             yield self._restarted(row.path, followed, row.attempt)
         if row.status in FINAL_TASK_STATUSES:
             followed.over = True
@@ -120,7 +121,7 @@ class _Follower:
 
     def _end(self, row: TaskRow, followed: _Followed) -> Iterator[StreamRecord]:
         if row.status == "completed":
-            seq = _streamed(row) or followed.seq
+            seq = _state(row).get("streamed") or followed.seq
             if seq >= self._from_seq:
                 data = decode(row.output or "{}", self._load)
                 yield StreamRecord(seq, row.path, row.attempt, "", "value", data)
@@ -145,8 +146,8 @@ class _Follower:
             yield from self._end(row, followed)
 
 
-def _streamed(row: TaskRow) -> int:
-    return 0 if row.state is None else msgspec.json.decode(row.state).get("streamed", 0)
+def _state(row: TaskRow) -> dict[str, Any]:
+    return {} if row.state is None else msgspec.json.decode(row.state)
 
 
 async def follow(

@@ -27,6 +27,7 @@ from workglow.graph.graph import TaskGraph
 from workglow.graph.schemas import result_plan
 from workglow.graph.streams.borders import Inflow, Outflow, outlets
 from workglow.graph.streams.channels import Channel
+from workglow.graph.streams.continuing import Continuing
 from workglow.graph.streams.recording import ChunkRecorder
 from workglow.storage.records import EventRecord
 from workglow.tasks.stream import stream_mode
@@ -68,6 +69,7 @@ class Streams:
         environment = runner.environment
         journal = environment.journal
         self._recorder = None if journal is None else ChunkRecorder(journal, environment.clock, self._recorded)
+        self.continuing = Continuing(runner, self._recorder)
 
     def _recorded(self, run: TaskRun) -> None:
         self._runner.touch(run)
@@ -144,8 +146,8 @@ class Streams:
         is_group = type(run.channel) is Outflow
         run.channel = None
         if self._recorder is not None and not is_group:
-            self._recorder.forget(run)
             self._recorder.ended(run)
+            self._recorder.forget(run)
 
     def withdraw(self, run: TaskRun, error: BaseException | None = None) -> None:
         """An attempt came to nothing: those who read along stop, and wait for what comes of the task instead.
@@ -268,6 +270,7 @@ class Streams:
             run.channel = None
             if self._recorder is not None:
                 self._recorder.forget(run)
+                self.continuing.give_up(run)
 
 
 def _carrying(run: TaskRun) -> list[Dataflow]:

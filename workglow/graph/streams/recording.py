@@ -63,6 +63,7 @@ class ChunkRecorder:
         self._seq = (journal.run.epoch - 1) << 32
         self._said: dict[TaskRun, _Said] = {}
         self._failures: dict[TaskRun, WorkglowError] = {}
+        self._since: dict[TaskRun, int] = {}  # who goes on with the stream of an earlier attempt
 
     def add(self, run: TaskRun, chunk: StreamChunk) -> None:
         """Keep a chunk; raises, for this one or an earlier one, when a piece is of a kind that no file can hold."""
@@ -88,7 +89,8 @@ class ChunkRecorder:
         for gathered in said.gathered:
             text, blobs = _encoded(gathered.port, gathered.data(), f"what task '{run.path}' streams")
             self._seq += 1
-            record = ChunkRecord(self._seq, run.path, run.attempt, gathered.port, gathered.kind, text, now, blobs)
+            attempt = self._since.get(run, run.attempt)
+            record = ChunkRecord(self._seq, run.path, attempt, gathered.port, gathered.kind, text, now, blobs)
             self._journal.note_chunk(run, record)
         self._changed(run)
 
@@ -96,13 +98,20 @@ class ChunkRecorder:
         """The attempt is over: what is not a row yet will be none, for the value says it all."""
         said = self._said.pop(run, None)
         self._failures.pop(run, None)
+        self._since.pop(run, None)
         if said is not None:
             said.timer.cancel()
+
+    def goes_on(self, run: TaskRun, since: int) -> None:
+        """What the run says from now on belongs to the stream that attempt `since` began."""
+        self._since[run] = since
 
     def ended(self, run: TaskRun) -> None:
         """Number the final value of a task run too, and keep with its row that it had streamed."""
         self._seq += 1
-        run.state = msgspec.json.encode({"streamed": self._seq}).decode()
+        since = self._since.get(run)
+        state = {"streamed": self._seq} if since is None else {"streamed": self._seq, "since": since}
+        run.state = msgspec.json.encode(state).decode()
 
 
 def _encoded(port: str, data: object, where: str) -> tuple[str, Sequence[Blob]]:

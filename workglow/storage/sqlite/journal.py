@@ -14,7 +14,7 @@ import msgspec
 from workglow.errors import FileLockedError, LeaseLostError
 from workglow.storage.records import FINAL_RUN_STATUSES, Arrival, ChunkRecord, EventRecord, RunRecord, TaskRow
 from workglow.storage.sqlite.changes import note_begun, note_run
-from workglow.storage.sqlite.chunks import drop_chunks, drop_chunks_of_open, insert_chunks
+from workglow.storage.sqlite.chunks import drop_chunks, drop_chunks_of_open, insert_chunks, select_chunks
 from workglow.storage.sqlite.queued import drive_later, select_progress
 from workglow.storage.sqlite.values import insert_values
 from workglow.storage.sqlite.waiting import (
@@ -361,6 +361,9 @@ class SqliteJournal:
     def row(self, path: str) -> TaskRow | None:
         values = self._file.look_up(_COLUMNS + " WHERE run_id = ? AND path = ?", (self.run.row_id, path))
         return None if values is None else read_row(values)
+
+    def chunks(self, path: str) -> list[ChunkRecord]:
+        return select_chunks(self._file.reader, self.run.row_id, from_seq=0, path=path, limit=-1)
 
     def unhandled(self) -> str | None:
         return self._file.reader.execute(_UNHANDLED, (self.run.row_id,)).get
