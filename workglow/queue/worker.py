@@ -42,6 +42,7 @@ __all__ = ["Worker"]
 
 _LOOK_AGAIN: Final = 1.0  # seconds between two looks for dead workers
 _SLICE: Final = 0.005  # seconds a worker keeps the event loop for itself
+_REST: Final = 0.02  # seconds for which a busy worker leaves the file to others that want to write
 _LOOK_AT_FILE: Final = 0.5  # seconds between two looks whether the file is still at its place
 _REPORT_EVERY: Final = 0.1  # seconds between two rows of one job's progress
 
@@ -72,6 +73,7 @@ class Worker:
         self._settled: list[Settlement] = []
         self._reports: dict[int, Progress] = {}
         self._reporting = False
+        self._busy = False  # it makes one turn after the other
         self._stopping = False
         self._stop_at: float | None = None  # on the monotonic clock: when the grace is over
         self._looked_at = -_LOOK_AT_FILE
@@ -144,6 +146,7 @@ class Worker:
                 self._queues.file.check_place()
             free = 0 if self._stopping else max(0, self._concurrency - len(self._running))
             turn = await self._turn(free)
+            self._busy = bool(turn.claimed)
             for job in turn.claimed:
                 self._start(job)
             if self._settled:
@@ -160,6 +163,7 @@ class Worker:
             if self._stop_at is not None and clock.monotonic() >= self._stop_at:
                 return
             await self._sleep(turn.next_at)
+            self._busy = False
             begun = clock.monotonic()
 
     async def _turn(self, free: int) -> Turn:
@@ -179,6 +183,7 @@ class Worker:
                 leave=queues.lingering and tuple(queues.lingering),
                 concurrency=self._concurrency,
                 block=self._alone,
+                rest=_REST if self._busy else 0.0,
             )
             if not isinstance(turn, Turn):
                 turn = await turn

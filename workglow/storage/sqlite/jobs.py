@@ -186,22 +186,27 @@ class SqliteJobs:
         leave: Collection[int] = (),
         concurrency: int | None = None,
         block: bool = False,
+        rest: float = 0.0,
     ) -> Turn | Awaitable[Turn]:
         ask = Ask(worker_id, queue_ids, settled, limit, handlers, leave, concurrency)
         file = self._file
-        if block or file.memory or file.durability != "power":
-            try:
-                with file.transaction(wait=block) as db:
-                    turn = self._claims.turn(db, ask)
-            except FileLockedError:
-                if block:
-                    raise
-            else:
-                self._claims.committed(ask, turn)
-                return self._begin_anew(ask, turn) if self._claims.unseated else turn
-        return self._turn_elsewhere(ask)
+        if not block and file.durability == "power" and not file.memory:
+            return self._turn_elsewhere(ask)
+        try:
+            with file.transaction(wait=block) as db:
+                turn = self._claims.turn(db, ask)
+        except FileLockedError:
+            if block:
+                raise
+            return self._turn_later(ask, rest)
+        return self._known(ask, turn)
+
+    async def _turn_later(self, ask: Ask, rest: float) -> Turn:
+        """When nobody else is writing."""
+        return self._known(ask, await self._file.write(lambda db: self._claims.turn(db, ask), rest=rest))
 
     async def _turn_elsewhere(self, ask: Ask) -> Turn:
+        """On the thread that may wait for the disk."""
         import asyncio
 
         future = self._file.submit(lambda db: self._claims.turn(db, ask))
@@ -211,6 +216,10 @@ class SqliteJobs:
             if not future.cancel():  # it is being written: what it claims must be known, to be handed back
                 self._claims.committed(ask, future.result())
             raise
+        return self._known(ask, turn)
+
+    def _known(self, ask: Ask, turn: Turn) -> Turn:
+        """What has been committed, once it is known here."""
         self._claims.committed(ask, turn)
         return self._begin_anew(ask, turn) if self._claims.unseated else turn
 
