@@ -195,10 +195,10 @@ class SqliteJobs:
         try:
             with file.transaction(wait=block) as db:
                 turn = self._claims.turn(db, ask)
-        except FileLockedError:
+        except FileLockedError as error:
             if block:
                 raise
-            return self._turn_later(ask, rest)
+            return self._turn_later(ask, 0.0 if error.here else rest)
         return self._known(ask, turn)
 
     async def _turn_later(self, ask: Ask, rest: float) -> Turn:
