@@ -257,7 +257,7 @@ class JobRepository(Protocol):
         ...
 
     def report(self, progress: Iterable[tuple[ClaimedJob, str]]) -> None:
-        """Keep what running jobs tell of their progress (JSON)."""
+        """Keep what running jobs tell of their progress (JSON); FileLockedError when somebody else is writing."""
         ...
 
     def unwanted(self, claims: Iterable[ClaimedJob]) -> dict[int, str]:

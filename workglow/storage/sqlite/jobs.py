@@ -252,7 +252,7 @@ class SqliteJobs:
 
     def report(self, progress: Iterable[tuple[ClaimedJob, str]]) -> None:
         now = self._file.clock.now()
-        with self._file.transaction() as db:
+        with self._file.transaction(wait=False) as db:
             for job, text in progress:
                 db.execute(
                     "UPDATE job SET progress = ? WHERE id = ? AND claim = ? AND status = 'running'",
