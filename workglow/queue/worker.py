@@ -45,6 +45,7 @@ __all__ = ["Worker"]
 _LOOK_AGAIN: Final = 1.0  # seconds between two looks for dead workers
 _SLICE: Final = 0.005  # seconds a worker keeps the event loop for itself
 _REST: Final = 0.02  # seconds for which a busy worker leaves the file to others that want to write
+_LOOK_AT_QUEUES: Final = 0.1  # seconds between two looks of a busy worker for new queues
 _LOOK_AT_FILE: Final = 0.5  # seconds between two looks whether the file is still at its place
 
 
@@ -80,6 +81,7 @@ class Worker:
         self._untold = False  # something was settled that waiters of this process have not been woken for
         self._only_known = False
         self._wake: asyncio.Event | None = None
+        self._calm = asyncio.Event()  # it is not busy any more, or something runs
         self._task: asyncio.Task[int] | None = None
         self._execution: Execution | None = None
 
@@ -163,7 +165,6 @@ class Worker:
             if self._stop_at is not None and clock.monotonic() >= self._stop_at:
                 return
             await self._sleep(turn.next_at)
-            self._busy = False
             begun = clock.monotonic()
 
     async def _turn(self, free: int) -> Turn:
@@ -206,6 +207,8 @@ class Worker:
         if self._stop_at is not None:
             pause = min(pause, max(0.0, self._stop_at - clock.monotonic()))
         assert self._wake is not None
+        self._busy = False
+        self._calm.set()
         timer = clock.call_later(pause, self._wake.set)
         try:
             await self._wake.wait()
@@ -224,6 +227,13 @@ class Worker:
                 self._choose()
             await file.wait_for_change(since=version)
             self._wake.set()
+            if self._busy and not self._running:  # it finds new jobs by itself, and its own commits are no news
+                self._calm.clear()
+                timer = self._queues.clock.call_later(_LOOK_AT_QUEUES, self._calm.set)
+                try:
+                    await self._calm.wait()
+                finally:
+                    timer.cancel()
 
     def _choose(self) -> None:
         chosen = self._chosen or self._queues.all()
@@ -320,6 +330,7 @@ class Worker:
                 assert self._execution is not None
                 self._drop(job.id)
                 self._running[job.id] = running
+                self._calm.set()
                 self._execution.launch(running, inputs, self._seconds_for(job, handler.timeout, queue))
                 return
             result = call_in_place(handler, inputs)
