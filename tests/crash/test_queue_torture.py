@@ -18,14 +18,14 @@ from job_nursery import JobNursery, assert_all_completed, opened, rows
 
 FULL = os.environ.get("WORKGLOW_TORTURE") == "full"
 JOBS, KILLS = (20_000, 200) if FULL else (1_500, 20)
-NO_OPS = 20_000 if FULL else 12_000
+NO_OPS = 20_000
 SEED = int(os.environ.get("WORKGLOW_SEED", "7"))
 
 
 def until_true(condition: object) -> None:
     """Wait for something another process does; the test's own time-out is the limit."""
     assert callable(condition)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "it never came to that"
         time.sleep(0.005)
@@ -118,7 +118,7 @@ def test_eight_processes_get_fair_shares_and_never_hear_of_a_lock(tmp_path: Path
     print(f"{NO_OPS} jobs in {took:.1f} s: {sorted(shares)}")
     assert workers.errors() == ""
     assert len(shares) == 8
-    assert max(shares) <= 5 * min(shares)
+    assert max(shares) <= 3 * min(shares)
     assert rows(path, "SELECT DISTINCT status, attempt FROM job") == [("completed", 1)]
     workers.assert_nothing_was_done_twice()
 
