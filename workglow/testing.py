@@ -140,29 +140,22 @@ def install_crash_points(point: str | None = None) -> None:
 
         return wait()
 
-    _crash_in_queues(at)
+    _crash_in_turns(at)
+    _crash_while_enqueueing(at)
     SqliteJournal._write = crashing_write  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     SqliteJournal.commit = crashing_commit
 
 
-def _crash_in_queues(at: Callable[[str, set[str]], None]) -> None:
-    """Call `at` at the moments of a queue's transactions, each of which is written in two halves."""
+def _crash_in_turns(at: Callable[[str, set[str]], None]) -> None:
+    """Call `at` at the moments of the transactions of a queue's workers."""
+    from workglow.storage.sqlite import takeover
     from workglow.storage.sqlite.claims import Claims
-    from workglow.storage.sqlite.jobs import SqliteJobs
 
+    patched: Any = Claims
+    claim, settle = patched._claim, patched._settle
+    reclaim: Any = takeover.reclaim
+    turn, committed = patched.turn, patched.committed
     written: set[str] = set()  # by the transaction under way
-
-    def in_halves(kind: str, items: Sequence[Any], write: Callable[[Sequence[Any]], Any]) -> Any:
-        half = (len(items) + 1) // 2
-        at("before", {kind})
-        first = write(items[:half])
-        written.add(kind)
-        at("halfway", {kind})
-        rest = write(items[half:])
-        return first + rest if isinstance(first, list) else None
-
-    claim, settle, reclaim, add = Claims._claim, Claims._settle, Claims._reclaim, SqliteJobs._add  # pyright: ignore[reportPrivateUsage]
-    turn, committed, add_all = Claims.turn, Claims.committed, SqliteJobs.add
 
     def crashing_claim(self: Any, execute: Any, worker: Any, queues: Any, limit: int, **rest: Any) -> Any:
         at("before", {"claim"})
@@ -173,14 +166,18 @@ def _crash_in_queues(at: Callable[[str, set[str]], None]) -> None:
         at("halfway", {"claim"})
         return claimed + claim(self, execute, worker, queues, limit - len(claimed), **rest) if limit > 1 else claimed
 
-    def crashing_settle(self: Any, execute: Any, settled: Sequence[Any], *rest: Any) -> None:
-        in_halves("settle", settled, lambda some: settle(self, execute, some, *rest))
+    def crashing_settle(self: Any, execute: Any, worker: Any, settled: Sequence[Any], now: int) -> Any:
+        written.add("settle")
+        halves = _in_halves("settle", settled, lambda some: settle(self, execute, worker, some, now), at)
+        return tuple(first + second for first, second in zip(*halves, strict=True))
 
-    def crashing_reclaim(self: Any, execute: Any, session_id: int, ids: Any, outcome: str) -> None:
+    def crashing_reclaim(*place: Any, **now: int) -> None:
+        *some, ids, outcome = place
         if outcome == "crashed":
-            in_halves("take_over", list(ids), lambda some: reclaim(self, execute, session_id, some, outcome))
+            written.add("take_over")
+            _in_halves("take_over", list(ids), lambda half: reclaim(*some, half, outcome, **now), at)
         else:
-            reclaim(self, execute, session_id, ids, outcome)
+            reclaim(*place, **now)
 
     def crashing_turn(self: Any, db: Any, ask: Any) -> Any:
         written.clear()
@@ -192,20 +189,47 @@ def _crash_in_queues(at: Callable[[str, set[str]], None]) -> None:
         at("after", written)
         committed(self, ask, turn)
 
-    def crashing_add(self: Any, db: Any, queue_id: int, jobs: Sequence[Any], now: int) -> list[int]:
-        ids = in_halves("enqueue", jobs, lambda some: add(self, db, queue_id, some, now))
-        at("inside", {"enqueue"})
-        return ids
-
-    def crashing_add_all(self: Any, queue_id: int, jobs: Sequence[Any]) -> list[int]:
-        ids = add_all(self, queue_id, jobs)
-        at("after", {"enqueue"})
-        return ids
-
-    patched: Any = Claims
-    patched._claim, patched._settle, patched._reclaim = crashing_claim, crashing_settle, crashing_reclaim
+    patched._claim, patched._settle, takeover.reclaim = crashing_claim, crashing_settle, crashing_reclaim
     patched.turn, patched.committed = crashing_turn, crashing_committed
-    SqliteJobs._add, SqliteJobs.add = crashing_add, crashing_add_all  # pyright: ignore[reportPrivateUsage]
+
+
+def _crash_while_enqueueing(at: Callable[[str, set[str]], None]) -> None:
+    """Call `at` at the moments of the transactions of those who enqueue."""
+    from workglow.storage.sqlite.enqueueing import Enqueuer
+    from workglow.storage.sqlite.jobs import SqliteJobs
+
+    inside: Any = Enqueuer
+    around: Any = SqliteJobs
+
+    def crashing(add: Any) -> Any:
+        def add_in_halves(self: Any, db: Any, queue_id: int, *rest: Any) -> list[int]:
+            *alike, items, now = rest
+            ids = _in_halves("enqueue", items, lambda some: add(self, db, queue_id, *alike, some, now), at)
+            at("inside", {"enqueue"})
+            return [*ids[0], *ids[1]]
+
+        return add_in_halves
+
+    def crashing_after(add: Any) -> Any:
+        def add_and_crash(*what: Any) -> Any:
+            ids = add(*what)
+            at("after", {"enqueue"})
+            return ids
+
+        return add_and_crash
+
+    inside.add, inside.add_alike = crashing(inside.add), crashing(inside.add_alike)
+    around.add, around.add_alike = crashing_after(around.add), crashing_after(around.add_alike)
+
+
+def _in_halves(
+    kind: str, items: Sequence[Any], write: Callable[[Sequence[Any]], Any], at: Callable[[str, set[str]], None]
+) -> tuple[Any, Any]:
+    half = (len(items) + 1) // 2
+    at("before", {kind})
+    first = write(items[:half])
+    at("halfway", {kind})
+    return first, write(items[half:])
 
 
 def _kinds(journal: Any, rows: Sequence[TaskRow], status: str | None) -> set[str]:

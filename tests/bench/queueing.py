@@ -216,13 +216,12 @@ class Crew:
 
 def with_processes(folder: Path) -> Iterator[Row]:
     """Four processes that empty one queue, against one that does it alone."""
-    size = 4000
     path = folder / "crew.wg"
     with wg.open(path, durability="process") as project:
         queue = project.queue("bench")
         alone, four = Crew(path, 1), Crew(path, 4)
 
-        def work(crew: Crew, concurrency: int) -> Callable[[], float]:
+        def work(crew: Crew, concurrency: int, size: int) -> Callable[[], float]:
             def run() -> float:
                 queue.enqueue_many(noop, [{"a": number} for number in range(size)])
                 begun = time.perf_counter()
@@ -231,13 +230,13 @@ def with_processes(folder: Path) -> Iterator[Row]:
 
             return run
 
-        for case, concurrency in (("drain one by one", 1), ("drain in batches of 32", BATCH)):
+        for case, concurrency, size in (("drain one by one", 1, 8000), ("drain in batches of 32", BATCH, 40_000)):
             yield compare(
                 "W3",
                 f"{case}, 4 procs",
-                work(four, concurrency),
+                work(four, concurrency, size),
                 "ours, 1 process",
-                work(alone, concurrency),
+                work(alone, concurrency, size),
                 target=1.0,
                 each=size,
                 unit="µs/job",

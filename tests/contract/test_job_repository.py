@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from workglow.storage.jobs import (
     FINAL_JOB_STATUSES,
     MOVES,
     ClaimedJob,
+    JobRecord,
     JobRepository,
     JobStatus,
     NewJob,
@@ -26,7 +27,7 @@ from workglow.storage.jobs import (
 )
 from workglow.storage.sqlite.jobs import SqliteJobs
 from workglow.testing import FakeClock
-from workglow.values import encode
+from workglow.values import Encoded, encode
 
 INPUT = encode({"value": 1})
 RESULT = encode({"output": 2})
@@ -292,6 +293,57 @@ def test_two_claims_of_one_job_in_one_turn_count_once(place: Place) -> None:
     turn = place.turn(ended(current, "completed"), ended(old, "completed"))
     assert turn.lost == [job_id]
     assert [job.id for job in turn.claimed] == [waiting]
+
+
+# ---------------------------------------------------------------------- jobs that are alike
+
+
+@pytest.mark.parametrize("needing", [False, True])
+def test_jobs_that_are_alike_are_what_they_would_be_one_by_one(place: Place, needing: bool) -> None:
+    now = place.clock.now()
+    needs = [place.add(), place.add()] if needing else ()
+    terms: dict[str, Any] = {
+        "priority": 2,
+        "run_after": now + 1000,
+        "deadline_at": now + 5000,
+        "group": "g",
+        "cost": 7,
+        "options": '{"timeout":3.0}',
+        "needs": needs,
+    }
+    texts = ['{"value":1}', '{"value":"\\"\\u0000 \U0001f600 \\\\"}', '{"value":[null,"]"]}']
+    single = [place.jobs.add(place.queue, [new(**terms, input=Encoded(text, ()))])[0] for text in texts]
+    alike = place.jobs.add_alike(place.queue, new(**terms), texts)
+    assert list(alike) == [single[-1] + 1, single[-1] + 2, single[-1] + 3]
+    for one, other in zip(single, alike, strict=True):
+        assert replace(found(place, one), id=0) == replace(found(place, other), id=0)
+        assert sorted(place.jobs.needs(other)) == sorted(needs)
+    assert [found(place, job_id).input for job_id in alike] == texts
+
+
+def test_none_or_all_of_them_are_added(place: Place) -> None:
+    assert list(place.jobs.add_alike(place.queue, new(), [])) == []
+    with pytest.raises(UnknownJobError):
+        place.jobs.add_alike(place.queue, new(needs=[99]), ["{}", "{}"])
+    assert place.jobs.count(place.queue) == {}
+    many = [f'{{"value":{number}}}' for number in range(10_001)]
+    ids = place.jobs.add_alike(place.queue, new(), many)
+    assert [found(place, ids[index]).input for index in (0, 9_999, 10_000)] == [many[0], many[9_999], many[10_000]]
+
+
+def test_their_numbers_go_on_from_the_newest_that_there_ever_was(place: Place) -> None:
+    first, newest = place.add(), place.add(priority=1)
+    place.settle(place.claim(), "completed", delete_at=place.clock.now())
+    assert place.jobs.get(newest) is None
+    assert list(place.jobs.add_alike(place.queue, new(), ["{}"] * 3)) == [newest + 1, newest + 2, newest + 3]
+    assert place.jobs.count(place.queue) == {"pending": 4}
+    assert found(place, first).id == first
+
+
+def found(place: Place, job_id: int) -> JobRecord:
+    record = place.jobs.get(job_id)
+    assert record is not None
+    return record
 
 
 # ---------------------------------------------------------------------- abort

@@ -20,6 +20,7 @@ def crash_and_finish(path: Path, workers: JobNursery, point: str, broken: str = 
         wait(workers.fork(path, point="settle.inside:2", concurrency=4))
     wait(workers.fork(path, point=point, broken=broken, concurrency=4))
     assert rows(path, "SELECT 1 FROM job WHERE finished_at IS NULL"), f"it was to be killed at {point}, and finished"
+    assert workers.errors() == "", "something else than the crash point ended it"
     wait(workers.fork(path, concurrency=4, hasty=bool(broken)))
     workers.assert_nothing_was_done_twice()
     assert_all_completed(path, workers, JOBS)
@@ -47,6 +48,7 @@ def test_a_kill_while_enqueueing_leaves_all_or_none(
     with opened(path) as project:
         project.queue("work")
     wait(workers.fork(path, point=f"enqueue.{moment}:1", enqueue=JOBS, broken=broken))
+    assert workers.errors() == ""
     (found,) = rows(path, "SELECT count(*) FROM job")
     if broken:
         assert moment not in ("halfway", "inside") or found != (0,), "half of them are there without a transaction"

@@ -341,6 +341,22 @@ def test_a_log_that_a_reader_keeps_growing_is_warned_about_once(path: Path, add:
 
 
 @pytest.mark.usefixtures("still")
+def test_readers_that_come_and_go_are_not_warned_about(path: Path, add: Add) -> None:
+    with File.open(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        add(file, "x" * 40_000_000)
+        for _ in range(2):  # a busy process reads now and then, and just when the log is to be moved
+            add(file, "x" * 30_000_000)
+            reader = apsw.Connection(str(path))
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM event").fetchall()
+            add(file)
+            upkeep_of(file).tick()
+            assert not upkeep_of(file)._warned
+            reader.close()
+
+
+@pytest.mark.usefixtures("still")
 def test_a_full_disk_only_puts_the_checkpoint_off(path: Path, disk: Any, add: Add, count: Count) -> None:
     with File.open(path, vfs=disk.name) as file:
         add(file, "x" * 5_000_000)

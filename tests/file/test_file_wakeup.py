@@ -184,3 +184,51 @@ def test_what_tells_nothing_is_not_relied_upon(file: File, clock: FakeClock, add
         await once(0.02)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of writes to the log")
+def test_a_file_that_is_written_to_all_the_time_is_not_heard_all_the_time(
+    file: File, clock: FakeClock, tmp_path: Path, add: Add
+) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    events = LogEvents.of(str(log))
+    assert events is not None
+    heard = 0
+
+    class Counted(LogEvents):
+        def drain(self) -> None:
+            nonlocal heard
+            heard += 1
+            super().drain()
+
+    events.__class__ = Counted
+    file._wakeup._listen = lambda: events
+
+    async def write(times: int) -> int:
+        before = heard
+        for _ in range(times):
+            log.write_text("x")
+            await turns(2)
+        return heard - before
+
+    async def scenario() -> None:
+        waiting = asyncio.create_task(file.wait_for_change())
+        await turns()
+        assert await write(100) == 1
+        for _ in range(12):  # it asks by itself for a while, and then listens again
+            clock.advance(0.02)
+            await turns()
+        assert await write(100) <= 1
+        add(file)
+        await write(1)
+        for _ in range(12):
+            clock.advance(0.02)
+            await turns()
+        assert await waiting
+        again = asyncio.create_task(file.wait_for_change())
+        await turns()
+        assert await write(100) == 1
+        again.cancel()
+
+    asyncio.run(scenario())

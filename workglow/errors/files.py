@@ -43,7 +43,9 @@ class HalfCopyError(FileError):
 
 
 class FileLockedError(FileError):
-    """Another process held the file's write lock for too long."""
+    """Another process, or another thread of this one (`here`), held the file's write lock for too long."""
+
+    here = False
 
 
 class FileFullError(FileError):

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import apsw
 
 from workglow.clock import SystemClock
-from workglow.errors import FileError, FileLostError, FileReadOnlyError
+from workglow.errors import FileError, FileLockedError, FileLostError, FileReadOnlyError
 from workglow.file.connection import close_reader, connect
 from workglow.file.failures import explain
 from workglow.file.log_events import LogEvents
 from workglow.file.opening import open_for_reading, open_for_writing, open_memory
+from workglow.file.patience import pauses, uneven
 from workglow.file.place import absolute, identity, log_path
 from workglow.file.pragmas import FULL, NORMAL, synchronous
 from workglow.file.presence import arrive, depart
@@ -68,6 +69,7 @@ class File:
         self._gate = Gate(db, path, busy_timeout, power=durability == "power" and not self.memory)
         self._plain: AbstractContextManager[apsw.Connection] = Transaction(self._gate, sync=False, wait=True)
         self._quick: AbstractContextManager[apsw.Connection] = Transaction(self._gate, sync=False, wait=False)
+        self._brief: AbstractContextManager[apsw.Connection] = Transaction(self._gate, sync=False, wait=None)
         self._synced = self._plain
         self._quick_synced = self._quick
         self._writer = Writer(path, lambda sync: self.transaction(sync=sync))
@@ -177,6 +179,25 @@ class File:
             raise self._explained(error) from error
         finally:
             lock.release()
+
+    async def write(self, work: Callable[[apsw.Connection], T], *, rest: float = 0.0) -> T:
+        """Write without holding up the event loop: `work(db)` is one transaction as soon as nobody else is writing.
+
+        It is not synced, and runs on the caller's thread; whoever cancels this knows that nothing was written.  `rest`
+        are seconds to leave the file to others first.
+        """
+        import asyncio  # costs 60 ms, and who writes without a loop needs none
+
+        if rest:
+            await asyncio.sleep(uneven(rest))
+        for pause in pauses(self._busy_timeout):
+            try:
+                with self._brief as db:
+                    return work(db)
+            except FileLockedError:
+                await asyncio.sleep(pause)
+        with self._brief as db:
+            return work(db)
 
     def submit(self, work: Callable[[apsw.Connection], T], *, sync: bool = False) -> Future[T]:
         """Write on the writer thread; the future is done when `work(db)` is committed.
@@ -319,7 +340,7 @@ class File:
         return explain(error, self.path) or error
 
     def _refuse_writing(self, error: Callable[[], FileError]) -> None:
-        self._plain = self._quick = self._synced = self._quick_synced = Refusal(error)
+        self._plain = self._quick = self._brief = self._synced = self._quick_synced = Refusal(error)
 
     def _read_only_error(self) -> FileError:
         return FileReadOnlyError(f"{self.path} was opened with read_only=True.  Open it without that to write to it.")

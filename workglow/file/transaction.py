@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from threading import get_ident
+from time import sleep
 from typing import TYPE_CHECKING, Final, Protocol
 
 import apsw
 
 from workglow.errors import FileError, FileLockedError
 from workglow.file.failures import explain
+from workglow.file.patience import pauses
 from workglow.file.pragmas import FULL, NORMAL, synchronous
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
 __all__ = ["Gate", "Refusal", "Transaction", "Upkept"]
 
-_PATIENCE: Final = 0.25  # seconds SQLite waits in one go; between two, a signal such as Ctrl-C gets through
+
+_MOMENT: Final = 0.0002  # seconds; the other threads' transactions are short, except those that wait for the disk
+_TRIES: Final = 16  # take half of that
+_yield: Callable[[], object] = getattr(os, "sched_yield", lambda: sleep(0))
 
 
 class _Forks:
@@ -67,38 +72,49 @@ class Gate:
         self.execute = db.cursor().execute  # a cursor of its own saves making one each time
         self.upkeep: Upkept | None = None
 
-    def wait_for_thread(self, wait: bool) -> None:
-        """Take the thread lock that somebody has."""
+    def wait_for_thread(self, wait: bool | None) -> None:
+        """Take the thread lock that somebody has; None is to wait for no longer than a moment."""
         if self.owner == get_ident():
             raise FileError(
                 f"A transaction on {self.path} is open on this thread already; a second would wait for it forever.  "
                 "Do both writes in one block."
             )
-        if not wait or not self.lock.acquire(timeout=self.busy_timeout):
-            raise FileLockedError(
+        patience = _MOMENT if wait is None else self.busy_timeout if wait else 0.0
+        if not patience or not self.lock.acquire(timeout=patience):
+            error = FileLockedError(
                 f"Another thread of this process is writing to {self.path}.  "
                 + (f"It took longer than {self.busy_timeout:g} s." if wait else "Try again, or wait for it.")
             )
+            error.here = True
+            raise error
 
-    def wait_for_process(self, wait: bool) -> None:
-        """Begin although another process has the write lock."""
-        rounds = -int(-self.busy_timeout // _PATIENCE) if wait else 0
-        if rounds:
-            self.db.set_busy_timeout(round(_PATIENCE * 1000))
-        try:
-            for _ in range(rounds):
-                try:
-                    self.execute("BEGIN IMMEDIATE")
-                except apsw.BusyError:
-                    continue
+    def wait_for_process(self, wait: bool | None) -> None:
+        """Begin although another process has the write lock; None is to wait for no longer than a moment."""
+        if wait is not False and self.slip_in():
+            return
+        for pause in pauses(self.busy_timeout if wait else 0.0):
+            sleep(pause)
+            if self.slip_in():
                 return
-        finally:
-            self.db.set_busy_timeout(0)
         raise FileLockedError(
             f"Another process is writing to {self.path}"
             + (f" and held its lock for longer than {self.busy_timeout:g} s" if wait else "")
             + ".  Try again; if it stands still, stop it: the file is not harmed by that."
         )
+
+    def slip_in(self) -> bool:
+        """Begin in the gap between two transactions of a process that makes one after the other; False without one.
+
+        It is over before any sleep is.
+        """
+        for _ in range(_TRIES):
+            try:
+                self.execute("BEGIN IMMEDIATE")
+            except apsw.BusyError:
+                _yield()
+            else:
+                return True
+        return False
 
     def refuse_child(self) -> FileError:
         """The error of a forked child."""
@@ -140,7 +156,7 @@ class Transaction:
 
     __slots__ = ("_gate", "_sync", "_wait")
 
-    def __init__(self, gate: Gate, *, sync: bool, wait: bool) -> None:
+    def __init__(self, gate: Gate, *, sync: bool, wait: bool | None) -> None:
         self._gate = gate
         self._sync = sync and not gate.power
         self._wait = wait

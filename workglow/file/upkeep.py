@@ -74,6 +74,7 @@ class Upkeep:
         self._guard = threading.Lock()
         self._beat_at = clock.monotonic()
         self._tried = 0  # pages in the log at the last checkpoint that was not complete
+        self._stopped_at = -1  # page of the log up to which a reader let the last checkpoint come
         self._warned = False
 
     def wake(self) -> None:
@@ -169,7 +170,9 @@ class Upkeep:
                 with self._transaction:
                     logged, moved = move_log(db)
                 if logged != moved:  # nobody wrote, so it is a reader
-                    self._warn(logged)
+                    if moved == self._stopped_at:  # one of a busy process is gone by the next time
+                        self._warn(logged)
+                    self._stopped_at = moved
         except apsw.BusyError:  # another process is at it
             return db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
         return logged, moved

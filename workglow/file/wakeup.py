@@ -3,7 +3,8 @@
 Policy.  Whether there is something new is asked of SQLite.  When the system tells of writes to the log, that is asked
 only then, and every `_SAFETY` seconds in case that it tells nothing; what is written is not yet committed, so for
 `_AFTERWARDS` seconds it is asked again, at growing distances.  Where nothing is told, it is asked every `interval`
-seconds.  Changes of other processes wake a waiter at most once in an `interval`.
+seconds.  Changes of other processes wake a waiter at most once in an `interval`, and while it asks anyway its loop does
+not listen: a busy file is written to ten thousand times a second, and each time would wake every process that has it.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Wakeup:
         self._events: LogEvents | None = None
         self._woke_at = -interval
         self._readers: dict[asyncio.AbstractEventLoop, int] = {}
+        self._deaf: set[asyncio.AbstractEventLoop] = set()  # those of them that have heard something, and ask now
 
     def close(self) -> None:
         """Listen no more."""
@@ -100,36 +102,39 @@ class Wakeup:
                 if left <= 0:
                     return False
                 pause = left
-            timer = clock.call_later(pause, waiter.event.set)
-            try:
-                await waiter.event.wait()
-            finally:
-                timer.cancel()
-            waiter.event.clear()
+            await self._sleep(waiter, pause)
             if not listening:
                 continue
             now = clock.monotonic()
             if waiter.heard:
                 waiter.heard, told = False, True
                 heard_at, pause = now, max(_FIRST, self._woke_at + self._interval - now)
-                if pause > _FIRST and not waiter.woken:
+                if pause > _FIRST:
                     await self._pause(waiter, pause)
             else:
                 asked_in_vain |= pause == _SAFETY
-                pause = min(2 * pause, self._interval) if now - heard_at < _AFTERWARDS else _SAFETY
+                pause = min(2 * pause, self._interval)
+                if now - heard_at >= _AFTERWARDS:
+                    pause = _SAFETY
+                    self._listen_again(waiter.loop)
         if asked_in_vain and not told and not waiter.woken and not waiter.heard:
             self._missed += 1
         self._woke_at = clock.monotonic()
         return True
 
-    async def _pause(self, waiter: _Waiter, seconds: float) -> None:
-        """Let changes gather that come one upon the other."""
+    async def _sleep(self, waiter: _Waiter, seconds: float) -> None:
         timer = self._clock.call_later(seconds, waiter.event.set)
         try:
             await waiter.event.wait()
         finally:
             timer.cancel()
         waiter.event.clear()
+
+    async def _pause(self, waiter: _Waiter, seconds: float) -> None:
+        """Let changes gather that come one upon the other; what is heard meanwhile does not end it."""
+        until = self._clock.monotonic() + seconds
+        while not waiter.woken and (left := until - self._clock.monotonic()) > 0:
+            await self._sleep(waiter, left)
 
     def _begin_listening(self, loop: asyncio.AbstractEventLoop) -> bool:
         with self._lock:
@@ -143,28 +148,41 @@ class Wakeup:
                 return False
             if loop not in self._readers:
                 events.drain()  # what was written until now is seen by whoever asks first
+            if loop not in self._readers or loop in self._deaf:
                 try:
-                    loop.add_reader(events, self._hear)
+                    loop.add_reader(events, self._hear, loop)
                 except (NotImplementedError, OSError):
                     return False
+                self._deaf.discard(loop)
             self._readers[loop] = self._readers.get(loop, 0) + 1
             return True
+
+    def _listen_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What was written meanwhile is heard at once."""
+        with self._lock:
+            if loop in self._deaf:
+                self._deaf.discard(loop)
+                assert self._events is not None
+                loop.add_reader(self._events, self._hear, loop)
 
     def _end_listening(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
             self._readers[loop] -= 1
             if not self._readers[loop]:
                 del self._readers[loop]
+                self._deaf.discard(loop)
                 assert self._events is not None
                 loop.remove_reader(self._events)
                 if self._closed and not self._readers:
                     self._events.close()
 
-    def _hear(self) -> None:
-        """Have every waiter look, whichever loop it is on."""
+    def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have every waiter look, whichever loop it is on; this one listens again when its waiters have looked."""
         with self._lock:
             assert self._events is not None
             self._events.drain()
+            loop.remove_reader(self._events)
+            self._deaf.add(loop)
             waiters = list(self._waiters)
         for waiter in waiters:
             waiter.hear()
@@ -179,7 +197,7 @@ class _Waiter:
         self.event = asyncio.Event()
         self.woken = False
         self.heard = False
-        self._loop = loop
+        self.loop = loop
         self._thread = get_ident()
 
     def wake(self) -> None:
@@ -196,4 +214,4 @@ class _Waiter:
         if get_ident() == self._thread:
             self.event.set()  # waking a loop from its own thread needs no system call
         else:
-            self._loop.call_soon_threadsafe(self.event.set)
+            self.loop.call_soon_threadsafe(self.event.set)

@@ -20,7 +20,20 @@ if TYPE_CHECKING:
     from workglow.queue.messages import Call, Report
     from workglow.storage.jobs import ClaimedJob
 
-__all__ = ["Execution", "Running"]
+__all__ = ["Execution", "Running", "call_in_place"]
+
+
+def call_in_place(handler: Handler, inputs: dict[str, object]) -> object:
+    """Call an inline function, or step a coroutine that cannot suspend."""
+    result = handler.function(**inputs)
+    if handler.mode == "step":
+        try:
+            result.send(None)
+        except StopIteration as stop:
+            return stop.value
+        result.close()
+        raise TaskConfigurationError(f"Handler {handler.name} suspended although it contains no await.")
+    return result
 
 
 class Running:
@@ -62,19 +75,6 @@ class Execution:
         self._threads: Threads | None = None
         self._processes: Processes | None = None
         self._coroutines: set[asyncio.Task[object]] = set()
-
-    def in_place(self, running: Running, inputs: dict[str, object]) -> object:
-        """Call an inline function, or step a coroutine that cannot suspend."""
-        handler = running.handler
-        result = handler.function(**inputs)
-        if handler.mode == "step":
-            try:
-                result.send(None)
-            except StopIteration as stop:
-                return stop.value
-            result.close()
-            raise TaskConfigurationError(f"Handler {handler.name} suspended although it contains no await.")
-        return result
 
     def launch(self, running: Running, inputs: dict[str, object], timeout: float | None) -> None:
         """Begin a handler that takes its time; `timeout` in seconds."""

@@ -61,6 +61,8 @@ class Handler:
         self._signature = signature_of(function, names_around(function))
         self._check = self._signature.inputs.check
         self.context = self._signature.context
+        self.at_once = self.mode in ("step", "inline")
+        """Whether it is over when the call returns."""
         if self._signature.positional:
             raise TaskConfigurationError(
                 f"{self.name}: inputs are given by name, so {', '.join(self._signature.positional)} must not be "

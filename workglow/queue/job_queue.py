@@ -9,7 +9,7 @@ import msgspec
 from workglow.errors import TaskConfigurationError
 from workglow.queue.job_handle import Job
 from workglow.queue.settings import QueueSettings
-from workglow.queue.terms import JobTerms, new_job
+from workglow.queue.terms import JobTerms, new_job, new_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,7 +59,9 @@ class JobQueue:
         Raises JobInputError for inputs that the handler does not take, UnstorableValueError for what the file cannot
         keep.
         """
-        return self._add(handler, [inputs or {}], terms)[0]
+        queues = self._queues
+        job = new_job(queues.known(handler) or handler, inputs or {}, terms, self.settings, now=queues.clock.now())
+        return Job(queues, queues.repository.add(self.row_id, (job,))[0])
 
     def enqueue_many(
         self, handler: Handler | str, inputs: Iterable[Mapping[str, object]], **terms: Unpack[JobTerms]
@@ -67,14 +69,10 @@ class JobQueue:
         """Keep a job for each of the inputs, all or none, in one transaction."""
         if "key" in terms:
             raise TaskConfigurationError("A key is for one job; give enqueue_many none.")
-        return self._add(handler, inputs, terms)
-
-    def _add(self, handler: Handler | str, inputs: Iterable[Mapping[str, object]], terms: JobTerms) -> list[Job]:
-        queues, settings = self._queues, self.settings
-        known = queues.known(handler)
-        now = queues.clock.now()
-        new = [new_job(known or handler, each, terms, settings, now=now) for each in inputs]
-        return [Job(queues, job_id) for job_id in queues.repository.add(self.row_id, new)]
+        queues = self._queues
+        known = queues.known(handler) or handler
+        job, texts = new_jobs(known, inputs, terms, self.settings, now=queues.clock.now())
+        return [Job(queues, job_id) for job_id in queues.repository.add_alike(self.row_id, job, texts)]
 
     # ------------------------------------------------------------------ looking
 

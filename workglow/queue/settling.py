@@ -27,6 +27,7 @@ from workglow.storage.jobs import Settlement
 from workglow.values import Encoded, encode
 
 if TYPE_CHECKING:
+    from workglow.clock import Clock
     from workglow.queue.handler import Handler
     from workglow.queue.settings import QueueSettings, RetryPolicy
     from workglow.storage.jobs import ClaimedJob, Outcome
@@ -59,13 +60,15 @@ class HandlerFailedError(Exception):
 _NOTHING: Final = encode({"output": None})
 
 
-def settle_result(job: ClaimedJob, result: object, settings: QueueSettings, now: int) -> Settlement:
+def settle_result(job: ClaimedJob, result: object, settings: QueueSettings, clock: Clock) -> Settlement:
     """Complete a job; UnstorableValueError when its result cannot be kept.  One from elsewhere is encoded already."""
     if result is None:
         output = _NOTHING
     else:
         output = result if isinstance(result, Encoded) else encode({"output": result}, where="job")
-    return Settlement(job, "completed", output, delete_at=settings.delete_at("completed", now))
+    if settings.keep_completed is None:
+        return Settlement(job, "completed", output)
+    return Settlement(job, "completed", output, delete_at=settings.delete_at("completed", clock.now()))
 
 
 def settle_failure(

@@ -8,17 +8,17 @@ from workglow.errors import JobInputError, TaskConfigurationError
 from workglow.queue.handler import Handler
 from workglow.queue.settings import JobOptions, RetryPolicy
 from workglow.storage.jobs import NewJob
-from workglow.values import encode
+from workglow.values import Encoded, encode, encode_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from workglow.queue.job_handle import Job
     from workglow.queue.settings import QueueSettings
     from workglow.retry import Retry
 
-__all__ = ["JobTerms", "new_job"]
+__all__ = ["JobTerms", "new_job", "new_jobs"]
 
 
 class JobTerms(TypedDict, total=False):
@@ -48,14 +48,41 @@ def new_job(
     handler: Handler | str, inputs: Mapping[str, object], terms: JobTerms, settings: QueueSettings, *, now: int
 ) -> NewJob:
     """Make what is stored; a handler that is not known here is only a name."""
+    if isinstance(handler, Handler):
+        inputs = handler.check(dict(inputs))
+        name = handler.name
+    else:
+        name = handler
+    return _with_terms(handler, name, encode(inputs, where=f"job {name!r}"), terms, settings, now=now)
+
+
+def new_jobs(
+    handler: Handler | str,
+    many: Iterable[Mapping[str, object]],
+    terms: JobTerms,
+    settings: QueueSettings,
+    *,
+    now: int,
+) -> tuple[NewJob, list[str]]:
+    """Make what is stored of jobs that differ in their inputs only: one without any, which has the rows that all of
+    them refer to, and the inputs."""
+    if isinstance(handler, Handler):
+        check = handler.check
+        many = [check(each if isinstance(each, dict) else dict(each)) for each in many]  # pyright: ignore
+        name = handler.name
+    else:
+        name = handler
+    texts, blobs = encode_all(many, where=f"job {name!r}")
+    return _with_terms(handler, name, Encoded("", blobs), terms, settings, now=now), texts
+
+
+def _with_terms(
+    handler: Handler | str, name: str, encoded: Encoded, terms: JobTerms, settings: QueueSettings, *, now: int
+) -> NewJob:
     retry: Retry | None = None
     timeout: float | None = None
     if isinstance(handler, Handler):
-        name, retry, timeout = handler.name, handler.retry, handler.timeout
-        inputs = handler.check(dict(inputs))
-    else:
-        name = handler
-    encoded = encode(inputs, where=f"job {name!r}")
+        retry, timeout = handler.retry, handler.timeout
     if not terms and retry is None and timeout is None:
         return NewJob(name, encoded, settings.retry.attempts)
     retry, timeout = terms.get("retry", retry), terms.get("timeout", timeout)

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import msgspec
 
 from workglow.errors import FileError, TaskAbortedError, UnknownHandlerError
-from workglow.queue.context import JobContext, Progress
+from workglow.queue.context import JobContext
 from workglow.queue.events import JobEvent
-from workglow.queue.execution import Execution, Running
+from workglow.queue.execution import Execution, Running, call_in_place
 from workglow.queue.processes import call_for
+from workglow.queue.reports import Reports
 from workglow.queue.settings import JobOptions, RetryPolicy
 from workglow.queue.settling import settle_failure, settle_result
 from workglow.storage.jobs import Settlement, Turn
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from workglow.queue.context import Progress
     from workglow.queue.events import JobEventKind
     from workglow.queue.job_queue import JobQueue
     from workglow.queue.queues import Queues
@@ -42,8 +44,9 @@ __all__ = ["Worker"]
 
 _LOOK_AGAIN: Final = 1.0  # seconds between two looks for dead workers
 _SLICE: Final = 0.005  # seconds a worker keeps the event loop for itself
+_REST: Final = 0.02  # seconds for which a busy worker leaves the file to others that want to write
+_LOOK_AT_QUEUES: Final = 0.1  # seconds between two looks of a busy worker for new queues
 _LOOK_AT_FILE: Final = 0.5  # seconds between two looks whether the file is still at its place
-_REPORT_EVERY: Final = 0.1  # seconds between two rows of one job's progress
 
 
 class Worker:
@@ -70,14 +73,15 @@ class Worker:
         self._id = 0
         self._running: dict[int, Running] = {}
         self._settled: list[Settlement] = []
-        self._reports: dict[int, Progress] = {}
-        self._reporting = False
+        self._reports = Reports(queues, self._running)
+        self._busy = False  # it makes one turn after the other
         self._stopping = False
         self._stop_at: float | None = None  # on the monotonic clock: when the grace is over
         self._looked_at = -_LOOK_AT_FILE
         self._untold = False  # something was settled that waiters of this process have not been woken for
         self._only_known = False
         self._wake: asyncio.Event | None = None
+        self._calm = asyncio.Event()  # it is not busy any more, or something runs
         self._task: asyncio.Task[int] | None = None
         self._execution: Execution | None = None
 
@@ -144,6 +148,7 @@ class Worker:
                 self._queues.file.check_place()
             free = 0 if self._stopping else max(0, self._concurrency - len(self._running))
             turn = await self._turn(free)
+            self._busy = bool(turn.claimed)
             for job in turn.claimed:
                 self._start(job)
             if self._settled:
@@ -179,6 +184,7 @@ class Worker:
                 leave=queues.lingering and tuple(queues.lingering),
                 concurrency=self._concurrency,
                 block=self._alone,
+                rest=_REST if self._busy else 0.0,
             )
             if not isinstance(turn, Turn):
                 turn = await turn
@@ -201,6 +207,8 @@ class Worker:
         if self._stop_at is not None:
             pause = min(pause, max(0.0, self._stop_at - clock.monotonic()))
         assert self._wake is not None
+        self._busy = False
+        self._calm.set()
         timer = clock.call_later(pause, self._wake.set)
         try:
             await self._wake.wait()
@@ -219,6 +227,13 @@ class Worker:
                 self._choose()
             await file.wait_for_change(since=version)
             self._wake.set()
+            if self._busy and not self._running:  # it finds new jobs by itself, and its own commits are no news
+                self._calm.clear()
+                timer = self._queues.clock.call_later(_LOOK_AT_QUEUES, self._calm.set)
+                try:
+                    await self._calm.wait()
+                finally:
+                    timer.cancel()
 
     def _choose(self) -> None:
         chosen = self._chosen or self._queues.all()
@@ -276,17 +291,31 @@ class Worker:
     def _start(self, job: ClaimedJob) -> None:
         queues = self._queues
         queue = self._by_id[job.queue_id]
-        if len(queues.events):
+        if queues.events:
             self._tell("job_started", queue, job)
-        handler = queues.known(job.handler)
+        handler = queues.handlers.find(job.handler)
         if handler is None:
-            self._only_known = True  # from now on such jobs are left for a worker that knows their handler
-            error = UnknownHandlerError(f"This worker knows no handler {job.handler!r}.")
-            self._settled.append(Settlement(job, "returned", retry_at=queues.clock.now(), counts=False))
-            if len(queues.events):
-                self._tell("job_returned", queue, job, error)
-            return
-        running = Running(job, handler)
+            self._leave_to_others(job, queue)
+        elif handler.at_once and handler.context is None:
+            try:
+                result = call_in_place(handler, handler.check(decode(job.input, queues.load)))
+                self._settled.append(settle_result(job, result, queue.settings, queues.clock))
+            except Exception as error:
+                self._fail(Running(job, handler), error)
+        else:
+            self._run(Running(job, handler), queue)
+
+    def _leave_to_others(self, job: ClaimedJob, queue: JobQueue) -> None:
+        """Hand back a job of an unknown handler, and from now on claim none."""
+        self._only_known = True
+        error = UnknownHandlerError(f"This worker knows no handler {job.handler!r}.")
+        self._settled.append(Settlement(job, "returned", retry_at=self._queues.clock.now(), counts=False))
+        if self._queues.events:
+            self._tell("job_returned", queue, job, error)
+
+    def _run(self, running: Running, queue: JobQueue) -> None:
+        """Begin a handler that takes its time, or wants a context."""
+        queues, job, handler = self._queues, running.job, running.handler
         try:
             if handler.mode == "process":
                 inputs = dict[str, object]()  # they are checked where they are used
@@ -297,14 +326,14 @@ class Worker:
             if handler.context is not None and running.call is None:
                 context = running.context = self._context(running, queue)
                 inputs = {**inputs, handler.context: context}
-            assert self._execution is not None
-            if handler.mode in ("step", "inline"):
-                result = self._execution.in_place(running, inputs)
-            else:
+            if not handler.at_once:
+                assert self._execution is not None
                 self._drop(job.id)
                 self._running[job.id] = running
+                self._calm.set()
                 self._execution.launch(running, inputs, self._seconds_for(job, handler.timeout, queue))
                 return
+            result = call_in_place(handler, inputs)
         except Exception as error:
             self._running.pop(job.id, None)
             self._fail(running, error)
@@ -359,7 +388,7 @@ class Worker:
         job = running.job
         settings = self._by_id[job.queue_id].settings
         try:
-            settlement = settle_result(job, result, settings, self._queues.clock.now())
+            settlement = settle_result(job, result, settings, self._queues.clock)
             if running.context is not None:
                 settlement = msgspec.structs.replace(settlement, cost=running.context.spent)
         except Exception as error:  # what it returned cannot be kept
@@ -393,7 +422,7 @@ class Worker:
             self._execution.stop(running, reason or "Another worker has the job.")
             if reason:
                 self._fail(running, TaskAbortedError(reason))
-            elif len(self._queues.events):
+            elif self._queues.events:
                 self._tell("job_lost", self._by_id[running.job.queue_id], running.job)
         if found:
             self._awake()
@@ -402,27 +431,10 @@ class Worker:
 
     def _report(self, running: Running, progress: Progress) -> None:
         job = running.job
-        if self._running.get(job.id) is not running:
-            return
-        running.progress = msgspec.json.encode(progress._asdict()).decode()
-        self._reports[job.id] = progress
-        if len(self._queues.events):
-            self._tell("job_progress", self._by_id[job.queue_id], job, progress)
-        if not self._reporting:
-            self._reporting = True
-            self._queues.clock.call_later(_REPORT_EVERY, self._keep_reports)
-
-    def _keep_reports(self) -> None:
-        self._reporting = False
-        told, self._reports = self._reports, {}
-        rows = [
-            (running.job, running.progress)
-            for job_id in told
-            if (running := self._running.get(job_id)) is not None and running.progress is not None
-        ]
-        if rows:
-            self._queues.repository.report(rows)
-            self._queues.file.notify()
+        if self._running.get(job.id) is running:
+            self._reports.take(running, progress)
+            if self._queues.events:
+                self._tell("job_progress", self._by_id[job.queue_id], job, progress)
 
     def _tell(self, kind: JobEventKind, queue: JobQueue, job: ClaimedJob, data: Any = None) -> None:
         self._queues.events.emit(JobEvent(kind, queue.name, job.id, self._queues.clock.now(), data))

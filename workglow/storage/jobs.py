@@ -229,6 +229,13 @@ class JobRepository(Protocol):
         """
         ...
 
+    def add_alike(self, queue_id: int, job: NewJob, inputs: Sequence[str]) -> Sequence[int]:
+        """Keep a job like this one, which has no key, for each of the inputs (JSON), all or none; their ids.
+
+        Of the job's own input only the rows count: all that any of the inputs refers to.
+        """
+        ...
+
     def turn(
         self,
         worker_id: int,
@@ -240,12 +247,14 @@ class JobRepository(Protocol):
         leave: Collection[int] = (),
         concurrency: int | None = None,
         block: bool = False,
+        rest: float = 0.0,
     ) -> Turn | Awaitable[Turn]:
         """Settle what a worker has done and claim at most `limit` further jobs, in one transaction.
 
         `handlers` are the only ones whose jobs are claimed, `leave` are jobs that are not.  `concurrency` is what the
         worker's row says of it from now on.  `block` allows waiting on the spot, for a caller that has nothing else to
-        do; otherwise an awaitable is returned when the disk or another process has to be waited for.
+        do; otherwise an awaitable is returned when the disk or another process has to be waited for.  `rest` are
+        seconds to leave to other processes when there are any that write: for a worker that has had its share.
         Jobs of dead workers are pending again first, or failed when their attempts are used up.
         """
         ...
@@ -255,7 +264,7 @@ class JobRepository(Protocol):
         ...
 
     def report(self, progress: Iterable[tuple[ClaimedJob, str]]) -> None:
-        """Keep what running jobs tell of their progress (JSON)."""
+        """Keep what running jobs tell of their progress (JSON); FileLockedError when somebody else is writing."""
         ...
 
     def unwanted(self, claims: Iterable[ClaimedJob]) -> dict[int, str]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from workglow.values.blob import Blob, verify
-from workglow.values.codec import Encoded, decode, encode
+from workglow.values.codec import Encoded, decode, encode, encode_all
 from workglow.values.fingerprint import canonical, fingerprint
 from workglow.values.registry import ValueTypes, value_types
 from workglow.values.secret import Secret
@@ -19,6 +19,7 @@ __all__ = [
     "canonical",
     "decode",
     "encode",
+    "encode_all",
     "fingerprint",
     "value_types",
     "verify",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +15,7 @@ from workglow.values.encoder import HIGHEST, LONGEST_TEXT, LOWEST, Encoder, to_j
 from workglow.values.refusal import Refusal, checked_text
 from workglow.values.registry import ValueTypes, value_types
 
-__all__ = ["Encoded", "decode", "encode"]
+__all__ = ["Encoded", "decode", "encode", "encode_all"]
 
 _parse = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -36,23 +36,35 @@ def encode(
     port whose JSON is still longer than `inline` bytes.  A value that cannot be stored is an UnstorableValueError whose
     text names `where` (such as "task 'summary'"), the port, the place in it and the remedy.
     """
-    if _simple(values):
-        try:
-            data = to_json(values)
-        except UnicodeEncodeError:
-            pass  # half a character somewhere: the slow way says where
-        else:
-            if len(data) <= inline:
-                return Encoded(data.decode(), ())
+    text = _simple_text(values, inline)
+    return Encoded(text, ()) if text is not None else _encode_each(values, inline, where, types)
+
+
+def encode_all(
+    many: Iterable[Mapping[str, object]], *, inline: int = 4096, where: str = "", types: ValueTypes = value_types
+) -> tuple[list[str], tuple[Blob, ...]]:
+    """Return the texts that `encode` gives for each mapping, and the rows that any of them refers to, each once."""
+    texts: list[str] = []
+    blobs: dict[bytes, Blob] = {}
+    for values in many:
+        text = _simple_text(values, inline)
+        if text is None:
+            text, rows = _encode_each(values, inline, where, types)
+            blobs.update((blob.hash, blob) for blob in rows)
+        texts.append(text)
+    return texts, tuple(blobs.values())
+
+
+def _encode_each(values: Mapping[str, object], inline: int, where: str, types: ValueTypes) -> Encoded:
     encoder = Encoder(types)
     ports = {_port(port, where): _encode_port(encoder, port, value, inline, where) for port, value in values.items()}
     return Encoded(to_json(ports).decode(), tuple(encoder.blobs.values()))
 
 
-def _simple(values: Mapping[str, object]) -> bool:
-    """Say whether JSON can take every port as it is; most tasks give one number or short text."""
+def _simple_text(values: Mapping[str, object], inline: int) -> str | None:
+    """Return the text when JSON can take every port as it is; most tasks give one number or short text."""
     if not isinstance(values, dict):
-        return False
+        return None
     for port, value in values.items():
         if type(value) is str:
             fits = len(value) <= LONGEST_TEXT
@@ -63,8 +75,12 @@ def _simple(values: Mapping[str, object]) -> bool:
         else:
             fits = value is None or type(value) is bool
         if not fits or type(port) is not str:
-            return False
-    return True
+            return None
+    try:
+        data = to_json(values)
+    except UnicodeEncodeError:
+        return None  # half a character somewhere: the slow way says where
+    return data.decode() if len(data) <= inline else None
 
 
 def _port(port: object, where: str) -> str:

@@ -14,25 +14,29 @@ worker would go idle, and every `_CHORES` milliseconds while it is busy.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import msgspec
 
 from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
-from workglow.storage.sqlite.changes import are_kept, note_job
-from workglow.storage.sqlite.job_ends import CRASHED, TOO_LATE, aborted, delete_job, end_job, prune_jobs
+from workglow.storage.sqlite.changes import note_job
+from workglow.storage.sqlite.job_ends import AGAIN, ATTEMPT, TOO_LATE, aborted, delete_job, end_job, prune_jobs
 from workglow.storage.sqlite.queued import next_job_id, tell_task
 from workglow.storage.sqlite.schedules import NEXT_DUE, fire_due
+from workglow.storage.sqlite.takeover import reclaim, take_over
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Collection
 
     import apsw
 
     from workglow.file import File
     from workglow.storage.sqlite.gates import Gates
     from workglow.storage.sqlite.schedules import Add
+    from workglow.values import Encoded
 
     Execute = Callable[..., Any]
     """`execute` of one cursor, whose rows nobody but the reader of the query knows the types of."""
@@ -60,19 +64,16 @@ _ALL_READY = _READY.format("", "AND limiters IS NULL")
 _SOME_READY = _READY.format("", f"AND limiters IS NULL {_SOME}")
 _ALL_LIMITED = _READY.format(", cost", "")
 _SOME_LIMITED = _READY.format(", cost", _SOME)
+_ASIDE = "SELECT EXISTS (SELECT 1 FROM change_log), EXISTS (SELECT 1 FROM job_dependency)"
 _CLAIM = "UPDATE job SET status = 'running', session_id = ?, claim = ?, attempt = ?, started_at = ? WHERE id = ?"
 _COMPLETE = """
 UPDATE job SET status = 'completed', output = ?, finished_at = ?, delete_at = ?
  WHERE id = ? AND claim = ? AND status = 'running' AND abort_reason IS NULL
 """
+_COMPLETED = "SELECT 1 FROM job WHERE id = ? AND claim = ? AND status = 'completed'"
 _HELD = "SELECT started_at, abort_reason, max_attempts FROM job WHERE id = ? AND claim = ? AND status = 'running'"
-_ATTEMPT = """
-INSERT INTO job_attempt (job_id, claim, attempt, outcome, error, started_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?)
-"""
-_AGAIN = """
-UPDATE job SET status = 'pending', run_after = ?, attempt = ?, error = ?, progress = NULL, abort_reason = NULL
- WHERE id = ?
-"""
+# `ClaimedJob._make` counts the columns each time, too.
+_claimed = cast("Callable[[Sequence[Any]], ClaimedJob]", partial(tuple.__new__, ClaimedJob))  # pyright: ignore
 _FORGET = "DELETE FROM worker WHERE id = ? AND session_id = ?"
 _ADOPT = "UPDATE job SET session_id = ? WHERE id = ? AND status = 'running' AND session_id = ?"
 
@@ -121,7 +122,8 @@ class Claims:
         self._cursor = file.db.cursor()
         self.unseated = False
         """Whether the last turn found that somebody took this process for dead: it has claimed nothing."""
-        self._noting = False  # whether changes are kept, as the transaction that is going on found it
+        # What the transaction that is going on found: whether changes are kept, whether jobs need others.
+        self._noting = self._needing = 0
 
     # ------------------------------------------------------------------ workers
 
@@ -158,8 +160,9 @@ class Claims:
 
     def _clear_away(self, execute: Execute) -> None:
         """Hand back what workers that have ended still had."""
+        now = self._file.clock.now()
         for worker in self._left:
-            self._reclaim(execute, worker.session_id, worker.running, "returned")
+            reclaim(execute, self._gates, worker.session_id, worker.running, "returned", now=now)
             execute(_FORGET, (worker.id, worker.session_id))
 
     def _session(self) -> int:
@@ -187,9 +190,9 @@ class Claims:
         lost: list[int] = []
         retried: list[int] = []
         self._opens_at = None
-        self._noting = are_kept(execute)
+        self._noting, self._needing = execute(_ASIDE).fetchall()[0]
         if ask.settled:
-            self._settle(execute, ask.settled, now, lost, retried)
+            lost, retried = self._settle(execute, worker, ask.settled, now)
         chores = now >= self._chores_at or now + 2 * _CHORES < self._chores_at  # or the clock was set back
         chores |= not (limit or ask.settled)  # it came for nothing else
         if chores:
@@ -249,7 +252,7 @@ class Claims:
             rows = execute(_ALL_READY, asked) if some is None else execute(_SOME_READY, asked + some)
             rows = rows.fetchall()
             self._cursor.executemany(_CLAIM, [(session_id, row[1], row[2], now, row[0]) for row in rows])
-            claimed.extend(map(ClaimedJob._make, rows))
+            claimed.extend(map(_claimed, rows))
             if not rows:  # limiters that were new to this process would be a reason
                 claimed += self._claim_limited(execute, worker, asked, some) or ()
             if len(claimed) == limit:
@@ -285,7 +288,7 @@ class Claims:
                     self._opens_at = opens_at
                 break
             execute(_CLAIM, (worker.session_id, row[1], row[2], now, row[0]))
-            job = ClaimedJob._make(row)
+            job = _claimed(row)
             gates.start(execute, gate, job.id, job.claim, cost)
             claimed.append(job)
         gates.close(execute, gate)
@@ -293,7 +296,7 @@ class Claims:
 
     def _keep_low_mark(self, execute: Execute, worker: _Worker, claimed: Sequence[ClaimedJob]) -> None:
         """See to it that the worker's row says from which id on its running jobs are."""
-        lowest = min([job.id for job in claimed])
+        lowest = min(claimed).id  # the first of what a job is a tuple of
         if worker.claims >= _RAISE_EVERY:
             mark = min(lowest, min(worker.running, default=lowest))
         elif lowest < worker.jobs_from:
@@ -307,33 +310,22 @@ class Claims:
     # ------------------------------------------------------------------ settling
 
     def _settle(
-        self,
-        execute: Execute,
-        settled: Sequence[Settlement],
-        now: int,
-        lost: list[int],
-        retried: list[int],
-    ) -> None:
-        completed: list[Settlement] = []
-        changes = self._file.db.changes
-        for done in settled:
-            output, job = done.output, done.job
-            if output is not None:
-                if output.blobs:
-                    insert_values(self._file.db, output.blobs)
-                execute(_COMPLETE, (output.text, now, done.delete_at, job.id, job.claim))
-                if changes():
-                    completed.append(done)
-                    if job.options is not None:  # without any, no task waits for it
-                        tell_task(execute, job.id, now)
-                    if self._noting:
-                        note_job(execute, "completed", job.id, now, old="running", new="completed")
-                    continue
-            status = self._settle_otherwise(execute, done, now)
-            if status is None:
-                lost.append(job.id)
-            elif status == "pending":
-                retried.append(job.id)
+        self, execute: Execute, worker: _Worker, settled: Sequence[Settlement], now: int
+    ) -> tuple[list[int], list[int]]:
+        """Settle; the ids of those that are lost, and of those that will be tried again."""
+        lost: list[int] = []
+        retried: list[int] = []
+        good = [done for done in settled if done.output is not None]
+        completed = self._complete(execute, worker, good, now) if good else good
+        if len(completed) < len(settled):
+            over = {id(done) for done in completed}
+            for done in settled:
+                if id(done) not in over:
+                    status = self._settle_otherwise(execute, done, now)
+                    if status is None:
+                        lost.append(done.job.id)
+                    elif status == "pending":
+                        retried.append(done.job.id)
         gates = self._gates
         if gates.holding:
             for done in settled:
@@ -341,12 +333,35 @@ class Claims:
                     gates.release_job(execute, done.job.id, done.job.claim, done.cost)
         if gates.struck:
             gates.settled(execute, settled)
-        if completed and execute("SELECT 1 FROM job_dependency LIMIT 1").fetchall():
+        if self._needing:
             for done in completed:
                 self._release_dependents(execute, done.job.id)
         for done in completed:
             if done.delete_at is not None and done.delete_at <= now:
                 delete_job(execute, done.job.id, "completed", now)
+        return lost, retried
+
+    def _complete(self, execute: Execute, worker: _Worker, good: list[Settlement], now: int) -> list[Settlement]:
+        """Complete those whose claim still counts, which are returned."""
+        db = self._file.db
+        rows: list[tuple[Any, ...]] = []
+        for done in good:
+            text, blobs = cast("Encoded", done.output)
+            if blobs:
+                insert_values(db, blobs)
+            job = done.job
+            rows.append((text, now, done.delete_at, job.id, job.claim))
+        before = db.total_changes()
+        self._cursor.executemany(_COMPLETE, rows)
+        if db.total_changes() - before != len(rows):
+            mine = [done for done in good if done.job.id in worker.running]  # those that were not settled before
+            good = [done for done in mine if execute(_COMPLETED, (done.job.id, done.job.claim)).fetchall()]
+        for done in good:
+            if done.job.options is not None:  # without any, no task waits for it
+                tell_task(execute, done.job.id, now)
+            if self._noting:
+                note_job(execute, "completed", done.job.id, now, old="running", new="completed")
+        return good
 
     def _settle_otherwise(self, execute: Execute, done: Settlement, now: int) -> JobStatus | None:
         """Settle what did not simply complete; None when the claim does not count any more."""
@@ -358,14 +373,14 @@ class Claims:
         outcome, error = done.outcome, done.error
         if abort_reason is not None:  # who asked for it was told so; a result that comes after that is too late
             outcome, error = "aborted", aborted(str(abort_reason))
-        execute(_ATTEMPT, (job.id, job.claim, job.attempt, outcome, error, started_at, now))
+        execute(ATTEMPT, (job.id, job.claim, job.attempt, outcome, error, started_at, now))
         attempt = job.attempt if done.counts else job.attempt - 1
         if done.outcome == "limited":
             db = self._file.db
             until = self._gates.strike_queue(db, job.queue_id, done.hold, done.reason, int(started_at))
             done = msgspec.structs.replace(done, retry_at=until)
         if done.retry_at is not None and outcome != "aborted" and attempt < most:
-            execute(_AGAIN, (done.retry_at if done.retry_at > now else None, attempt, error, job.id))
+            execute(AGAIN, (done.retry_at if done.retry_at > now else None, attempt, error, job.id))
             kind = "retried" if done.counts else "returned"
             note_job(execute, kind, job.id, now, old="running", new="pending", data=error)
             if done.retry_at > now:
@@ -402,53 +417,10 @@ class Claims:
         monotonic = self._file.clock.monotonic()
         if not 0 <= monotonic - self._looked_at < _LOOK_FOR_DEAD:
             self._looked_at = monotonic
-            changed |= self._take_over(db, execute)
+            changed |= take_over(
+                db, self._file, self._gates, {(each.id, each.session_id) for each in self._workers.values()}
+            )
         return changed
-
-    def _take_over(self, db: apsw.Connection, execute: Execute) -> bool:
-        """Make the jobs of dead workers pending again; True when there were any."""
-        if not execute("SELECT 1 FROM worker WHERE session_id <> ? LIMIT 1", (self._session(),)).fetchall():
-            return False
-        dead = set(self._file.dead_sessions(db))
-        rows = execute(
-            "SELECT worker.id, session_id, jobs_from, ended_at FROM worker JOIN session ON session.id = session_id"
-        ).fetchall()
-        own = {(worker.id, worker.session_id) for worker in self._workers.values()}
-        found = False
-        for worker_id, session_id, jobs_from, ended_at in rows:
-            if (worker_id, session_id) in own or (ended_at is None and session_id not in dead):
-                continue
-            self._file.end_dead_session(db, int(session_id))
-            ids = execute(
-                "SELECT id FROM job WHERE id >= ? AND status = 'running' AND session_id = ?", (jobs_from, session_id)
-            ).fetchall()
-            found |= bool(ids)
-            self._reclaim(execute, int(session_id), (int(row[0]) for row in ids), "crashed")
-            execute("DELETE FROM worker WHERE id = ?", (worker_id,))
-        return found
-
-    def _reclaim(self, execute: Execute, session_id: int, ids: Iterable[int], outcome: str) -> None:
-        """Take jobs from whoever runs them; one that has used up its attempts, or was to stop, is over."""
-        now = self._file.clock.now()
-        for job_id in list(ids):
-            rows = execute(
-                "SELECT claim, attempt, max_attempts, started_at, abort_reason FROM job "
-                "WHERE id = ? AND status = 'running' AND session_id = ?",
-                (job_id, session_id),
-            ).fetchall()
-            for claim, attempt, most, started_at, abort_reason in rows:
-                crashed = outcome == "crashed"
-                self._gates.release_job(execute, job_id, claim)
-                error = CRASHED if crashed else None
-                execute(_ATTEMPT, (job_id, claim, attempt, outcome, error, started_at, now))
-                if abort_reason is not None:
-                    end_job(execute, job_id, "aborted", now, was="running", error=aborted(str(abort_reason)))
-                elif crashed and attempt >= most:
-                    end_job(execute, job_id, "failed", now, was="running", error=error)
-                else:
-                    execute(_AGAIN, (None, attempt if crashed else attempt - 1, error, job_id))
-                    kind = "retried" if crashed else "returned"
-                    note_job(execute, kind, job_id, now, old="running", new="pending", data=error)
 
     def _is_unseated(self, execute: Execute, worker: _Worker) -> bool:
         """Whether somebody took this process for dead, and the worker's row and jobs with it."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Execute = Callable[..., Any]
 
 __all__ = [
+    "AGAIN",
+    "ATTEMPT",
     "CRASHED",
     "TOO_LATE",
     "abort_jobs_of_run",
@@ -51,6 +53,13 @@ SELECT job.id, job.status FROM waiting CROSS JOIN task_run ON task_run.id = wait
 """
 _NOT_NEEDED = "The run no longer needs this task."
 _OVER = "The run is over."
+ATTEMPT = """
+INSERT INTO job_attempt (job_id, claim, attempt, outcome, error, started_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+AGAIN = """
+UPDATE job SET status = 'pending', run_after = ?, attempt = ?, error = ?, progress = NULL, abort_reason = NULL
+ WHERE id = ?
+"""
 CRASHED = '{"type":"WorkerLostError","message":"The process that ran the job is gone.","trace":""}'
 TOO_LATE = '{"type":"JobDeadlineError","message":"Its deadline passed before it could start.","trace":""}'
 
