@@ -12,6 +12,11 @@ from workglow.errors import InvalidModelError
 __all__ = ["ModelRecord", "Prices", "SourceFile", "as_record"]
 
 _NAME: Final = re.compile(r"[^\s:]+:\S.{0,498}")
+_IDENTITY: Final = (
+    *("provider", "source", "revision", "base_url", "fingerprint", "dtype", "quantization", "capabilities"),
+    *("dimensions", "pooling", "normalize", "query_prefix", "document_prefix", "context_length", "max_output_tokens"),
+    *("options",),
+)
 
 
 class Prices(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -93,6 +98,15 @@ class ModelRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     def prefix(self) -> str:
         """What the name begins with, up to the colon."""
         return self.name.partition(":")[0]
+
+    def identity(self) -> dict[str, Any]:
+        """Return what tells it from any model that might answer otherwise: neither its name nor its price.
+
+        Two records of one identity share the outputs that were kept.
+        """
+        told = {name: getattr(self, name) for name in _IDENTITY} | {"source": self.source or self.name}
+        files = [file.sha256 or file.url or file.path for file in self.files]
+        return {name: value for name, value in {**told, "files": files}.items() if value}
 
 
 def as_record(given: object) -> ModelRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from pydantic import Field
@@ -9,18 +10,23 @@ from pydantic import Field
 from workglow.ai.model import Model
 from workglow.ai.models import models_without_project
 from workglow.ai.record import ModelRecord
-from workglow.errors import ModelCallError, RetryableJobError
+from workglow.errors import ModelCallError, RetryableJobError, TaskInputError
 from workglow.retry import Retry
-from workglow.tasks import Task
+from workglow.tasks import Ports, Task
 
 if TYPE_CHECKING:
     from workglow.ai.models import Models
+    from workglow.graph.control.compound import GraphAsTask
+    from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import TaskContext
 
 __all__ = ["AiTask", "ModelPort", "model_port", "models_of"]
 
-ModelPort: TypeAlias = str | dict[str, Any]
-"""A model's name, or a whole record of it.  Annotate ports `Annotated[ModelPort, model_port("TextSummaryTask")]`."""
+ModelPort: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
+"""A model's name, or a whole record of it; or several, when the task is made.
+
+Annotate ports `Annotated[ModelPort, model_port("TextSummaryTask")]`.
+"""
 
 
 def model_port(task_type: str = "") -> Any:
@@ -30,7 +36,10 @@ def model_port(task_type: str = "") -> Any:
 
 def models_of(context: TaskContext) -> Models:
     """Return the models of the project that a task runs in, or of this process."""
-    project = context.project
+    return _models(context.project)
+
+
+def _models(project: object) -> Models:
     return models_without_project() if project is None else cast("Any", project).models
 
 
@@ -39,22 +48,65 @@ class AiTask(Task):
 
     `capabilities` are ways of doing it, the best first; the first that the model has is taken.  A failure that another
     try may mend is tried again, after the time that the provider asks for.
+
+    A task that is made with a list of models does its work with each: its outputs are lists, in the order of the
+    models, and each model has a task run of its own, with its own retries, usage and place in the cache.
     """
 
     category: ClassVar[str] = "AI Text Model"
     retry: ClassVar[Retry | None] = Retry(5, delay=1.0, jitter=True, on=(RetryableJobError,))
     capabilities: ClassVar[tuple[str, ...]] = ()
 
-    def model(self, named: ModelPort | ModelRecord | Model, context: TaskContext) -> tuple[Model, str]:
-        """Return the model and what it shall do; what it takes is recorded.
+    def model(
+        self, named: ModelPort | ModelRecord | Model, context: TaskContext, capabilities: Sequence[str] = ()
+    ) -> tuple[Model, str]:
+        """Return the model and what it shall do, the first of the task's capabilities, or of these, that it has.
 
-        UnsupportedCapabilityError says what the model can do, when it cannot do this.
+        What it takes is recorded.  UnsupportedCapabilityError says what the model can do, when it cannot do this.
         """
+        if isinstance(named, list):
+            raise TaskInputError(
+                f"{self._who}: input 'model' is a list.  Give several models when the task is made, "
+                "or let `workflow.array(…)` run it for each."
+            )
         found = named if isinstance(named, Model) else models_of(context).model(named)
         model = found.telling(lambda name, usage: context.record_usage(name, **usage.to_json()))  # pyright: ignore[reportArgumentType]
         supported = model.record.tasks
         if supported and self.type not in supported:
             raise ModelCallError(
-                f"Task {self.type}: the model {model.name!r} is not for it; its record lists {', '.join(supported)}."
+                f"{self._who}: input 'model' is {model.name!r}, which is not for it; its record lists "
+                f"{', '.join(supported)}."
             )
-        return model, model.first_of(self.capabilities)
+        return model, model.first_of(capabilities or self.capabilities)
+
+    def cache_identity(self, inputs: dict[str, Any], project: object) -> dict[str, Any]:
+        """Return its inputs with what the model is in place of what it is called."""
+        named = inputs.get("model")
+        return inputs if named is None else {**inputs, "model": _models(project).find(named).identity()}
+
+    def _set_defaults(self, defaults: Mapping[str, Any]) -> None:
+        super()._set_defaults(defaults)
+        several = isinstance(self._defaults.get("model"), list | tuple)
+        for name in ("mode", "outputs"):  # which are those of the class, unless it is said otherwise here
+            self.__dict__.pop(name, None)
+        if several:
+            self.__dict__.update(mode="compound", outputs=listed(self.outputs))
+
+    def unfold(self, inputs: Mapping[str, Any], registry: object, transforms: TransformRegistry) -> GraphAsTask:
+        """Return the task that does it with one model after the other, each a task of the run."""
+        from workglow.graph.control.array import ArrayTask
+        from workglow.graph.graph import TaskGraph
+
+        graph = TaskGraph(transforms=transforms)
+        one = {name: value for name, value in self.defaults.items() if name != "model"}
+        graph.add_task(self.replace(id=self.id, defaults=one))
+        return ArrayTask(graph, id=self.id, iterate=("model",))
+
+
+def listed(ports: Ports) -> Ports:
+    """Return the same ports, each a list of what it was."""
+    properties = {
+        name: {"type": "array", "items": {key: part for key, part in port.schema.items() if key != "x-stream"}}
+        for name, port in ports.items()
+    }
+    return Ports.from_schema({"type": "object", "properties": properties, "additionalProperties": ports.open})

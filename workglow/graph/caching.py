@@ -1,16 +1,17 @@
 """The output cache, as the runner uses it: the key is what the task is and what goes in.
 
 Control flow and side effects are never cached.  A task that has no key, because its settings or inputs are of a kind
-that cannot be fingerprinted, runs as if there were no cache.
+that cannot be fingerprinted, runs as if there were no cache.  A task may say by what its inputs are known, when their
+values alone do not say it: `cache_identity` of the tasks that models do names what a model is, not what it is called.
 """
 
 from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from workglow.errors import UnstorableValueError, WorkglowError
+from workglow.errors import MissingExtraError, ModelError, UnstorableValueError, WorkglowError
 from workglow.graph.inputs import gather
 from workglow.storage.outputs import CacheEntry, stored_size
 from workglow.values import canonical
@@ -48,6 +49,7 @@ class OutputCache:
         self._saves = not environment.cache_is_journal
         self._encodes = environment.journal is not None
         self._now = environment.clock.now
+        self._project = environment.project
         self._identities: dict[object, bytes] = {}
 
     def find(self, run: TaskRun) -> bool:
@@ -72,12 +74,18 @@ class OutputCache:
 
     def _key(self, run: TaskRun) -> bytes | None:
         task = run.task
+        if task.mode == "compound":
+            return None
+        try:
+            inputs = task.cache_identity(cast("dict[str, object]", run.inputs), self._project)
+        except (ModelError, MissingExtraError):
+            return None  # the task tells what is not known here, wherever it runs
         kind = task if task.config else type(task)  # tasks without configuration share their type's identity
         identity = self._identities.get(kind)
         if identity is None:
             self._identities[kind] = b""  # stays so when there is none
             identity = self._identities[kind] = b"" if _is_control_flow(task) else _identity(task)
-        return hashlib.sha256(identity + canonical(run.inputs)).digest() if identity else None
+        return hashlib.sha256(identity + canonical(inputs)).digest() if identity else None
 
     def identify(self, run: TaskRun, outputs_of: Callable[[TaskRun], dict[str, object]]) -> None:
         """Give a task run that read streams its key, now that what it read is whole."""

@@ -129,6 +129,10 @@ class Task(Definition):
             raise TaskInputError(f"{self._who}: {reason}") from error
         return method.function(self, given, context) if method.takes_context else method.function(self, given)
 
+    def cache_identity(self, inputs: dict[str, Any], project: object) -> dict[str, Any]:
+        """Return what its outputs are found again by, in place of its inputs, when these alone do not say it."""
+        return inputs
+
     def required_entitlements(self, inputs: Mapping[str, object] | None = None) -> tuple[Entitlement, ...]:
         """What it must be allowed to do: with its inputs, when they are known, else in general."""
         return required(self.entitlements, inputs)
