@@ -15,6 +15,7 @@ from workglow.ai.request import GenerationRequest, ToolDefinition
 
 if TYPE_CHECKING:
     from workglow.ai.embedding import EmbeddingModel, TextEmbeddingTask
+    from workglow.ai.long_text import long_rewrite, long_summary, long_translation
     from workglow.ai.task import AiTask
 
 __all__ = [
@@ -36,12 +37,22 @@ __all__ = [
     "ToolCall",
     "ToolDefinition",
     "UsageReport",
+    "long_rewrite",
+    "long_summary",
+    "long_translation",
     "models_without_project",
     "provider_registry",
     "report_usage",
 ]
 
-_LATE = {"AiTask": "task", "EmbeddingModel": "embedding", "TextEmbeddingTask": "embedding"}
+_LATE = {
+    "AiTask": "task",
+    "EmbeddingModel": "embedding",
+    "TextEmbeddingTask": "embedding",
+    "long_rewrite": "long_text",
+    "long_summary": "long_text",
+    "long_translation": "long_text",
+}
 """What loads pydantic or numpy, which whoever only finds a model does not need."""
 
 

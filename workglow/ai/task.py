@@ -64,6 +64,11 @@ class AiTask(Task):
 
         What it takes is recorded.  UnsupportedCapabilityError says what the model can do, when it cannot do this.
         """
+        model = self.found(named, context)
+        return model, model.first_of(capabilities or self.capabilities)
+
+    def found(self, named: ModelPort | ModelRecord | Model, context: TaskContext) -> Model:
+        """Return the model, whatever it can do; what it takes is recorded."""
         if isinstance(named, list):
             raise TaskInputError(
                 f"{self._who}: input 'model' is a list.  Give several models when the task is made, "
@@ -77,7 +82,7 @@ class AiTask(Task):
                 f"{self._who}: input 'model' is {model.name!r}, which is not for it; its record lists "
                 f"{', '.join(supported)}."
             )
-        return model, model.first_of(capabilities or self.capabilities)
+        return model
 
     def cache_identity(self, inputs: dict[str, Any], project: object) -> dict[str, Any]:
         """Return its inputs with what the model is in place of what it is called."""
