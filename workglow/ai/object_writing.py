@@ -111,7 +111,8 @@ class _Answer:
 
     def _object_text(self) -> str:
         text = _THOUGHTS.sub("", self._text)
-        return text[max(text.find("{"), 0) :]
+        start = text.find("{")
+        return text[start:] if start >= 0 else ""
 
 
 def _told(request: GenerationRequest, schema: JsonSchema) -> GenerationRequest:

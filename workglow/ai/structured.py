@@ -12,6 +12,7 @@ from workglow.ai.messages import as_messages
 from workglow.ai.object_writing import OBJECT_WAYS, written_objects
 from workglow.ai.task import AiTask, ModelPort, listed, model_port
 from workglow.ai.writing import WritingInput, request_of
+from workglow.errors import TaskConfigurationError
 from workglow.tasks import Port, Ports, TaskContext, task_registry
 from workglow.tasks.schema import json_schema
 
@@ -58,7 +59,13 @@ class StructuredGenerationTask(AiTask):
         self.__dict__["outputs"] = listed(outputs) if self.mode == "compound" else outputs
 
     def _judge(self, schema: object) -> JsonSchema:
-        return JsonSchema(schema, who=self._who)
+        judge = JsonSchema(schema, who=self._who)
+        if judge.schema.get("type", "object") != "object":
+            raise TaskConfigurationError(
+                f"{self._who}: invalid output_schema: its type is {judge.schema['type']!r}, but models write objects; "
+                "put it into a property of one."
+            )
+        return judge
 
     async def execute_stream(self, inputs: dict[str, Any], context: TaskContext) -> AsyncIterator[dict[str, Any]]:
         """Write."""

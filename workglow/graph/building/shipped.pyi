@@ -24,6 +24,15 @@ class TaskOptions(TypedDict, total=False):
 
 class ShippedTasks:
     """Has a method for each task type that comes with workglow."""
+    def count_tokens(
+        self,
+        *,
+        text: str | list[str] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Count the tokens that a model sees of a text; of several texts, of each."""
+
     def date_format(
         self,
         *,
@@ -131,6 +140,15 @@ class ShippedTasks:
         **inputs: Any,
     ) -> Self:
         """Run a script that sees the other inputs as global variables; the value of its last expression is the output."""
+
+    def join_text(
+        self,
+        *,
+        text: list[str] = ...,
+        gaps: list[str] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Put the pieces of a text together, with what stood between them."""
 
     def json_parse(
         self,
@@ -339,6 +357,16 @@ class ShippedTasks:
     ) -> Self:
         """Give each item of a list an output of its own: `output_0`, `output_1`, …"""
 
+    def split_text(
+        self,
+        *,
+        text: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        size: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Cut a text into pieces that a model can read, and answer as long: at paragraphs, else sentences, else words."""
+
     def sqlite_query(
         self,
         *,
@@ -465,6 +493,21 @@ class ShippedTasks:
     ) -> Self:
         """Write a text in upper case."""
 
+    def structured_generation(
+        self,
+        *,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        prompt: str = ...,
+        output_schema: Any = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        system: str | None = ...,
+        max_retries: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Write an object that fits a JSON Schema."""
+
     def template(
         self,
         *,
@@ -474,14 +517,132 @@ class ShippedTasks:
     ) -> Self:
         """Fill in a text: `{{name}}`, `{{customer.name}}`, `{{name|what stands there without a value}}`."""
 
+    def text_classification(
+        self,
+        *,
+        text: str | list[str] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        candidate_labels: list[str] | None = ...,
+        max_categories: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Sort a text into classes, the likeliest first; several texts give a list for each."""
+
     def text_embedding(
         self,
         *,
         text: str | list[str] = ...,
-        model: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        purpose: str = ...,
+        dimensions: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Turn a text into a vector of unit length; several texts into a matrix with a row for each."""
+
+    def text_fill_mask(
+        self,
+        *,
+        text: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        max_predictions: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Find words for the gap in a text, the likeliest first: each with how sure the model is, and the text with it."""
+
+    def text_generation(
+        self,
+        *,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        prompt: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        system: str | None = ...,
+        top_p: float | None = ...,
+        frequency_penalty: float | None = ...,
+        presence_penalty: float | None = ...,
+        stop: list[str] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Answer a prompt."""
+
+    def text_language_detection(
+        self,
+        *,
+        text: str | list[str] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        max_languages: int = ...,
+        score_threshold: float = ...,
+        allow_list: list[str] = ...,
+        block_list: list[str] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Tell the language of a text, the likeliest first; several texts give a list for each."""
+
+    def text_named_entity_recognition(
+        self,
+        *,
+        text: str | list[str] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        block_list: list[str] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Find the names in a text: of people, organizations, places; several texts give a list for each."""
+
+    def text_question_answer(
+        self,
+        *,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        context: str = ...,
+        question: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Answer a question from a context."""
+
+    def text_rewriter(
+        self,
+        *,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        text: str = ...,
+        prompt: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Rewrite a text as `prompt` says."""
+
+    def text_summary(
+        self,
+        *,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        text: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        length: Literal["short", "medium", "long"] = ...,
+        style: Literal["text", "bullets", "headline"] = ...,
+        focus: str = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Say briefly what a text says."""
+
+    def text_translation(
+        self,
+        *,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        text: str = ...,
+        source_lang: str | None = ...,
+        target_lang: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Translate a text into the language `target_lang`."""
 
     def vector_distance(
         self,
