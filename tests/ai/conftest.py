@@ -10,9 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from toy_provider import ToyProvider  # noqa: E402
+from toy_provider import ToyProvider
 
-from workglow.ai import provider_registry  # noqa: E402
+from workglow.ai import provider_registry
 
 
 @pytest.fixture

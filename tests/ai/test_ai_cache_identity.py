@@ -88,7 +88,7 @@ def test_what_does_not_change_the_model_keeps_its_outputs(where: Any, change: di
 def test_a_model_that_nobody_knows_any_more_is_not_served_from_memory(where: Any) -> None:
     assert counted(where) == 1
     provider_registry.unregister("counting")
-    with pytest.raises(wg.errors.WorkglowError, match="not found|No provider"):
+    with pytest.raises(wg.errors.WorkglowError, match=r"not found|No provider"):
         counted(where)
 
 

@@ -89,7 +89,7 @@ def test_a_long_text_is_rewritten_in_pieces(toy: type[ToyProvider]) -> None:
 
 def test_a_summary_of_summaries_until_one_piece_is_left() -> None:
     firsts = [f"summary {number} " + "of ten words in all that it has" for number in range(6)]
-    seconds = ["second half " + "x " * 8, "other half " + "y " * 8]
+    seconds = ["second half" + " x" * 8, "other half" + " y" * 8]
     with ScriptedProvider(answers=[*firsts, *seconds, "the end"]) as provider:
         found = outputs(long_summary("scripted:a", size=32), text=TEXT)
     assert found == {"text": "the end"}

@@ -37,7 +37,7 @@ class ToyProvider(Provider):
 
     def summarise(self, model: ModelRecord, text: str, *, max_tokens: int | None) -> Iterator[ModelEvent]:
         self.asked.append(("summarise", {"text": text, "max_tokens": max_tokens}))
-        return self._write(text.split()[0], "…")
+        return self._write(text.split(maxsplit=1)[0], "…")
 
     def translate(self, model: ModelRecord, text: str, *, source: str, target: str) -> Iterator[ModelEvent]:
         self.asked.append(("translate", {"text": text, "source": source, "target": target}))

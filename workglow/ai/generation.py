@@ -9,14 +9,14 @@ from pydantic import BaseModel, Field
 
 from workglow.ai.messages import as_messages
 from workglow.ai.task import AiTask, ModelPort, model_port
-from workglow.ai.writing import BY_PROMPT, WritingInput, WrittenText, request_of, written
+from workglow.ai.writing import BY_PROMPT, MaxTokens, Seed, Temperature, WrittenText, request_of, written
 from workglow.errors import TaskInputError
 from workglow.tasks import TaskContext, task_registry
 
 __all__ = ["TextGenerationTask", "written"]
 
 
-class _Input(WritingInput):
+class _Input(BaseModel):
     prompt: str
     model: Annotated[ModelPort, model_port("TextGenerationTask")]
     system: Annotated[str | None, Field(description="What the model is to be, or to keep in mind.")] = None
@@ -24,6 +24,9 @@ class _Input(WritingInput):
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     stop: list[str] = Field(default_factory=list, description="The model stops before it writes one of these.")
+    max_tokens: MaxTokens = None
+    temperature: Temperature = None
+    seed: Seed = None
 
 
 class TextGenerationTask(AiTask):

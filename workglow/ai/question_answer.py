@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 from pydantic import BaseModel
 
 from workglow.ai.task import ModelPort, model_port
-from workglow.ai.writing import BY_PROMPT, WritingInput, WritingTask, instructed, written
+from workglow.ai.writing import BY_PROMPT, MaxTokens, Seed, Temperature, WritingTask, instructed, written
 from workglow.errors import ModelOutputError, TaskInputError
 from workglow.tasks import TaskContext, task_registry
 
@@ -23,10 +23,13 @@ _INSTRUCTION: Final = (
 )
 
 
-class _Input(WritingInput):
+class _Input(BaseModel):
     context: str
     question: str
     model: Annotated[ModelPort, model_port("TextQuestionAnswerTask")]
+    max_tokens: MaxTokens = None
+    temperature: Temperature = None
+    seed: Seed = None
 
 
 class _Output(BaseModel):

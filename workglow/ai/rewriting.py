@@ -8,7 +8,16 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, Field
 
 from workglow.ai.task import ModelPort, model_port
-from workglow.ai.writing import BY_PROMPT, WritingInput, WritingTask, WrittenText, instructed, written_whole
+from workglow.ai.writing import (
+    BY_PROMPT,
+    MaxTokens,
+    Seed,
+    Temperature,
+    WritingTask,
+    WrittenText,
+    instructed,
+    written_whole,
+)
 from workglow.tasks import TaskContext, task_registry
 
 __all__ = ["TextRewriterTask"]
@@ -16,10 +25,13 @@ __all__ = ["TextRewriterTask"]
 _INSTRUCTION = "Rewrite the text that the user gives, as follows: {prompt}\nAnswer with the rewritten text alone."
 
 
-class _Input(WritingInput):
+class _Input(BaseModel):
     text: str
     prompt: Annotated[str, Field(min_length=1, description="How to rewrite the text: 'Make it formal.'")]
     model: Annotated[ModelPort, model_port("TextRewriterTask")]
+    max_tokens: MaxTokens = None
+    temperature: Temperature = None
+    seed: Seed = None
 
 
 class TextRewriterTask(WritingTask):

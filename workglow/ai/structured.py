@@ -11,7 +11,7 @@ from workglow.ai.json_schema import JsonSchema
 from workglow.ai.messages import as_messages
 from workglow.ai.object_writing import OBJECT_WAYS, written_objects
 from workglow.ai.task import AiTask, ModelPort, listed, model_port
-from workglow.ai.writing import WritingInput, request_of
+from workglow.ai.writing import MaxTokens, Seed, Temperature, request_of
 from workglow.errors import TaskConfigurationError
 from workglow.tasks import Port, Ports, TaskContext, task_registry
 from workglow.tasks.schema import json_schema
@@ -19,7 +19,7 @@ from workglow.tasks.schema import json_schema
 __all__ = ["StructuredGenerationTask"]
 
 
-class _Input(WritingInput):
+class _Input(BaseModel):
     prompt: str
     output_schema: Annotated[Any, Field(description="The JSON Schema of the object; or a pydantic model, say.")]
     model: Annotated[ModelPort, model_port("StructuredGenerationTask")]
@@ -27,6 +27,9 @@ class _Input(WritingInput):
     max_retries: Annotated[
         int, Field(ge=0, le=10, description="How often an object that does not fit is sent back.")
     ] = 2
+    max_tokens: MaxTokens = None
+    temperature: Temperature = None
+    seed: Seed = None
 
 
 class _Output(BaseModel):

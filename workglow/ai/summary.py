@@ -8,7 +8,16 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, Field
 
 from workglow.ai.task import ModelPort, model_port
-from workglow.ai.writing import BY_PROMPT, WritingInput, WritingTask, WrittenText, instructed, written_whole
+from workglow.ai.writing import (
+    BY_PROMPT,
+    MaxTokens,
+    Seed,
+    Temperature,
+    WritingTask,
+    WrittenText,
+    instructed,
+    written_whole,
+)
 from workglow.tasks import TaskContext, task_registry
 
 __all__ = ["SUMMARY_TOKENS", "TextSummaryTask"]
@@ -35,12 +44,15 @@ _LENGTHS: Final = {
 }
 
 
-class _Input(WritingInput):
+class _Input(BaseModel):
     text: str
     model: Annotated[ModelPort, model_port("TextSummaryTask")]
     length: Literal["short", "medium", "long"] = "medium"
     style: Literal["text", "bullets", "headline"] = "text"
     focus: Annotated[str, Field(description="What the summary is to be about, if not about everything.")] = ""
+    max_tokens: MaxTokens = None
+    temperature: Temperature = None
+    seed: Seed = None
 
 
 class TextSummaryTask(WritingTask):

@@ -9,7 +9,16 @@ from pydantic import BaseModel, Field
 
 from workglow.ai.languages import language_name
 from workglow.ai.task import ModelPort, model_port
-from workglow.ai.writing import BY_PROMPT, WritingInput, WritingTask, WrittenText, instructed, written_whole
+from workglow.ai.writing import (
+    BY_PROMPT,
+    MaxTokens,
+    Seed,
+    Temperature,
+    WritingTask,
+    WrittenText,
+    instructed,
+    written_whole,
+)
 from workglow.errors import TaskInputError
 from workglow.tasks import TaskContext, task_registry
 
@@ -20,11 +29,14 @@ _Language: TypeAlias = Annotated[
 ]
 
 
-class _Input(WritingInput):
+class _Input(BaseModel):
     text: str
     source_lang: _Language | None = None
     target_lang: _Language
     model: Annotated[ModelPort, model_port("TextTranslationTask")]
+    max_tokens: MaxTokens = None
+    temperature: Temperature = None
+    seed: Seed = None
 
 
 class _Output(WrittenText):

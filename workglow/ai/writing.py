@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BY_PROMPT",
-    "WritingInput",
+    "SETTINGS",
+    "MaxTokens",
+    "Seed",
+    "Temperature",
     "WritingTask",
     "WrittenText",
     "instructed",
@@ -35,17 +38,12 @@ __all__ = [
 BY_PROMPT: Final = ("chat", "generate")
 """The ways of a model that is told in words."""
 
-_MaxTokens: TypeAlias = Annotated[int | None, Field(ge=1, description="No more than so many tokens are written.")]
-_Temperature: TypeAlias = Annotated[float | None, Field(ge=0, le=2, description="0 writes what is likeliest.")]
-_Seed: TypeAlias = Annotated[int | None, Field(description="The same seed gives the same text, of a local model.")]
+SETTINGS: Final = ("max_tokens", "temperature", "seed")
+"""Inputs that every task has in which a model writes; what is left out is left to the model."""
 
-
-class WritingInput(BaseModel):
-    """How to write; what is left out is left to the model."""
-
-    max_tokens: _MaxTokens = None
-    temperature: _Temperature = None
-    seed: _Seed = None
+MaxTokens: TypeAlias = Annotated[int | None, Field(ge=1, description="No more than so many tokens are written.")]
+Temperature: TypeAlias = Annotated[float | None, Field(ge=0, le=2, description="0 writes what is likeliest.")]
+Seed: TypeAlias = Annotated[int | None, Field(description="The same seed gives the same text, of a local model.")]
 
 
 class WrittenText(BaseModel):
@@ -65,7 +63,7 @@ class WritingTask(AiTask):
 
         TaskInputError names one of them, or of the settings, that the model cannot follow.
         """
-        asked += tuple(name for name in WritingInput.model_fields if inputs[name] is not None)
+        asked += tuple(name for name in SETTINGS if inputs[name] is not None)
         if not asked:
             return self.model(inputs["model"], context)
         own = self.capabilities[0]
@@ -79,7 +77,7 @@ class WritingTask(AiTask):
 
 
 def request_of(inputs: Mapping[str, Any], **parts: Any) -> GenerationRequest:
-    """Return a request with the settings of a WritingInput."""
+    """Return a request with the SETTINGS among the inputs."""
     return GenerationRequest(
         max_tokens=inputs["max_tokens"], temperature=inputs["temperature"], seed=inputs["seed"], **parts
     )

@@ -496,14 +496,14 @@ class ShippedTasks:
     def structured_generation(
         self,
         *,
-        max_tokens: int | None = ...,
-        temperature: float | None = ...,
-        seed: int | None = ...,
         prompt: str = ...,
         output_schema: Any = ...,
         model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         system: str | None = ...,
         max_retries: int = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Write an object that fits a JSON Schema."""
@@ -533,7 +533,7 @@ class ShippedTasks:
         *,
         text: str | list[str] = ...,
         model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
-        purpose: str = ...,
+        purpose: Literal["document", "query"] = ...,
         dimensions: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
@@ -552,9 +552,6 @@ class ShippedTasks:
     def text_generation(
         self,
         *,
-        max_tokens: int | None = ...,
-        temperature: float | None = ...,
-        seed: int | None = ...,
         prompt: str = ...,
         model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         system: str | None = ...,
@@ -562,6 +559,9 @@ class ShippedTasks:
         frequency_penalty: float | None = ...,
         presence_penalty: float | None = ...,
         stop: list[str] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Answer a prompt."""
@@ -592,12 +592,12 @@ class ShippedTasks:
     def text_question_answer(
         self,
         *,
-        max_tokens: int | None = ...,
-        temperature: float | None = ...,
-        seed: int | None = ...,
         context: str = ...,
         question: str = ...,
         model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Answer a question from a context."""
@@ -605,12 +605,12 @@ class ShippedTasks:
     def text_rewriter(
         self,
         *,
-        max_tokens: int | None = ...,
-        temperature: float | None = ...,
-        seed: int | None = ...,
         text: str = ...,
         prompt: str = ...,
         model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Rewrite a text as `prompt` says."""
@@ -618,14 +618,14 @@ class ShippedTasks:
     def text_summary(
         self,
         *,
-        max_tokens: int | None = ...,
-        temperature: float | None = ...,
-        seed: int | None = ...,
         text: str = ...,
         model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         length: Literal["short", "medium", "long"] = ...,
         style: Literal["text", "bullets", "headline"] = ...,
         focus: str = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Say briefly what a text says."""
@@ -633,13 +633,13 @@ class ShippedTasks:
     def text_translation(
         self,
         *,
-        max_tokens: int | None = ...,
-        temperature: float | None = ...,
-        seed: int | None = ...,
         text: str = ...,
         source_lang: str | None = ...,
         target_lang: str = ...,
         model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Translate a text into the language `target_lang`."""
