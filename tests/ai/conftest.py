@@ -1,4 +1,4 @@
-"""A server of files that can be told to misbehave, on this machine."""
+"""What the tests of the AI room share: a server of files that can be told to misbehave, and a toy provider."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from toy_provider import ToyProvider
 
+from workglow.ai import provider_registry
 from workglow.ai.download import Downloads
 
 HOST = "127.0.0.1"
@@ -108,3 +110,12 @@ def server() -> Iterator[FileServer]:
 @pytest.fixture
 def downloads(tmp_path: Path) -> Downloads:
     return Downloads(tmp_path / "models", private=frozenset({HOST}))
+
+
+@pytest.fixture
+def toy() -> Iterator[type[ToyProvider]]:
+    """A provider whose models each can do one thing; it is there while the test runs."""
+    ToyProvider.asked.clear()
+    provider_registry.register(ToyProvider)
+    yield ToyProvider
+    provider_registry.unregister(ToyProvider.name)

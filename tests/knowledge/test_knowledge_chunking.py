@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
+from workglow.ai import splitting
 from workglow.errors import DocumentError, KnowledgeError
-from workglow.knowledge import Document, Section, chunking
+from workglow.knowledge import Document, Section
 from workglow.knowledge.chunking import split_document
 
 TEXTS = st.text(
@@ -126,7 +127,7 @@ def test_a_book_is_split_in_windows_and_nothing_is_lost(
             seen.append(len(text))
             return self.splitter.chunk_indices(text)
 
-    monkeypatch.setattr(chunking, "TextSplitter" if media_type == "text/plain" else "MarkdownSplitter", Spy)
+    monkeypatch.setattr(splitting, "TextSplitter" if media_type == "text/plain" else "MarkdownSplitter", Spy)
     text = "Title\n\n" + unit * (50_000 // len(unit))
     sections = (Section("Title", 0, 7), Section("Body", 7, len(text)))
     chunks = split_document(Document("x", text, media_type=media_type, sections=sections), size=500)

@@ -177,10 +177,10 @@ def test_a_missing_library_is_named_with_the_extra(monkeypatch: pytest.MonkeyPat
 def test_damaged_models_are_refused(folder: Path, tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match=r"tokenizer of .* cannot be read"):
-        models_without_project().model(f"local:{folder}")
+        models_without_project().model(f"local:{folder}").embed_sync(["alpha"])
     (folder / "model.safetensors").write_bytes(b"x" * 100)
     with pytest.raises(ModelError, match=r"cannot be read"):
-        models_without_project().model(f"local:{folder}")
+        models_without_project().model(f"local:{folder}").embed_sync(["alpha"])
     bad = {
         "unnamed": ({"other": TABLE}, "no table of token vectors"),
         "flat": ({"embeddings": TABLE.ravel()}, "no table of token vectors"),
@@ -190,4 +190,4 @@ def test_damaged_models_are_refused(folder: Path, tmp_path: Path) -> None:
     }
     for name, (tensors, reason) in bad.items():
         with pytest.raises(ModelError, match=reason):
-            models_without_project().model(f"local:{make_folder(tmp_path / name, **tensors)}")
+            models_without_project().model(f"local:{make_folder(tmp_path / name, **tensors)}").embed_sync(["alpha"])

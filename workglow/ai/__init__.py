@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workglow.ai.agent import AgentTask, agent_turn
     from workglow.ai.download import Downloads
     from workglow.ai.embedding import EmbeddingModel, TextEmbeddingTask
+    from workglow.ai.long_text import long_rewrite, long_summary, long_translation
     from workglow.ai.task import AiTask
     from workglow.ai.tool_calling import ToolCallingTask
 
@@ -45,6 +46,9 @@ __all__ = [
     "ToolDefinition",
     "UsageReport",
     "agent_turn",
+    "long_rewrite",
+    "long_summary",
+    "long_translation",
     "models_without_project",
     "provider_registry",
     "report_usage",
@@ -58,6 +62,9 @@ _LATE = {
     "TextEmbeddingTask": "embedding",
     "ToolCallingTask": "tool_calling",
     "agent_turn": "agent",
+    "long_rewrite": "long_text",
+    "long_summary": "long_text",
+    "long_translation": "long_text",
 }
 """What loads pydantic or numpy, which whoever only finds a model does not need."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class _Input(BaseModel):
 
     text: str | list[str]
     model: Annotated[ModelPort, model_port("TextEmbeddingTask")] = "local:wordllama"
-    purpose: Annotated[str, Field(pattern="^(document|query)$")] = "document"
+    purpose: Literal["document", "query"] = "document"
     dimensions: Annotated[int | None, Field(ge=1)] = None
 
 

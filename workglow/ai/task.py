@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from pydantic import Field
@@ -11,18 +11,23 @@ from workglow.ai.gating import check_inline, check_task, way_of
 from workglow.ai.model import Model
 from workglow.ai.models import models_without_project
 from workglow.ai.record import ModelRecord
-from workglow.errors import RetryableJobError
+from workglow.errors import RetryableJobError, TaskInputError
 from workglow.retry import Retry
-from workglow.tasks import Task
+from workglow.tasks import Ports, Task
 
 if TYPE_CHECKING:
     from workglow.ai.models import Models
+    from workglow.graph.control.compound import GraphAsTask
+    from workglow.graph.transforms import TransformRegistry
     from workglow.tasks import TaskContext
 
 __all__ = ["AiTask", "ModelPort", "model_port", "models_of"]
 
-ModelPort: TypeAlias = str | dict[str, Any]
-"""A model's name, or a whole record of it.  Annotate ports `Annotated[ModelPort, model_port("TextSummaryTask")]`."""
+ModelPort: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
+"""A model's name, or a whole record of it; or several, when the task is made.
+
+Annotate ports `Annotated[ModelPort, model_port("TextSummaryTask")]`.
+"""
 
 
 def model_port(task_type: str = "") -> Any:
@@ -44,6 +49,9 @@ class AiTask(Task):
 
     `capabilities` are ways of doing it, the best first; the first that the model has is taken.  A failure that another
     try may mend is tried again, after the time that the provider asks for.
+
+    A task that is made with a list of models does its work with each: its outputs are lists, in the order of the
+    models, and each model has a task run of its own, with its own retries, usage and place in the cache.
     """
 
     category: ClassVar[str] = "AI Text Model"
@@ -52,18 +60,30 @@ class AiTask(Task):
     retry: ClassVar[Retry | None] = Retry(5, delay=1.0, jitter=True, on=(RetryableJobError,))
     capabilities: ClassVar[tuple[str, ...]] = ()
 
-    def model(self, named: ModelPort | ModelRecord | Model, context: TaskContext) -> tuple[Model, str]:
-        """Return the model and what it shall do; what it takes is recorded.
+    def model(
+        self, named: ModelPort | ModelRecord | Model, context: TaskContext, capabilities: Sequence[str] = ()
+    ) -> tuple[Model, str]:
+        """Return the model and what it shall do, the first of the task's capabilities, or of these, that it has.
 
-        UnsupportedCapabilityError says what the model can do, when it cannot do this.
+        What it takes is recorded.  UnsupportedCapabilityError says what the model can do, when it cannot do this.
         """
+        model = self.found(named, context)
+        return model, way_of(model, capabilities or self.capabilities, models_of(context))
+
+    def found(self, named: ModelPort | ModelRecord | Model, context: TaskContext) -> Model:
+        """Return the model, whatever it can do; what it takes is recorded."""
+        if isinstance(named, list):
+            raise TaskInputError(
+                f"{self._who}: input 'model' is a list.  Give several models when the task is made, "
+                "or let `workflow.array(…)` run it for each."
+            )
         models = models_of(context)
         if isinstance(named, Mapping):
             check_inline(named, context)
         found = named if isinstance(named, Model) else models.model(named)
         model = found.telling(lambda name, usage: context.record_usage(name, **usage.to_json()))  # pyright: ignore[reportArgumentType]
         check_task(model, self.type, models)
-        return model, way_of(model, self.capabilities, models)
+        return model
 
     def queue_for(self, inputs: Mapping[str, Any], project: Any) -> str | None:
         """Return the queue that the model's record names, whose workers do the task in a run that is kept."""
@@ -74,3 +94,30 @@ class AiTask(Task):
         """Return its inputs with what the model is in place of what it is called."""
         named = inputs.get("model")
         return inputs if named is None else {**inputs, "model": _models(project).find(named).identity()}
+
+    def _set_defaults(self, defaults: Mapping[str, Any]) -> None:
+        super()._set_defaults(defaults)
+        several = isinstance(self._defaults.get("model"), list | tuple)
+        for name in ("mode", "outputs"):  # which are those of the class, unless it is said otherwise here
+            self.__dict__.pop(name, None)
+        if several:
+            self.__dict__.update(mode="compound", outputs=listed(self.outputs))
+
+    def unfold(self, inputs: Mapping[str, Any], registry: object, transforms: TransformRegistry) -> GraphAsTask:
+        """Return the task that does it with one model after the other, each a task of the run."""
+        from workglow.graph.control.array import ArrayTask
+        from workglow.graph.graph import TaskGraph
+
+        graph = TaskGraph(transforms=transforms)
+        one = {name: value for name, value in self.defaults.items() if name != "model"}
+        graph.add_task(self.replace(id=self.id, defaults=one))
+        return ArrayTask(graph, id=self.id, iterate=("model",))
+
+
+def listed(ports: Ports) -> Ports:
+    """Return the same ports, each a list of what it was."""
+    properties = {
+        name: {"type": "array", "items": {key: part for key, part in port.schema.items() if key != "x-stream"}}
+        for name, port in ports.items()
+    }
+    return Ports.from_schema({"type": "object", "properties": properties, "additionalProperties": ports.open})

@@ -14,22 +14,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from workglow.errors import DocumentError, KnowledgeError, MissingExtraError
+from workglow.ai.splitting import TextCutter
+from workglow.errors import DocumentError, KnowledgeError
 from workglow.knowledge.document import Document, Section
 from workglow.values import value_types
-
-try:
-    from semantic_text_splitter import MarkdownSplitter, TextSplitter
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        "Cutting documents into chunks needs semantic-text-splitter, which is not installed: "
-        "pip install 'workglow[local]'."
-    ) from error
 
 __all__ = ["Chunk", "split_document"]
 
 _SMALLEST: Final = 16
-_WINDOW: Final = 20_000  # characters split at once: where there are no bounds, the splitter's time grows quadratically
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +61,13 @@ def split_document(
     for section, heading in _parts(document):
         head = f"{heading}\n" if heading and count(heading) < size // 2 else ""
         room = size - (count(head) if head else 0)
-        splitter = _splitter(document.media_type, room, min(overlap, room // 2), count_tokens)
-        for start, text in _cut(document.text, section, splitter):
+        cutter = TextCutter(
+            room,
+            overlap=min(overlap, room // 2),
+            count_tokens=count_tokens,
+            is_markdown=document.media_type == "text/markdown",
+        )
+        for start, text in cutter.cut(document.text, section.start, section.end):
             key = hashlib.sha256(text.encode()).hexdigest()[:32]
             seen[key] += 1
             unique = key if seen[key] == 1 else f"{key}-{seen[key]}"
@@ -100,32 +97,6 @@ def _pages(document: Document, start: int, end: int) -> str:
     if len(pages) < 2:
         return "".join(pages)
     return f"{pages[0]} to {pages[-1]}"
-
-
-def _splitter(
-    media_type: str, room: int, overlap: int, count_tokens: Callable[[str], int] | None
-) -> TextSplitter | MarkdownSplitter:
-    kind = MarkdownSplitter if media_type == "text/markdown" else TextSplitter
-    return kind(room, overlap) if count_tokens is None else kind.from_callback(count_tokens, room, overlap)
-
-
-def _cut(text: str, section: Section, splitter: TextSplitter | MarkdownSplitter) -> Iterator[tuple[int, str]]:
-    at = section.start
-    while at < section.end:
-        end = _window_end(text, at, section.end)
-        for offset, chunk in splitter.chunk_indices(text[at:end]):
-            yield at + offset, chunk
-        at = end
-
-
-def _window_end(text: str, start: int, end: int) -> int:
-    if end - start <= _WINDOW:
-        return end
-    for bound in ("\n\n", "\n", ". ", " "):
-        found = text.rfind(bound, start + _WINDOW // 2, start + _WINDOW)
-        if found >= 0:
-            return found + len(bound)
-    return start + _WINDOW
 
 
 value_types.register(Chunk, "workglow.Chunk")

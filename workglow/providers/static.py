@@ -6,6 +6,7 @@ known: the one inside the wordllama package, and any Model2Vec folder (github.co
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -21,7 +22,7 @@ from workglow.providers.minilm import PACKAGED, packaged_minilm
 
 try:
     import numpy as np
-    from safetensors import SafetensorError
+    from safetensors import SafetensorError, safe_open
     from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
     from tokenizers import Tokenizer
 except ModuleNotFoundError as error:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StaticEmbeddingModel", "StaticProvider"]
 
+_TABLES: Final = ("embeddings", "embedding.weight")
 _TEXTS_AT_ONCE: Final = 1024
 _TOKENS_AT_ONCE: Final = 1 << 15  # rows gathered in one go: 32 MB at 256 dimensions
 
@@ -104,7 +106,7 @@ class StaticProvider(Provider):
     extra = "local"
 
     def record(self, name: str) -> ModelRecord:
-        """Return the record of a model; 'local:minilm' is an ONNX model that packages bring."""
+        """Return the record of a model, which is not loaded for it; 'local:minilm' is an ONNX model of packages."""
         if name == f"{self.name}:{PACKAGED}":
             packaged_minilm()
             return ModelRecord(
@@ -115,13 +117,15 @@ class StaticProvider(Provider):
                 context_length=256,
                 dimensions=384,
             )
-        loaded = _loaded(name)
+        files = _files(name)
+        dimensions, fingerprint = _facts(name, *files, tuple(_identity(file) for file in files))
         return ModelRecord(
             name=name,
             provider=self.name,
             source=name.partition(":")[2],
             title=name.partition(":")[2],
-            dimensions=loaded.dimensions,
+            dimensions=dimensions,
+            fingerprint=fingerprint,
         )
 
     def embed(self, model: ModelRecord, texts: Sequence[str], *, purpose: Purpose) -> Vectors:
@@ -140,9 +144,14 @@ def _own(model: ModelRecord) -> str:
 
 def _loaded(name: str) -> StaticEmbeddingModel:
     """Return a model; it is read once and kept, until its files change."""
-    place = name.partition(":")[2]
-    files = _wordllama() if place == "wordllama" else _model2vec(name, Path(place).expanduser())
+    files = _files(name)
     return _load(name, *files, tuple(_identity(file) for file in files))
+
+
+def _files(name: str) -> tuple[Path, Path]:
+    """The weights and the tokenizer of a model."""
+    place = name.partition(":")[2]
+    return _wordllama() if place == "wordllama" else _model2vec(name, Path(place).expanduser())
 
 
 def _wordllama() -> tuple[Path, Path]:
@@ -177,7 +186,24 @@ def _identity(file: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-# Not state but memory of a pure function: its result depends on nothing but the files.
+# Not state but memory of pure functions: their results depend on nothing but the files.
+@lru_cache(maxsize=64)
+def _facts(name: str, weights: Path, tokenizer: Path, _identities: object) -> tuple[int, str]:
+    """How many numbers a vector has, and a hash of the files, which is the same wherever they are."""
+    digest = hashlib.sha256()
+    for file in (weights, tokenizer):
+        with file.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    try:
+        reader: Any = safe_open(weights, framework="numpy")
+        with reader as tensors:
+            table = next(key for key in _TABLES if key in tensors.keys())  # noqa: SIM118 - it is no dict
+            _, dimensions = tensors.get_slice(table).get_shape()
+    except (SafetensorError, OSError, ValueError, StopIteration):
+        dimensions = _loaded(name).dimensions  # which says what is wrong with them
+    return dimensions, digest.hexdigest()[:32]
+
+
 @lru_cache(maxsize=4)
 def _load(name: str, weights: Path, tokenizer: Path, _identities: object) -> StaticEmbeddingModel:
     try:
@@ -191,7 +217,7 @@ def _load(name: str, weights: Path, tokenizer: Path, _identities: object) -> Sta
 
 
 def _assembled(name: str, tokenizer: Tokenizer, tensors: dict[str, NDArray[Any]]) -> StaticEmbeddingModel:
-    table = next((tensors[key] for key in ("embeddings", "embedding.weight") if key in tensors), None)
+    table = next((tensors[key] for key in _TABLES if key in tensors), None)
     if table is None or table.ndim != 2 or table.dtype.kind not in "fi" or 0 in table.shape:
         raise ModelError(f"The model {name!r} has no table of token vectors named 'embeddings'.")
     rows, weights = tensors.get("mapping"), tensors.get("weights")

@@ -37,7 +37,7 @@ class ShippedTasks:
     def ai_chat(
         self,
         *,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         prompt: str | list[str | dict[str, Any]] = ...,
         system: str | None = ...,
         messages: list[dict[str, Any]] = ...,
@@ -53,7 +53,7 @@ class ShippedTasks:
         self,
         *,
         image: Any = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         roots: tuple[str, ...] = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
@@ -62,7 +62,7 @@ class ShippedTasks:
     def chat_turn(
         self,
         *,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         messages: list[dict[str, Any]] = ...,
         max_tokens: int | None = ...,
         temperature: float | None = ...,
@@ -70,6 +70,15 @@ class ShippedTasks:
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Write the assistant's next message of a conversation."""
+
+    def count_tokens(
+        self,
+        *,
+        text: str | list[str] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Count the tokens that a model sees of a text; of several texts, of each."""
 
     def date_format(
         self,
@@ -103,7 +112,7 @@ class ShippedTasks:
     def download_model(
         self,
         *,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Bring the files of a model to this machine; what is here already is not transferred again."""
@@ -112,7 +121,7 @@ class ShippedTasks:
         self,
         *,
         image: Any = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         min_detection_confidence: float = ...,
         min_suppression_threshold: float = ...,
         roots: tuple[str, ...] = ...,
@@ -124,7 +133,7 @@ class ShippedTasks:
         self,
         *,
         image: Any = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         num_faces: int = ...,
         min_face_detection_confidence: float = ...,
         min_face_presence_confidence: float = ...,
@@ -173,7 +182,7 @@ class ShippedTasks:
         self,
         *,
         image: Any = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         num_hands: int = ...,
         min_hand_detection_confidence: float = ...,
         min_hand_presence_confidence: float = ...,
@@ -187,7 +196,7 @@ class ShippedTasks:
         self,
         *,
         image: Any = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         num_hands: int = ...,
         min_hand_detection_confidence: float = ...,
         min_hand_presence_confidence: float = ...,
@@ -236,7 +245,7 @@ class ShippedTasks:
         self,
         *,
         image: Any = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         categories: list[str] = ...,
         max_categories: int = ...,
         roots: tuple[str, ...] = ...,
@@ -248,7 +257,7 @@ class ShippedTasks:
         self,
         *,
         image: Any = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         roots: tuple[str, ...] = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
@@ -258,7 +267,7 @@ class ShippedTasks:
         self,
         *,
         image: Any = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         threshold: float = ...,
         mask_threshold: float = ...,
         roots: tuple[str, ...] = ...,
@@ -270,7 +279,7 @@ class ShippedTasks:
         self,
         *,
         image: Any = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         prompt: str = ...,
         max_tokens: int | None = ...,
         roots: tuple[str, ...] = ...,
@@ -288,6 +297,15 @@ class ShippedTasks:
         **inputs: Any,
     ) -> Self:
         """Run a script that sees the other inputs as global variables; the value of its last expression is the output."""
+
+    def join_text(
+        self,
+        *,
+        text: list[str] = ...,
+        gaps: list[str] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Put the pieces of a text together, with what stood between them."""
 
     def json_parse(
         self,
@@ -336,7 +354,7 @@ class ShippedTasks:
     def model_info(
         self,
         *,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         detail: Literal["cached_status", "files", "files_with_metadata", "dimensions"] = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
@@ -356,7 +374,7 @@ class ShippedTasks:
         self,
         *,
         image: Any = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         labels: list[str] = ...,
         threshold: float = ...,
         roots: tuple[str, ...] = ...,
@@ -368,7 +386,7 @@ class ShippedTasks:
         self,
         *,
         image: Any = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         num_poses: int = ...,
         min_pose_detection_confidence: float = ...,
         min_pose_presence_confidence: float = ...,
@@ -542,6 +560,16 @@ class ShippedTasks:
     ) -> Self:
         """Give each item of a list an output of its own: `output_0`, `output_1`, …"""
 
+    def split_text(
+        self,
+        *,
+        text: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        size: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Cut a text into pieces that a model can read, and answer as long: at paragraphs, else sentences, else words."""
+
     def sqlite_query(
         self,
         *,
@@ -668,6 +696,21 @@ class ShippedTasks:
     ) -> Self:
         """Write a text in upper case."""
 
+    def structured_generation(
+        self,
+        *,
+        prompt: str = ...,
+        output_schema: Any = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        system: str | None = ...,
+        max_retries: int = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Write an object that fits a JSON Schema."""
+
     def template(
         self,
         *,
@@ -677,38 +720,137 @@ class ShippedTasks:
     ) -> Self:
         """Fill in a text: `{{name}}`, `{{customer.name}}`, `{{name|what stands there without a value}}`."""
 
+    def text_classification(
+        self,
+        *,
+        text: str | list[str] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        candidate_labels: list[str] | None = ...,
+        max_categories: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Sort a text into classes, the likeliest first; several texts give a list for each."""
+
     def text_embedding(
         self,
         *,
         text: str | list[str] = ...,
-        model: str | dict[str, Any] = ...,
-        purpose: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        purpose: Literal["document", "query"] = ...,
         dimensions: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Turn a text into a vector of unit length; several texts into a matrix with a row for each."""
 
+    def text_fill_mask(
+        self,
+        *,
+        text: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        max_predictions: int = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Find words for the gap in a text, the likeliest first: each with how sure the model is, and the text with it."""
+
     def text_generation(
         self,
         *,
         prompt: str = ...,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         system: str | None = ...,
-        max_tokens: int | None = ...,
-        temperature: float | None = ...,
         top_p: float | None = ...,
         frequency_penalty: float | None = ...,
         presence_penalty: float | None = ...,
         stop: list[str] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
         seed: int | None = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Answer a prompt."""
 
+    def text_language_detection(
+        self,
+        *,
+        text: str | list[str] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        max_languages: int = ...,
+        score_threshold: float = ...,
+        allow_list: list[str] = ...,
+        block_list: list[str] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Tell the language of a text, the likeliest first; several texts give a list for each."""
+
+    def text_named_entity_recognition(
+        self,
+        *,
+        text: str | list[str] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        block_list: list[str] = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Find the names in a text: of people, organizations, places; several texts give a list for each."""
+
+    def text_question_answer(
+        self,
+        *,
+        context: str = ...,
+        question: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Answer a question from a context."""
+
+    def text_rewriter(
+        self,
+        *,
+        text: str = ...,
+        prompt: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Rewrite a text as `prompt` says."""
+
+    def text_summary(
+        self,
+        *,
+        text: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        length: Literal["short", "medium", "long"] = ...,
+        style: Literal["text", "bullets", "headline"] = ...,
+        focus: str = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Say briefly what a text says."""
+
+    def text_translation(
+        self,
+        *,
+        text: str = ...,
+        source_lang: str | None = ...,
+        target_lang: str = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
+        max_tokens: int | None = ...,
+        temperature: float | None = ...,
+        seed: int | None = ...,
+        **options: Unpack[TaskOptions],
+    ) -> Self:
+        """Translate a text into the language `target_lang`."""
+
     def tool_calling(
         self,
         *,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         prompt: str | list[str | dict[str, Any]] = ...,
         tools: list[str | dict[str, Any]] = ...,
         system: str | None = ...,
@@ -724,7 +866,7 @@ class ShippedTasks:
     def unload_model(
         self,
         *,
-        model: str | dict[str, Any] = ...,
+        model: str | dict[str, Any] | list[str | dict[str, Any]] = ...,
         **options: Unpack[TaskOptions],
     ) -> Self:
         """Take a model out of the memory of this process; its files stay."""
