@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workglow.ai.events import ModelEvent
     from workglow.ai.request import GenerationRequest
     from workglow.ai.results import Entity, Filling, FoundAnswer, Label, LanguageGuess
+    from workglow.tasks import Entitlement
     from workglow.values import Secret
 
     Vectors: TypeAlias = NDArray[np.float32]
@@ -82,6 +83,10 @@ class Provider:
         """Return the credential of a model; None when it needs none."""
         reference = model.credential or self.credential
         return self._credentials(reference) if self._credentials is not None and reference else None
+
+    def required_entitlements(self, model: ModelRecord) -> tuple[Entitlement, ...]:
+        """What a graph that was read from data must be granted before it may call the model; nothing by default."""
+        return ()
 
     def close(self) -> None:
         """Let go of everything: models in memory, connections."""

@@ -12,7 +12,9 @@ from workglow.errors import TaskConfigurationError, UnknownModelError
 __all__ = ["ProviderRegistry", "provider_registry"]
 
 _SHIPPED: Final = {
+    "anthropic": ("workglow.providers.anthropic", "AnthropicProvider"),
     "local": ("workglow.providers.static", "StaticProvider"),
+    "openai": ("workglow.providers.openai", "OpenAIProvider"),
 }
 
 
