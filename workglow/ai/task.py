@@ -9,13 +9,16 @@ from pydantic import Field
 from workglow.ai.model import Model
 from workglow.ai.models import models_without_project
 from workglow.ai.record import ModelRecord
+from workglow.ai.rights import check_rights, rights_of
 from workglow.errors import ModelCallError, RetryableJobError
 from workglow.retry import Retry
 from workglow.tasks import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from workglow.ai.models import Models
-    from workglow.tasks import TaskContext
+    from workglow.tasks import Entitlement, TaskContext
 
 __all__ = ["AiTask", "ModelPort", "model_port", "models_of"]
 
@@ -45,6 +48,19 @@ class AiTask(Task):
     retry: ClassVar[Retry | None] = Retry(5, delay=1.0, jitter=True, on=(RetryableJobError,))
     capabilities: ClassVar[tuple[str, ...]] = ()
 
+    def required_entitlements(self, inputs: Mapping[str, object] | None = None) -> tuple[Entitlement, ...]:
+        """What its own kind needs, and what its models need: the network, for those that run elsewhere."""
+        given = {**self.defaults, **(inputs or {})}
+        return (
+            *super().required_entitlements(inputs),
+            *(
+                right
+                for name, port in self.inputs.items()
+                if _is_model(port.schema)
+                for right in rights_of(given.get(name))
+            ),
+        )
+
     def model(self, named: ModelPort | ModelRecord | Model, context: TaskContext) -> tuple[Model, str]:
         """Return the model and what it shall do; what it takes is recorded.
 
@@ -52,9 +68,14 @@ class AiTask(Task):
         """
         found = named if isinstance(named, Model) else models_of(context).model(named)
         model = found.telling(lambda name, usage: context.record_usage(name, **usage.to_json()))  # pyright: ignore[reportArgumentType]
+        check_rights(model, context)
         supported = model.record.tasks
         if supported and self.type not in supported:
             raise ModelCallError(
                 f"Task {self.type}: the model {model.name!r} is not for it; its record lists {', '.join(supported)}."
             )
         return model, model.first_of(self.capabilities)
+
+
+def _is_model(schema: Mapping[str, Any]) -> bool:
+    return str(schema.get("format", "")).partition(":")[0] == "model"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from workglow.ai.record import ModelRecord
@@ -52,24 +51,7 @@ class AnthropicProvider(RemoteProvider["anthropic.AsyncAnthropic"]):
 
     async def chat(self, model: ModelRecord, request: GenerationRequest) -> AsyncIterator[ModelEvent]:
         """Write the assistant's next message."""
-        async with aclosing(self._written(model, request)) as events:
-            async for event in events:
-                yield event
-
-    call_tools = chat
-    structured = chat
-
-    async def describe_image(
-        self, model: ModelRecord, image: Any, *, prompt: str, max_tokens: int | None
-    ) -> AsyncIterator[ModelEvent]:
-        """Say what the image shows."""
-        request = GenerationRequest((image_message(image, prompt),), max_tokens=max_tokens)
-        async with aclosing(self._written(model, request)) as events:
-            async for event in events:
-                yield event
-
-    async def _written(self, model: ModelRecord, request: GenerationRequest) -> AsyncIterator[ModelEvent]:
-        client = await self.client(model)
+        client: Any = await self.client(model)
         who, pace = self.who(model), self.pace(model)
         room = request.max_tokens or model.max_output_tokens or _MAX_TOKENS
         sent: dict[str, Any] = {"model": model.source, "stream": True, **message_body(request, room)}
@@ -89,11 +71,21 @@ class AnthropicProvider(RemoteProvider["anthropic.AsyncAnthropic"]):
                 async for event in message_events(events, who, structured=structured, wrapped=wrapped):
                     yield event
 
+    call_tools = chat
+    structured = chat
+
+    def describe_image(
+        self, model: ModelRecord, image: Any, *, prompt: str, max_tokens: int | None
+    ) -> AsyncIterator[ModelEvent]:
+        """Say what the image shows."""
+        request = GenerationRequest((image_message(image, prompt),), max_tokens=max_tokens)
+        return self.chat(model, request)
+
     async def count_tokens(self, model: ModelRecord, text: str) -> int:
         """Ask the service how many tokens a message with the text has; an empty one has none."""
         if not text.strip():
             return 0
-        client = await self.client(model)
+        client: Any = await self.client(model)
         with self.explained(model):
             counted = await client.messages.count_tokens(
                 model=model.source,
@@ -104,7 +96,7 @@ class AnthropicProvider(RemoteProvider["anthropic.AsyncAnthropic"]):
 
     async def info(self, model: ModelRecord) -> dict[str, Any]:
         """Say what the service says of the model."""
-        client = await self.client(model)
+        client: Any = await self.client(model)
         with self.explained(model):
             found = await client.models.retrieve(model.source)
         return found.to_dict()
@@ -112,7 +104,7 @@ class AnthropicProvider(RemoteProvider["anthropic.AsyncAnthropic"]):
     async def search(self, query: str, *, limit: int) -> list[ModelRecord]:
         """List the models of the account whose id or title has the words of the query."""
         anyone = ModelRecord(name="anthropic:*", provider=self.name)
-        client = await self.client(anyone)
+        client: Any = await self.client(anyone)
         words = query.lower().split()
         found: list[ModelRecord] = []
         with self.explained(anyone):

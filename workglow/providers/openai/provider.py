@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -89,48 +88,44 @@ class OpenAIProvider(RemoteProvider["openai.AsyncOpenAI"]):
 
     async def chat(self, model: ModelRecord, request: GenerationRequest) -> AsyncIterator[ModelEvent]:
         """Write the assistant's next message."""
-        async with aclosing(self._written(model, request)) as events:
-            async for event in events:
-                yield event
-
-    call_tools = chat
-    structured = chat
-
-    async def generate(self, model: ModelRecord, request: GenerationRequest) -> AsyncIterator[ModelEvent]:
-        """Go on with a text, on servers that still offer it."""
-        client = await self.client(model)
-        sent = self._sent(model) | completion_body(request)
-        with self.explained(model):
-            async with await client.completions.create(**sent) as chunks:
-                async for event in chat_events(self._paced(chunks, model), self.who(model)):
-                    yield event
-
-    async def describe_image(
-        self, model: ModelRecord, image: Any, *, prompt: str, max_tokens: int | None
-    ) -> AsyncIterator[ModelEvent]:
-        """Say what the image shows."""
-        request = GenerationRequest((image_message(image, prompt),), max_tokens=max_tokens)
-        async with aclosing(self._written(model, request)) as events:
-            async for event in events:
-                yield event
-
-    async def _written(self, model: ModelRecord, request: GenerationRequest) -> AsyncIterator[ModelEvent]:
-        client = await self.client(model)
+        client: Any = await self.client(model)
         api = _choice(model, "api", "chat", "responses")
         who, structured = self.who(model), request.schema is not None
         with self.explained(model):
             if api == "responses":
                 sent = self._sent(model) | response_body(request)
                 sent.pop("stream_options", None)
-                async with await client.responses.create(**sent) as answer:
+                answer: Any = await client.responses.create(**sent)
+                async with self._streaming(answer, model):
                     async for event in response_events(self._paced(answer, model), who, structured=structured):
                         yield event
                 return
             named = _choice(model, "structured", "json_schema", "json_object")
             sent = self._sent(model) | chat_body(request, self._length_name(model), named)
-            async with await client.chat.completions.create(**sent) as chunks:
+            chunks: Any = await client.chat.completions.create(**sent)
+            async with self._streaming(chunks, model):
                 async for event in chat_events(self._paced(chunks, model), who, structured=structured):
                     yield event
+
+    call_tools = chat
+    structured = chat
+
+    async def generate(self, model: ModelRecord, request: GenerationRequest) -> AsyncIterator[ModelEvent]:
+        """Go on with a text, on servers that still offer it."""
+        client: Any = await self.client(model)
+        sent = self._sent(model) | completion_body(request)
+        with self.explained(model):
+            chunks: Any = await client.completions.create(**sent)
+            async with self._streaming(chunks, model):
+                async for event in chat_events(self._paced(chunks, model), self.who(model)):
+                    yield event
+
+    def describe_image(
+        self, model: ModelRecord, image: Any, *, prompt: str, max_tokens: int | None
+    ) -> AsyncIterator[ModelEvent]:
+        """Say what the image shows."""
+        request = GenerationRequest((image_message(image, prompt),), max_tokens=max_tokens)
+        return self.chat(model, request)
 
     def _sent(self, model: ModelRecord) -> dict[str, Any]:
         pace = self.pace(model)
@@ -145,9 +140,12 @@ class OpenAIProvider(RemoteProvider["openai.AsyncOpenAI"]):
             sent["extra_body"] = added
         return sent
 
-    def _paced(self, chunks: Any, model: ModelRecord) -> AsyncIterator[Any]:
-        if not hasattr(chunks, "__aiter__"):  # the client hands on what is no stream
+    def _streaming(self, answer: Any, model: ModelRecord) -> Any:
+        if not hasattr(answer, "__aiter__"):  # the client hands on what is no stream
             raise ModelUnavailableError(f"{self.who(model)} answered with no stream.")
+        return answer
+
+    def _paced(self, chunks: Any, model: ModelRecord) -> AsyncIterator[Any]:
         return paced(chunks, self.pace(model).stall, self.who(model))
 
     def _length_name(self, model: ModelRecord) -> str:
@@ -169,7 +167,7 @@ class OpenAIProvider(RemoteProvider["openai.AsyncOpenAI"]):
         return whole
 
     async def _embedded(self, model: ModelRecord, texts: list[str]) -> Vectors:
-        client = await self.client(model)
+        client: Any = await self.client(model)
         sent = self._sent(model)
         del sent["stream"]
         sent.pop("stream_options", None)
@@ -191,7 +189,7 @@ class OpenAIProvider(RemoteProvider["openai.AsyncOpenAI"]):
 
     async def info(self, model: ModelRecord) -> dict[str, Any]:
         """Say what the service says of the model."""
-        client = await self.client(model)
+        client: Any = await self.client(model)
         with self.explained(model):
             found = await client.models.retrieve(model.source)
         return found.to_dict()
@@ -199,7 +197,7 @@ class OpenAIProvider(RemoteProvider["openai.AsyncOpenAI"]):
     async def search(self, query: str, *, limit: int) -> list[ModelRecord]:
         """List the models of the account whose id has the words of the query."""
         anyone = ModelRecord(name="openai:*", provider=self.name)
-        client = await self.client(anyone)
+        client: Any = await self.client(anyone)
         with self.explained(anyone):
             page = await client.models.list()
         words = query.lower().split()

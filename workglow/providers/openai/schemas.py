@@ -77,7 +77,7 @@ def _is_closed(schema: Mapping[str, Any], depth: int, count: list[int]) -> bool:
         return False
     named = cast("Mapping[str, Any]", properties)
     count[0] += len(named)
-    if set(schema.get("required", ())) != named.keys():
+    if set(schema.get("required", ())) != set(named):
         return False
     return all(_fits(inner, depth + 1, count) for inner in named.values())
 

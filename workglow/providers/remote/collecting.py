@@ -41,7 +41,7 @@ class GrowingText:
 class GrowingObject:
     """An object of which more and more is known.
 
-    It is read again when it has grown by an eighth, so that reading a long one takes no more than a few times its length.
+    It is read again when it has grown by an eighth: reading a long one takes a few times its length, not its square.
     """
 
     def __init__(self, who: str) -> None:

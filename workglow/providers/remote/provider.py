@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -91,7 +91,7 @@ class RemoteProvider(Provider, Generic[Client]):
         """What the client raises."""
 
     @contextmanager
-    def explained(self, model: ModelRecord) -> Iterator[None]:
+    def explained(self, model: ModelRecord) -> Generator[None]:
         """Raise what goes wrong inside as what it means, without the credential."""
         try:
             yield
