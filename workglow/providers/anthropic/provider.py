@@ -58,7 +58,9 @@ class AnthropicProvider(RemoteProvider["anthropic.AsyncAnthropic"]):
         sent["timeout"] = httpx2.Timeout(pace.read, connect=pace.connect)
         if model.options.get("cache"):
             sent["cache_control"] = {"type": "ephemeral"}
-        if added := self.parameters(model):
+        # The client has no names for these any more; models that take them still do.
+        sampled = {name: sent.pop(name) for name in ("temperature", "top_p") if name in sent}
+        if added := sampled | self.parameters(model):
             sent["extra_body"] = added
         wrapped = request.schema is not None and object_schema(request.schema)[1]
         with self.explained(model):
@@ -147,7 +149,7 @@ class AnthropicProvider(RemoteProvider["anthropic.AsyncAnthropic"]):
         if isinstance(error, anthropic.APIStatusError):
             codes = frozenset(code for code in (error.type, error.error_code) if isinstance(code, str))
             words = error.api_message or type(error).__name__
-            if error.status_code < 400:  # an error that is told of in the middle of an answer
+            if error.status_code < 300:  # an error that is told of in the middle of an answer
                 return from_code(who, words, codes)
             return from_status(who, words, status=error.status_code, headers=error.response.headers, codes=codes)
         if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):

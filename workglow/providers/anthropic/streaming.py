@@ -55,18 +55,19 @@ class _Answer:
 
     def begin(self, event: Any) -> ModelEvent | None:
         """Read the beginning of a block."""
-        block = event.content_block
-        if block.type == "tool_use" and self._object is None:
+        block = getattr(event, "content_block", None)
+        if getattr(block, "type", "") == "tool_use" and self._object is None:
             self._tools[event.index] = (block.id, block.name, GrowingText(self._who))
         text = getattr(block, "text", "")
         return TextDelta(text) if self._object is None and isinstance(text, str) and text else None
 
     def take(self, event: Any) -> ModelEvent | None:
         """Read a piece of a block, and return what is new."""
-        delta = event.delta
-        if delta.type == "text_delta" and self._object is None and delta.text:
+        delta: Any = getattr(event, "delta", None)
+        kind = getattr(delta, "type", "")
+        if kind == "text_delta" and self._object is None and delta.text:
             return TextDelta(delta.text)
-        if delta.type != "input_json_delta":
+        if kind != "input_json_delta":
             return None
         if self._object is not None:
             known = self._object.add(delta.partial_json)
@@ -105,7 +106,7 @@ async def message_events(
     answer = _Answer(who, structured=structured, wrapped=wrapped)
     try:
         async for event in events:
-            kind = event.type
+            kind = getattr(event, "type", "")
             new: ModelEvent | None = None
             if kind == "content_block_delta":
                 new = answer.take(event)
@@ -116,8 +117,6 @@ async def message_events(
             elif kind == "message_delta":
                 usage.take(event.usage)
                 answer.reason = event.delta.stop_reason or answer.reason
-            elif kind == "message_stop":
-                break
             if new is not None:
                 yield new
     except Exception:

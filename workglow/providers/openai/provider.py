@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import numpy as np
 
@@ -207,11 +208,14 @@ class OpenAIProvider(RemoteProvider["openai.AsyncOpenAI"]):
     # ------------------------------------------------------------------ connections
 
     def connect(self, address: str, secret: Secret | None) -> openai.AsyncOpenAI:
-        """Make a client."""
+        """Make a client; the account that the environment names is told to nobody but its own service."""
+        is_own = address in (self.address, os.environ.get(self.address_variable))
+        account = {} if is_own else {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
         return openai.AsyncOpenAI(
             api_key=_NO_KEY if secret is None else secret.reveal(),
             base_url=address,
             max_retries=0,
+            default_headers=cast("Any", account),
             http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
         )
 

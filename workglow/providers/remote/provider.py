@@ -103,8 +103,9 @@ class RemoteProvider(Provider, Generic[Client]):
             ) from None
 
     def _explained(self, error: Exception, model: ModelRecord) -> Exception:
-        failure = self.failure(error, model)
-        failure.args = tuple(without_secret(str(text), self.secret(model)) for text in failure.args)
+        failure, secret = self.failure(error, model), self.secret(model)
+        for told in (failure, error):  # the client's own stays the context of ours
+            told.args = tuple(without_secret(str(text), secret) for text in told.args)
         return failure
 
     def who(self, model: ModelRecord) -> str:
