@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import caching
+import cloud
 import control
 import durable
 import latency
@@ -39,6 +40,7 @@ WORKS = {
     "W11": streaming.rows,
     "W13": limits.rows,
     "W14": latency.rows,
+    "W16": cloud.rows,
 }
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from cloud_service import anthropic_events, answers, openai_chunks, record_of, service_running, stream
+from cloud_service import answers, anthropic_events, openai_chunks, record_of, service_running, stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(find_spec("anthropic") is None, reason="needs anthropic: pip install 'workglow[anthropic]'"),
 ]
 
-MODELS = ["openai:gpt-4o-mini", "anthropic:claude-sonnet-4-5"]
+MODELS = ["openai:gpt-4o-mini", "anthropic:claude-haiku-4-5"]
 mocked = pytest.mark.skipif(find_spec("llmock") is None, reason="needs llmock")
 
 
@@ -91,7 +91,7 @@ def gguf() -> str:
 def llama() -> Iterator[str]:
     """The address of a server with SmolLM2."""
     program = [sys.executable, "-m", "llama_cpp.server", "--model", gguf(), "--port", "0", "--n_ctx", "1024"]
-    program += ["--n_threads", "2", "--verbose", "False"]
+    program += ["--n_threads", "2", "--verbose", "False", "--interrupt_requests", "False"]
     with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         address = ""
@@ -114,7 +114,7 @@ def llama() -> Iterator[str]:
 class TestLlamaServer(ProviderConformance):
     capabilities = ("chat", "count_tokens")
     reports_usage = False  # it tells nothing of streams
-    patience = 60.0
+    writes: ClassVar[dict[str, Any]] = {"max_tokens": 8, "temperature": 0.0}
 
     @pytest.fixture(autouse=True)
     def where(self, llama: str) -> None:

@@ -35,7 +35,7 @@ _MAX_TOKENS: Final = 4096
 
 
 class AnthropicProvider(RemoteProvider["anthropic.AsyncAnthropic"]):
-    """Runs 'anthropic:claude-sonnet-4-5'.
+    """Runs 'anthropic:claude-sonnet-5'.
 
     Options of a record: `timeout`, `connect_timeout` and `stall_timeout` in seconds; `cache`, true to have the service
     keep the conversation up to its last message for the next call; `parameters`, added to each request.
