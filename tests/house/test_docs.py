@@ -33,7 +33,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, ROOT / "schema" / "README.md", *DOCS]
 LANGUAGES = {"python", "text", "console", "sql", "json", "mermaid", ""}
 EXTRAS = {
