@@ -43,7 +43,7 @@ def rows(peers: bool) -> Iterator[Row]:
     import httpx2
     import openai
 
-    from workglow import Workflow
+    from workglow import MapTask, TaskGraph
     from workglow.ai import GenerationRequest, Models, ProviderRegistry, provider_registry
     from workglow.ai.generation import TextGenerationTask
     from workglow.ai.messages import as_messages
@@ -79,27 +79,30 @@ def rows(peers: bool) -> Iterator[Row]:
     registry = ProviderRegistry()
     registry.register(Mocked)
     model = Models(registry).model(record)
-    workflow = Workflow().then(TextGenerationTask(id="ask"))
+    ask, graph = TaskGraph(), TaskGraph()
+    ask.add_task(TextGenerationTask(id="ask", defaults={"model": record}))
+    graph.add_task(MapTask(ask, id="each", max_iterations="unbounded", concurrency=AT_ONCE, iterate=("prompt",)))
 
     async def model_call() -> None:
         async for _ in model.stream("chat", GenerationRequest(as_messages("?"))):
             pass
 
-    async def task_call() -> None:
-        await workflow.run({"prompt": "?", "model": record})
-
     loop = asyncio.new_event_loop()
     provider_registry.register(Mocked)
 
-    def timed(call: Callable[[], Coroutine[Any, Any, object]], count: int = CALLS) -> Callable[[], object]:
-        return lambda: loop.run_until_complete(at_once(call, count))
+    def timed(call: Callable[[], Coroutine[Any, Any, object]]) -> Callable[[], object]:
+        return lambda: loop.run_until_complete(at_once(call, CALLS))
 
-    for case, call in (("a call of a model", model_call), ("a run of a task", task_call)):
+    def mapped(count: int = CALLS) -> Callable[[], object]:
+        return lambda: loop.run_until_complete(graph.run({"prompt": ["?"] * count}))
+
+    for case, ours in (("calls of a model", timed(model_call)), ("a map over a task", mapped())):
         yield compare(
-            "W16", case, timed(call), "bare client", timed(bare_call), target=1.3, each=CALLS, unit="µs/call", rounds=5
+            "W16", case, ours, "bare client", timed(bare_call), target=1.3, each=CALLS, unit="µs/call", rounds=5
         )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    timed(task_call, MANY)()
+    for _ in range(MANY // 1000):
+        mapped(1000)()
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield Row("W16", "memory after 10,000 calls", after / 1024, "MB", "before", before / 1024, 1.05)
     provider_registry.unregister("mocked")

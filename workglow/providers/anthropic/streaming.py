@@ -55,7 +55,7 @@ class _Answer:
 
     def begin(self, event: Any) -> ModelEvent | None:
         """Read the beginning of a block."""
-        block = getattr(event, "content_block", None)
+        block: Any = getattr(event, "content_block", None)
         if getattr(block, "type", "") == "tool_use" and self._object is None:
             self._tools[event.index] = (block.id, block.name, GrowingText(self._who))
         text = getattr(block, "text", "")
