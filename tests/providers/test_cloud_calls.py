@@ -398,9 +398,9 @@ def test_tries_and_their_waits_are_kept_in_the_file(provider: str, service: HTTP
     begun = time.monotonic()
     with wg.open(project_path) as project:
         run = project.run_sync(workflow, {"prompt": "Hello?", "model": model_of(provider, service)})
-    assert run.outputs["text"] == "Hello"
-    assert run.usage["attempts"] == 4
-    assert run.usage["input_tokens"] >= 30  # what failed took something, too
+        assert run.outputs["text"] == "Hello"
+        assert run.usage["attempts"] == 4
+        assert run.usage["input_tokens"] >= 30  # what failed took something, too
     assert time.monotonic() - begun >= 0.3  # as long as the service asked for
     assert len(service.log) == 4
     with wg.open(project_path) as project:

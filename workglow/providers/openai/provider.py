@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import numpy as np
@@ -146,7 +146,7 @@ class OpenAIProvider(RemoteProvider["openai.AsyncOpenAI"]):
             raise ModelUnavailableError(f"{self.who(model)} answered with no stream.")
         return answer
 
-    def _paced(self, chunks: Any, model: ModelRecord) -> AsyncIterator[Any]:
+    def _paced(self, chunks: Any, model: ModelRecord) -> AsyncIterable[Any]:
         return paced(chunks, self.pace(model).stall, self.who(model))
 
     def _length_name(self, model: ModelRecord) -> str:

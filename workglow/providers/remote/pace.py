@@ -22,17 +22,17 @@ _READ: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds: to connect, until the next byte, and until the next event, however many signs of life come before."""
+    """Seconds: to connect, until the next byte, and, if wanted, until the next event, whatever signs of life come."""
 
     connect: float
     read: float
-    stall: float
+    stall: float | None
 
     @classmethod
     def of(cls, model: ModelRecord) -> Pace:
         """Read the options `connect_timeout`, `timeout` and `stall_timeout`; InvalidModelError for what is no time."""
-        read = _seconds(model, "timeout", _READ)
-        return cls(_seconds(model, "connect_timeout", _CONNECT), read, _seconds(model, "stall_timeout", read))
+        stall = _seconds(model, "stall_timeout", _READ) if "stall_timeout" in model.options else None
+        return cls(_seconds(model, "connect_timeout", _CONNECT), _seconds(model, "timeout", _READ), stall)
 
 
 def _seconds(model: ModelRecord, option: str, default: float) -> float:
@@ -44,8 +44,12 @@ def _seconds(model: ModelRecord, option: str, default: float) -> float:
     return float(given)
 
 
-async def paced(events: AsyncIterable[Item], stall: float, who: str) -> AsyncIterator[Item]:
-    """Yield the events; ModelUnavailableError when the next one does not come in time."""
+def paced(events: AsyncIterable[Item], stall: float | None, who: str) -> AsyncIterable[Item]:
+    """Return the events; ModelUnavailableError when the next one does not come in time."""
+    return events if stall is None else _timed(events, stall, who)
+
+
+async def _timed(events: AsyncIterable[Item], stall: float, who: str) -> AsyncIterator[Item]:
     iterator = aiter(events)
     while True:
         try:
