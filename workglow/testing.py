@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from workglow.ai import Finish, ModelRecord, ObjectDelta, Provider, ProviderRegistry, TextDelta, provider_registry
+from workglow.ai.conformance import ProviderConformance
 from workglow.errors import ModelError, TaskConfigurationError, UnknownModelError
 
 if TYPE_CHECKING:
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
     from workglow.ai.provider import Purpose, Vectors
     from workglow.storage.records import TaskRow
 
-__all__ = ["CRASH_VARIABLE", "FakeClock", "ScriptedProvider", "forbid_model_calls", "install_crash_points"]
+__all__ = [
+    "CRASH_VARIABLE",
+    "FakeClock",
+    "ProviderConformance",
+    "ScriptedProvider",
+    "forbid_model_calls",
+    "install_crash_points",
+]
 
 
 # ---------------------------------------------------------------------- time

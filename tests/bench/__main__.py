@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import caching
+import cloud
 import control
 import durable
 import embedding
@@ -42,6 +43,7 @@ WORKS = {
     "W13": limits.rows,
     "W14": latency.rows,
     "W15": embedding.rows,
+    "W16": cloud.rows,
     "W17": writing.rows,
 }
 

@@ -8,6 +8,7 @@ ContextTooLongError for what goes wrong, by the type of the error that was met a
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -15,6 +16,7 @@ from workglow.ai.capability import CAPABILITIES, MANAGEMENT
 from workglow.ai.record import ModelRecord
 from workglow.ai.residents import Residents
 from workglow.errors import UnknownModelError, UnsupportedCapabilityError
+from workglow.tasks.entitlements import Entitlement
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +97,15 @@ class Provider:
         """Return the credential of a model; None when it needs none."""
         reference = model.credential or self.credential
         return self._credentials(reference) if self._credentials is not None and reference else None
+
+    def required_entitlements(self, model: ModelRecord) -> tuple[Entitlement, ...]:
+        """What a graph that was read from data must be granted before it may call the model.
+
+        By default to read it, when it is a file or a folder that the graph names by its path.
+        """
+        if not self.is_local or not model.source.startswith(("/", "~", ".")):
+            return ()
+        return (Entitlement("files:read", (os.path.expanduser(model.source),), f"to load the model {model.name!r}"),)
 
     def close(self) -> None:
         """Let go of everything: models in memory, connections."""

@@ -13,11 +13,13 @@ from workglow.errors import TaskConfigurationError, UnknownModelError
 __all__ = ["ProviderRegistry", "provider_registry"]
 
 _SHIPPED: Final = {
-    "hf": ("workglow.providers.transformers.provider", "TransformersProvider"),
+    "anthropic": ("workglow.providers.anthropic", "AnthropicProvider"),
     "gguf": ("workglow.providers.llamacpp", "LlamaCppProvider"),
+    "hf": ("workglow.providers.transformers.provider", "TransformersProvider"),
     "local": ("workglow.providers.static", "StaticProvider"),
     "mediapipe": ("workglow.providers.mediapipe", "MediaPipeProvider"),
     "onnx": ("workglow.providers.onnx", "OnnxProvider"),
+    "openai": ("workglow.providers.openai", "OpenAIProvider"),
 }
 
 

@@ -11,6 +11,7 @@ from workglow.ai.gating import check_inline, check_task, way_of
 from workglow.ai.model import Model
 from workglow.ai.models import models_without_project
 from workglow.ai.record import ModelRecord
+from workglow.ai.rights import check_rights, rights_of
 from workglow.errors import RetryableJobError, TaskInputError
 from workglow.retry import Retry
 from workglow.tasks import Ports, Task
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from workglow.ai.models import Models
     from workglow.graph.control.compound import GraphAsTask
     from workglow.graph.transforms import TransformRegistry
-    from workglow.tasks import TaskContext
+    from workglow.tasks import Entitlement, TaskContext
 
 __all__ = ["AiTask", "ModelPort", "model_port", "models_of"]
 
@@ -60,6 +61,19 @@ class AiTask(Task):
     retry: ClassVar[Retry | None] = Retry(5, delay=1.0, jitter=True, on=(RetryableJobError,))
     capabilities: ClassVar[tuple[str, ...]] = ()
 
+    def required_entitlements(self, inputs: Mapping[str, object] | None = None) -> tuple[Entitlement, ...]:
+        """What its own kind needs, and what its models need: the network, for those that run elsewhere."""
+        given = {**self.defaults, **(inputs or {})}
+        return (
+            *super().required_entitlements(inputs),
+            *(
+                right
+                for name, port in self.inputs.items()
+                if _is_model(port.schema)
+                for right in rights_of(given.get(name))
+            ),
+        )
+
     def model(
         self, named: ModelPort | ModelRecord | Model, context: TaskContext, capabilities: Sequence[str] = ()
     ) -> tuple[Model, str]:
@@ -82,6 +96,7 @@ class AiTask(Task):
             check_inline(named, context)
         found = named if isinstance(named, Model) else models.model(named)
         model = found.telling(lambda name, usage: context.record_usage(name, **usage.to_json()))  # pyright: ignore[reportArgumentType]
+        check_rights(model, context)
         check_task(model, self.type, models)
         return model
 
@@ -121,3 +136,7 @@ def listed(ports: Ports) -> Ports:
         for name, port in ports.items()
     }
     return Ports.from_schema({"type": "object", "properties": properties, "additionalProperties": ports.open})
+
+
+def _is_model(schema: Mapping[str, Any]) -> bool:
+    return str(schema.get("format", "")).partition(":")[0] == "model"

@@ -46,7 +46,8 @@ def failure_outputs(run: TaskRun) -> dict[str, object]:
 
 def is_worth_a_retry(error: BaseException, retry: Retry, attempt: int) -> bool:
     """Another try helps neither a wrong input, nor what was not granted, nor an abort; a timeout is worth one."""
-    attempts = max(retry.attempts, _PATIENCE) if isinstance(error, RateLimitedError) else retry.attempts
+    patient = isinstance(error, RateLimitedError) and retry.attempts > 1
+    attempts = max(retry.attempts, _PATIENCE) if patient else retry.attempts
     if attempt >= attempts or isinstance(error, InvalidValueError | TaskEntitlementError):
         return False
     if isinstance(error, TaskAbortedError) and not isinstance(error, TaskTimeoutError):

@@ -1,0 +1,1 @@
+"""Models that run elsewhere and are reached over HTTP: what the providers of such models share."""
