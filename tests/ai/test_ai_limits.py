@@ -169,13 +169,17 @@ def test_tokens_are_counted_as_they_really_were(project: wg.Project, clock: Fake
     assert cloud.calls[1] - begun >= 60_000  # the first took 1,000 tokens, whatever its length had let one think
 
 
+@pytest.mark.parametrize(
+    ("said", "queue"),
+    [({"queue": "calls"}, "calls"), ({"queue": "auto"}, "cloud"), ({"queue": "auto", "device": "x"}, "cloud:x")],
+)
 def test_a_model_whose_record_names_a_queue_is_called_by_its_workers(
-    project: wg.Project, clock: FakeClock, cloud: Cloud
+    project: wg.Project, clock: FakeClock, cloud: Cloud, said: dict[str, str], queue: str
 ) -> None:
-    record = {"name": "cloud:any", "provider": "cloud", "queue": "cloud:calls"}
+    record = {"name": "cloud:any", "provider": "cloud", **said}
     graph = wg.Workflow().text_generation(model=record)
     begun = project.run_sync(graph, {"prompt": "hello"}, wait=False)
     assert begun.status == "waiting"
     assert cloud.calls == []
-    assert project.queue("cloud:calls").work_sync() == 1
+    assert project.queue(queue).work_sync() == 1
     assert project.resume_sync(begun.id).outputs["text"] == "fine"

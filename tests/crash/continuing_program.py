@@ -50,7 +50,7 @@ class ReciteTask(Task):
             yield {"text": PIECES[number]}
 
 
-@task(output="whole", cache=False)
+@task(name="continuing_listen", output="whole", cache=False)
 async def listen(text: Stream[str]) -> str:
     return await text.whole()
 

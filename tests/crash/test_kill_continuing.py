@@ -99,7 +99,7 @@ def run_and_kill(path: Path, graph: TaskGraph, inputs: dict[str, Any], is_time: 
 def reciting() -> TaskGraph:
     graph = TaskGraph()
     graph.add_task(ReciteTask(id="write"))
-    graph.add_task(listen)
+    graph.add_task(listen, id="listen")
     graph.add_dataflow("write", "text", "listen", "text")
     return graph
 

@@ -101,9 +101,17 @@ class AiTask(Task):
         return model
 
     def queue_for(self, inputs: Mapping[str, Any], project: Any) -> str | None:
-        """Return the queue that the model's record names, whose workers do the task in a run that is kept."""
+        """Return the queue that the model's record names, whose workers do the task in a run that is kept.
+
+        "auto" stands for who runs the model, and where: 'gguf:cuda', or 'gguf' when the record names no device.
+        """
         named = inputs.get("model")
-        return project.models.find(named).queue or None if isinstance(named, str | dict) else None
+        if not isinstance(named, str | dict):
+            return None
+        record = project.models.find(named)
+        if record.queue == "auto":
+            return f"{record.provider}:{record.device}" if record.device else record.provider
+        return record.queue or None
 
     def cache_identity(self, inputs: dict[str, Any], project: object) -> dict[str, Any]:
         """Return its inputs with what the model is in place of what it is called."""
