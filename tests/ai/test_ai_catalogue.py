@@ -110,6 +110,8 @@ def test_changes_are_told_once_with_the_record(models: Models) -> None:
         ({"name": "a:b", "provider": "local", "tasks": "not-an-array"}, r"Expected `array`, got `str` - at `\$.tasks`"),
         ({"name": "a:b", "provider": "local", "colour": 1}, "unknown field `colour`"),
         ({"name": "a:b", "provider": "local", "options": {"x": object()}}, "not JSON"),
+        ({"name": "a:b", "provider": "local", "context_length": 0}, "'a:b' has a context_length of 0"),
+        ({"name": "a:b", "provider": "local", "dimensions": -1}, "'a:b' has a dimensions of -1"),
         ("a:b", "Expected `object`, got `str`"),
         (None, "Expected `object`, got `null`"),
     ],

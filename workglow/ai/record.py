@@ -17,6 +17,7 @@ _IDENTITY: Final = (
     *("dimensions", "pooling", "normalize", "query_prefix", "document_prefix", "context_length", "max_output_tokens"),
     *("options",),
 )
+_COUNTS: Final = ("context_length", "max_output_tokens", "dimensions", "max_concurrency")
 
 
 class Prices(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -93,6 +94,10 @@ class ModelRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
             )
         if not self.provider:
             raise InvalidModelError(f"Invalid model record: {self.name!r} names no provider.")
+        for counted in _COUNTS:
+            number = getattr(self, counted)
+            if number is not None and number < 1:
+                raise InvalidModelError(f"Invalid model record: {self.name!r} has a {counted} of {number}.")
 
     @property
     def prefix(self) -> str:

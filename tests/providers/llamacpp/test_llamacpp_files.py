@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 from asking import asked
-from tiny_gguf import tiny_gguf
+from tiny_gguf import tiny_encoder_gguf, tiny_gguf
 
 from workglow.ai import Models
-from workglow.errors import ContextTooLongError, ModelCallError, UnknownModelError, UnsupportedCapabilityError
+from workglow.errors import (
+    ContextTooLongError,
+    InvalidModelError,
+    ModelCallError,
+    UnknownModelError,
+    UnsupportedCapabilityError,
+)
 
 
 def test_the_record_of_a_file_says_what_the_file_does(models: Models, tiny: Path) -> None:
@@ -124,6 +130,29 @@ def test_a_text_that_is_too_long_to_embed_is_refused(models: Models, tiny: Path)
     record: dict[str, Any] = {"name": "my:tiny", "provider": "gguf", "source": str(tiny), "context_length": 256}
     with pytest.raises(ContextTooLongError, match="257 tokens is longer than the 256"):
         asyncio.run(models.model(record).embed(["a" * 257]))
+
+
+@pytest.mark.parametrize("room", [1, 2, 65, 1000, 4095])
+def test_any_context_length_holds_for_texts_and_for_vectors(models: Models, tiny: Path, room: int) -> None:
+    """What llama.cpp rounds it to, and which of them it cannot work with, is nobody's business."""
+    model = models.model({"name": "my:tiny", "provider": "gguf", "source": str(tiny), "context_length": room})
+    assert asyncio.run(model.embed(["a" * room])).shape == (1, 64)
+    with pytest.raises(ContextTooLongError, match=f"{room + 1} tokens is longer than the {room}"):
+        asyncio.run(model.embed(["a" * (room + 1)]))
+    if room > 1:
+        assert asked(model, "a" * (room - 1), capability="generate").usage.output_tokens == 1
+    with pytest.raises(ContextTooLongError, match=f"{room} tokens, and the model reads {room}"):
+        asked(model, "a" * room, capability="generate")
+
+
+def test_an_encoder_reads_as_many_tokens_as_it_has_learned_places(models: Models, tmp_path: Path) -> None:
+    record = {"name": "my:encoder", "provider": "gguf", "source": str(tiny_encoder_gguf(tmp_path / "encoder.gguf"))}
+    model = models.model(record)
+    assert asyncio.run(model.embed(["a " * 62])).shape == (1, 64)  # and the two marks around it
+    with pytest.raises(ContextTooLongError, match="65 tokens is longer than the 64"):
+        asyncio.run(model.embed(["a " * 63]))
+    with pytest.raises(InvalidModelError, match=r"learned 64 places.*context_length is 65"):
+        asyncio.run(models.model({**record, "context_length": 65}).embed(["a"]))
 
 
 def test_what_a_model_cannot_is_said(models: Models, tiny: Path) -> None:

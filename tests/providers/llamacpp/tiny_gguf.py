@@ -12,6 +12,7 @@ MARKS = ("<|pad|>", "<|bos|>", "<|eos|>", "<|user|>", "<|assistant|>", "<|system
 TEMPLATE = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}<|assistant|>"
 WIDTH, LAYERS, HEADS, KEY_HEADS, INNER, CONTEXT = 64, 2, 4, 2, 128, 4096
 _WRITABLE = b"abcdefghijklmnopqrstuvwxyz "
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _UNLIKELY = -20.0
 
 
@@ -41,7 +42,44 @@ def tiny_gguf(path: Path, *, template: str = TEMPLATE, ends: bool = False, seed:
     }
     if template:
         facts["tokenizer.chat_template"] = template
-    tensors = _tensors(len(words), np.random.default_rng(seed), ends=ends)
+    return _written(path, facts, _tensors(len(words), np.random.default_rng(seed), ends=ends))
+
+
+def tiny_encoder_gguf(path: Path, *, room: int = 64) -> Path:
+    """Write a BERT of random numbers that has learned `room` places.  One token is one letter, between two marks."""
+    random = np.random.default_rng(0)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"▁{letter}" for letter in _LETTERS), *_LETTERS]
+    facts: dict[str, Any] = {
+        "general.architecture": "bert",
+        "bert.context_length": room,
+        "bert.embedding_length": WIDTH,
+        "bert.block_count": 1,
+        "bert.feed_forward_length": INNER,
+        "bert.attention.head_count": HEADS,
+        "bert.attention.layer_norm_epsilon": 1e-5,
+        "bert.attention.causal": False,
+        "bert.pooling_type": 1,
+        "tokenizer.ggml.model": "bert",
+        "tokenizer.ggml.token_type_count": 2,
+        "tokenizer.ggml.tokens": words,
+        "tokenizer.ggml.token_type": [3] * 4 + [1] * (len(words) - 4),
+        "tokenizer.ggml.padding_token_id": 0,
+        "tokenizer.ggml.unknown_token_id": 1,
+        "tokenizer.ggml.cls_token_id": 2,
+        "tokenizer.ggml.bos_token_id": 2,
+        "tokenizer.ggml.seperator_token_id": 3,
+    }
+    shapes = {"token_embd": (len(words), WIDTH), "position_embd": (room, WIDTH), "token_types": (2, WIDTH)}
+    shapes |= {f"blk.0.attn_{name}": (WIDTH, WIDTH) for name in ("q", "k", "v", "output")}
+    shapes |= {"blk.0.ffn_up": (INNER, WIDTH), "blk.0.ffn_down": (WIDTH, INNER)}
+    tensors = {f"{name}.weight": random.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    tensors |= {f"{name}.bias": np.zeros(shape[0], np.float32) for name, shape in shapes.items() if "blk" in name}
+    for norm in ("token_embd_norm", "blk.0.attn_output_norm", "blk.0.layer_output_norm"):
+        tensors |= {f"{norm}.weight": np.ones(WIDTH, np.float32), f"{norm}.bias": np.zeros(WIDTH, np.float32)}
+    return _written(path, facts, tensors)
+
+
+def _written(path: Path, facts: dict[str, Any], tensors: dict[str, np.ndarray]) -> Path:
     head = b"".join(_string(name) + _typed(value) for name, value in facts.items())
     places, body = b"", b""
     for name, tensor in tensors.items():

@@ -113,7 +113,7 @@ class TextContext(_Context):
         parameters.n_batch = parameters.n_ubatch = min(size, options.batch_size)
         parameters.swa_full = True  # without it a text with a sliding window cannot be gone back in
         super().__init__(weights, parameters, options)
-        self.size = int(llama.llama_n_ctx(self.context))
+        self.size = min(size, llama.llama_n_ctx(self.context))
         self._tokens: list[int] = []
         self._one = (llama.llama_token * 1)()
         self._batch_of_one = llama.llama_batch_get_one(self._one, 1)
@@ -157,8 +157,9 @@ class EmbeddingContext(_Context):
 
     def __init__(self, weights: Weights, size: int, pooling: str, options: LlamaOptions) -> None:
         parameters = llama.llama_context_default_params()
-        parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = size  # a text has to be read in one go
-        parameters.n_seq_max = min(_SEQUENCES, llama.llama_max_parallel_sequences())
+        sequences = parameters.n_seq_max = min(_SEQUENCES, int(llama.llama_max_parallel_sequences()))
+        # A text has to be read in one go.  Room that its sequences do not divide makes llama.cpp end the process.
+        parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = -(-size // sequences) * sequences
         parameters.kv_unified = parameters.embeddings = True
         declared = weights.number("pooling_type")
         parameters.pooling_type = POOLING[pooling or ("mean" if declared in (None, 0) else "")]
@@ -167,7 +168,7 @@ class EmbeddingContext(_Context):
         self.dimensions = int(llama.llama_model_n_embd_out(weights.model))
         self._batch = llama.llama_batch_init(size, 0, 1)
         self._free_batch = weakref.finalize(self, llama.llama_batch_free, self._batch)
-        self._sequences = int(parameters.n_seq_max)
+        self._sequences = sequences
 
     def embed(self, texts: Sequence[Sequence[int]]) -> Vectors:
         """Return float32 of shape (number of texts, dimensions); a text of no tokens has a row of zeros.

@@ -71,11 +71,10 @@ class LlamaCppProvider(Provider):
         """Return the record of a model by what its file says; UnknownModelError when there is no such file."""
         plain = ModelRecord(name=name, provider=self.name, source=name.partition(":")[2])
         file, words = file_of(plain), _words_of(plain)
-        trained = words.number("context_length")
         return msgspec.structs.replace(
             plain,
             title=words.metadata("general.name") or file.stem,
-            context_length=min(trained, _CONTEXT) if trained else _CONTEXT,
+            context_length=_room(plain, words),
             dimensions=words.number("embedding_length"),
             license=words.metadata("general.license"),
             memory_bytes=size_of(file),
@@ -215,7 +214,7 @@ class LlamaCppProvider(Provider):
 
     def _use(self, model: ModelRecord) -> AbstractContextManager[LoadedModel]:
         options, file = options_of(model), file_of(model)
-        size = model.context_length or _CONTEXT
+        size = _room(model, _words_of(model))
         pooling = model.pooling or ""
         if pooling not in POOLING:
             known = ", ".join(filter(None, POOLING))
@@ -228,6 +227,19 @@ class LlamaCppProvider(Provider):
 
     def _key(self, model: ModelRecord, file: Path) -> tuple[object, ...]:
         return (self.name, str(file), identity_of(file), model.context_length, model.pooling, options_of(model))
+
+
+def _room(model: ModelRecord, words: Weights) -> int:
+    """How many tokens a model reads at once; InvalidModelError when it never learned so many places for them."""
+    trained = words.number("context_length")
+    if model.context_length is None:
+        return min(trained or _CONTEXT, _CONTEXT)
+    if trained is not None and model.context_length > trained and not words.turns_places:
+        raise InvalidModelError(
+            f"The model {model.name!r} has learned {trained} places for tokens, and its record's context_length is "
+            f"{model.context_length}.  Give at most {trained}."
+        )
+    return model.context_length
 
 
 def _sampling(options: LlamaOptions, request: GenerationRequest) -> Sampling:

@@ -60,6 +60,16 @@ class Weights:
         text = self.metadata(f"{self.metadata('general.architecture')}.{key}")
         return int(text) if text.isdecimal() else None
 
+    @property
+    def turns_places(self) -> bool:
+        """Whether it tells places of tokens by turning numbers, for which a place that it never saw is no obstacle.
+
+        One with a table of places makes llama.cpp end the process at the first that is not in it.
+        """
+        if self.metadata("general.architecture") == "bert":
+            return False  # llama.cpp says of it what is true of its kin
+        return llama.llama_model_rope_type(self.model) != llama.LLAMA_ROPE_TYPE_NONE
+
     def tokens(self, text: str, *, begins: bool = False, marks: bool = False) -> list[int]:
         """Cut a text into tokens.  `begins`: what the model wants before a text comes first; `marks`: it may hold marks
         such as '<|im_end|>', which are otherwise read as what they look like."""
