@@ -33,7 +33,7 @@ from workglow.providers.llamacpp.shapes import (
     only_call,
 )
 from workglow.providers.llamacpp.weights import Weights
-from workglow.providers.llamacpp.writing import Answer, Writing, write
+from workglow.providers.llamacpp.writing import AbortableWriting, Answer, write
 
 if TYPE_CHECKING:
     from workglow.ai.events import ModelEvent
@@ -175,8 +175,8 @@ class LlamaCppProvider(Provider):
         grammar: str = "",
         marks: bool = False,
         read: Callable[[Iterator[ModelEvent]], Iterator[ModelEvent]] | None = None,
-    ) -> Writing:
-        def events(writing: Writing) -> Iterator[ModelEvent]:
+    ) -> AbortableWriting:
+        def events(writing: AbortableWriting) -> Iterator[ModelEvent]:
             with self._use(model) as loaded:
                 if writing.is_cancelled:
                     return
@@ -196,7 +196,7 @@ class LlamaCppProvider(Provider):
                 )
                 yield from write(loaded, answer, writing)
 
-        return Writing(events if read is None else lambda writing: read(events(writing)))
+        return AbortableWriting(events if read is None else lambda writing: read(events(writing)))
 
     def _prompt(
         self,
