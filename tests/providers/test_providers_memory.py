@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import shutil
 import threading
 import weakref
@@ -270,6 +271,24 @@ def test_calls_at_once_give_what_they_give_alone(models: Models, made: Callable[
     work = translated if capability == "translate" else classified
     alone = work()
     assert at_once(work, 6) == [alone] * 6
+
+
+def test_models_that_begin_together_load_one_by_one(models: Models, made: Callable[..., Path]) -> None:
+    """transformers is broken for good by loads side by side: ties between weights are forgotten."""
+    pairs, translator = (
+        models.model(f"hf:{made(which)}") for which in (made_models.pairs_model, made_models.many_languages_model)
+    )
+    turn = itertools.count()
+
+    def load() -> Any:
+        if next(turn) % 2:
+            return pairs.embed_sync(["red"]).shape[0]
+        provider: Any = translator.provider
+        return len(list(provider.translate(translator.record, "one", source="en", target="fr"))) > 1
+
+    for _ in range(5):
+        models.residents.close()
+        assert sorted(at_once(load, 2)) == [1, 1]
 
 
 def test_a_load_that_failed_is_tried_again(models: Models, reader: Model, tmp_path: Path) -> None:

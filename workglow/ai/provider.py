@@ -97,7 +97,7 @@ class Provider:
         return self._credentials(reference) if self._credentials is not None and reference else None
 
     def close(self) -> None:
-        """Let go of everything: models in memory, connections."""
+        """Let go of connections and the like; whoever has `residents` closes those."""
 
     # ------------------------------------------------------------------ texts
 

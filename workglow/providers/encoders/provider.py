@@ -72,24 +72,19 @@ class EncoderProvider(Provider):
 
     def is_loaded(self, model: ModelRecord) -> bool:
         """Whether the model's weights are in memory."""
-        return bool(self._keys(self._key(model)))
+        return bool(self._keys(model))
 
     def unload(self, model: ModelRecord) -> None:
         """Take the model out of memory, as soon as nobody uses it."""
-        for key in self._keys(self._key(model)):
-            self.residents.unload(key)
-
-    def close(self) -> None:
-        """Take all models out of memory that are run here."""
-        for key in self._keys((self.name,)):
+        for key in self._keys(model):
             self.residents.unload(key)
 
     def _key(self, model: ModelRecord) -> tuple[Hashable, ...]:
         return self.name, model.source, model.revision, model.device, model.dtype
 
-    def _keys(self, beginning: tuple[Hashable, ...]) -> list[Hashable]:
-        loaded = self.residents.loaded()
-        return [key for key in loaded if isinstance(key, tuple) and key[: len(beginning)] == beginning]
+    def _keys(self, model: ModelRecord) -> list[Hashable]:
+        own, loaded = self._key(model), self.residents.loaded()
+        return [key for key in loaded if isinstance(key, tuple) and key[: len(own)] == own]
 
     # ------------------------------------------------------------------ finding
 

@@ -102,10 +102,6 @@ class LlamaCppProvider(Provider):
         """Take the model out of memory, as soon as nobody uses it."""
         self.residents.unload(self._key(model, file_of(model)))
 
-    def close(self) -> None:
-        """Take all models out of memory."""
-        self.residents.close()
-
     # ------------------------------------------------------------------ texts
 
     def count_tokens(self, model: ModelRecord, text: str) -> int:

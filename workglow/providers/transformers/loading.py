@@ -42,6 +42,10 @@ _CLASSES: Final = {
 """Which class of transformers does what."""
 
 
+# transformers changes its own classes while it loads: what loads beside it would be broken, and so would all that follow.
+_one_by_one: Final = threading.Lock()
+
+
 @dataclass
 class LoadedModel:
     """A model in memory with what prepares its input: a tokenizer, or a processor of images and texts."""
@@ -88,7 +92,7 @@ def load_model(record: ModelRecord, folder: ModelFolder, class_name: str) -> Any
     device = device_of(record.device)
     dtype = dtype_of(record.dtype, device)
     kind = getattr(transformers, class_name)
-    with quiet(), memory_checked(record.name):
+    with _one_by_one, quiet(), memory_checked(record.name):
         model, report = _read(
             record.name,
             lambda: kind.from_pretrained(
@@ -149,7 +153,7 @@ class ImagesAndTexts:
 
 def _prepare(name: str, path: Path, class_name: str) -> Any:
     kind = getattr(transformers, class_name)
-    with quiet():
+    with _one_by_one, quiet():
         return _read(name, lambda: kind.from_pretrained(str(path), local_files_only=True, trust_remote_code=False))
 
 
