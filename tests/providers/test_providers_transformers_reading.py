@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,10 +67,10 @@ class TestEmbedding:
             assert np.allclose(together[row], embed(minilm, [texts[row]])[0], atol=1e-5)
 
     def test_little_of_a_batch_is_padding(self, minilm: Model) -> None:
-        encoder = minilm.provider.encoder(minilm.record, "embed")
         lengths = [5, 200] * 100
-        encoded = encoder.tokenizer.encode_batch(["word " * (length - 2) for length in lengths])
-        batches = list(encoder.batches(encoded))
+        with minilm.provider.encoder(minilm.record, "embed") as encoder:
+            encoded = encoder.tokenizer.encode_batch(["word " * (length - 2) for length in lengths])
+            batches = list(encoder.batches(encoded))
         assert sorted(row for rows, _ in batches for row in rows) == list(range(200))
         assert sum(batch.ids.size for _, batch in batches) < 1.05 * sum(lengths)
         assert max(batch.ids.size for _, batch in batches) <= 4096
@@ -110,48 +109,6 @@ class TestEmbedding:
         run = project.run_sync(graph, {"text": ["hello world", "hello"], "model": minilm.name})
         assert run.outputs["vector"].shape == (2, 384)
         assert (run.usage["input_tokens"], run.usage["output_tokens"]) == (7, 0)
-
-    def test_many_threads_at_once_share_one_model(self, models: Models, minilm: Model) -> None:
-        minilm.provider.unload(minilm.record)
-        found: list[Any] = []
-        go = threading.Barrier(4)
-
-        def work() -> None:
-            go.wait()
-            found.append((minilm.provider.encoder(minilm.record, "embed"), embed(minilm, ["hello", "a word " * 30])))
-
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len({id(encoder) for encoder, _ in found}) == 1
-        assert all(np.allclose(vectors, found[0][1], atol=1e-5) for _, vectors in found)
-
-    def test_unloading_frees_the_memory(self, models: Models, minilm: Model) -> None:
-        import gc
-        import weakref
-
-        embed(minilm, ["text"])
-        assert minilm.provider.info(minilm.record)["is_loaded"]
-        seen = weakref.ref(minilm.provider.encoder(minilm.record, "embed"))
-        minilm.provider.unload(minilm.record)
-        gc.collect()
-        assert seen() is None
-        assert not minilm.provider.info(minilm.record)["is_loaded"]
-        minilm.provider.unload(minilm.record)
-
-    def test_two_projects_share_a_model_until_both_are_done(self) -> None:
-        one, two = Models(), Models()
-        name = f"hf:{made_models.packaged_minilm()}"
-        first, second = one.model(name), two.model(name)
-        first.provider.unload(first.record)
-        encoder = first.provider.encoder(first.record, "embed")
-        assert second.provider.encoder(second.record, "embed") is encoder
-        one.close()
-        assert second.provider.info(second.record)["is_loaded"]
-        two.close()
-        assert not second.provider.info(second.record)["is_loaded"]
 
     def test_what_a_model_was_not_trained_for_is_refused(self, models: Models, minilm: Model) -> None:
         with pytest.raises(

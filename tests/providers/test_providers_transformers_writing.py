@@ -18,7 +18,7 @@ from workglow.ai import Finish, GenerationRequest, Model, Models, TextDelta, Usa
 from workglow.ai.generation import TextGenerationTask
 from workglow.ai.messages import as_messages
 from workglow.errors import ContextTooLongError, ModelCallError
-from workglow.providers.languages import english_name, own_code
+from workglow.providers.encoders.languages import english_name, own_code
 
 pytestmark = [
     pytest.mark.extra("transformers"),
@@ -155,7 +155,8 @@ def test_what_is_no_text_is_refused(writer: Model) -> None:
 
 def test_who_stops_reading_stops_the_model_within_a_token(writer: Model) -> None:
     events(writer, max_tokens=1)
-    loaded = writer.provider._loaded(writer.record, "chat")
+    with writer.provider._use(writer.record, "chat") as loaded:
+        pass
     steps = 0
     forward = loaded.model.forward
 
@@ -182,7 +183,8 @@ def test_who_stops_reading_stops_the_model_within_a_token(writer: Model) -> None
 
 def test_a_failure_of_the_model_reaches_the_reader(writer: Model) -> None:
     events(writer, max_tokens=1)
-    loaded = writer.provider._loaded(writer.record, "chat")
+    with writer.provider._use(writer.record, "chat") as loaded:
+        pass
     forward = loaded.model.forward
     loaded.model.forward = lambda *_, **__: (_ for _ in ()).throw(FloatingPointError("broken"))
     try:
@@ -225,7 +227,8 @@ def test_other_texts_of_a_model_of_pairs(translator: Model) -> None:
 
 
 def test_beams_are_searched_where_the_model_says_so(translator: Model) -> None:
-    loaded = translator.provider._loaded(translator.record, "translate")
+    with translator.provider._use(translator.record, "translate") as loaded:
+        pass
     loaded.model.generation_config.num_beams = 3
     try:
         told = list(translator.provider.translate(translator.record, "red", source="en", target="fr"))
@@ -238,7 +241,8 @@ def test_languages_are_written_as_the_model_writes_them(models: Models, made: Ca
     model = models.model(f"hf:{made(made_models.many_languages_model)}")
     from workglow.providers.transformers.pairs import translation_inputs
 
-    loaded = model.provider._loaded(model.record, "translate")
+    with model.provider._use(model.record, "translate") as loaded:
+        pass
     for source, target in (("en", "fr"), ("de", "en"), ("zh-Hant", "fra_Latn")):
         inputs, forced = translation_inputs(loaded, "one", source, target)
         codes = [
@@ -272,7 +276,8 @@ def test_the_models_code_of_a_language(code: str, known: list[str], expected: st
 def test_text_in_pieces_is_the_text_whole(writer: Model) -> None:
     from workglow.providers.transformers.decoding import StopTexts, TokenText
 
-    tokenizer = writer.provider._loaded(writer.record, "chat").prepare
+    with writer.provider._use(writer.record, "chat") as loaded:
+        tokenizer = loaded.prepare
     chance = random.Random(0)
     for _ in range(50):
         whole = "".join(

@@ -108,7 +108,7 @@ class Provider:
         return (Entitlement("files:read", (os.path.expanduser(model.source),), f"to load the model {model.name!r}"),)
 
     def close(self) -> None:
-        """Let go of everything: models in memory, connections."""
+        """Let go of connections and the like; whoever has `residents` closes those."""
 
     # ------------------------------------------------------------------ texts
 

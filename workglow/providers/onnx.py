@@ -7,6 +7,9 @@ Face hub; or 'minilm', which packages bring.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from glob import escape
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -14,11 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 
 from workglow.errors import InvalidModelError, MissingExtraError, ModelError, UnknownModelError
-from workglow.providers.encoder import Batch, TextEncoder
-from workglow.providers.encoder_provider import EncoderProvider
-from workglow.providers.folder import ModelFolder, read_folder
-from workglow.providers.minilm import PACKAGED, packaged_minilm
-from workglow.providers.residents import Residents
+from workglow.providers.encoders.encoder import Batch, TextEncoder
+from workglow.providers.encoders.folder import ModelFolder, read_folder
+from workglow.providers.encoders.minilm import PACKAGED, packaged_minilm
+from workglow.providers.encoders.provider import EncoderProvider
 
 try:
     _runtime: Any = import_module("onnxruntime")
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["OnnxProvider"]
 
 _PLACES: Final = ("model.onnx", "onnx/model.onnx", "onnx/model_quantized.onnx", "onnx/model_int8.onnx")
-# Not state but memory of what files hold, as the system keeps pages of a file that many processes read.
-_residents: Final = Residents()
 
 
 class OnnxEncoder(TextEncoder):
@@ -45,7 +45,7 @@ class OnnxEncoder(TextEncoder):
 
     def __init__(self, session: Any, name: str, tokenizer: Any, **about: Any) -> None:
         super().__init__(name, tokenizer, **about)
-        self._session = session
+        self._session: Any = session
         self._inputs = {one.name for one in session.get_inputs()}
         self._outputs = [one.name for one in session.get_outputs()]
 
@@ -61,6 +61,10 @@ class OnnxEncoder(TextEncoder):
         found = self._session.run(wanted, {name: given[name] for name in given.keys() & self._inputs})
         return [np.asarray(one, np.float32) for one in found]
 
+    def close(self) -> None:
+        """Give the memory back."""
+        self._session = None
+
 
 class OnnxProvider(EncoderProvider):
     """Runs 'onnx:minilm', 'onnx:/path/to/a/folder' and 'onnx:organisation/repository'."""
@@ -72,10 +76,20 @@ class OnnxProvider(EncoderProvider):
     settings = frozenset(("pipeline", "file", "threads", "hypothesis"))
     hub_tag = "onnx"
 
-    def encoder(self, model: ModelRecord, capability: str) -> OnnxEncoder:
-        """Return the model, loaded once in this process."""
-        options = (model.context_length, model.options.get("threads"), model.options.get("file"))
-        return _residents.get((*_key(model), *options), lambda: self._load(model), self)
+    def encoder(self, model: ModelRecord, capability: str) -> AbstractContextManager[OnnxEncoder]:
+        """Have the model for a call; it is loaded when it is not in memory."""
+        folder = self.folder(model)
+        file = self._file(model, folder)
+        # Beside a file of more than 2 GB lie others that hold its weights, and begin with its name.
+        files = sorted(file.parent.glob(f"{escape(file.name)}*"))
+        what = (model.context_length, model.options.get("threads"))
+        return self.kept(model, files, what, lambda: self._load(model, folder, file))
+
+    def count_tokens(self, model: ModelRecord, text: str) -> int:
+        """Count the tokens of a text, with those that the model wants around it; the weights are not loaded."""
+        file = _tokens_of(self.folder(model))
+        changed = file.stat().st_mtime_ns if file.is_file() else 0
+        return len(_counting(model.name, file, changed).encode(text).ids)
 
     def found(self, model: ModelRecord) -> ModelFolder | None:
         """Return where a model's tokenizer is; None when it is of the hub, and not in its cache."""
@@ -90,10 +104,6 @@ class OnnxProvider(EncoderProvider):
         named = model.options.get("file")
         return [[str(named)]] if named else [[place] for place in _PLACES]
 
-    def is_loaded(self, model: ModelRecord) -> bool:
-        """Whether the model is in memory."""
-        return _residents.has(lambda key: key[:3] == _key(model))
-
     def info(self, model: ModelRecord) -> dict[str, Any]:
         """Say what is known of the model without loading it."""
         known = super().info(model)
@@ -102,31 +112,22 @@ class OnnxProvider(EncoderProvider):
             known["file_sizes"] = {file.name: file.stat().st_size}
         return known
 
-    def unload(self, model: ModelRecord) -> None:
-        """Take the model out of memory."""
-        _residents.drop(lambda key: key[:3] == _key(model))
-
-    def close(self) -> None:
-        """Let go of the models that only this provider holds."""
-        _residents.release(self)
-
     def _file(self, model: ModelRecord, folder: ModelFolder) -> Path:
         if model.source == PACKAGED:
             return packaged_minilm()[0]
         places = [name for sort in self.weights(model) for name in sort]
         found = next((folder.path / name for name in places if (folder.path / name).is_file()), None)
         if found is None:
-            remedy = "" if self.is_here(model) else f"; fetch it: workglow models download {model.name}"
+            remedy = "" if self.is_here(model) else f"; fetch it: workglow models download FILE {model.name}"
             raise UnknownModelError(f"{folder.path} has no {' and no '.join(places)} for {model.name!r}{remedy}.")
         return found
 
-    def _load(self, model: ModelRecord) -> OnnxEncoder:
-        folder = self.folder(model)
+    def _load(self, model: ModelRecord, folder: ModelFolder, file: Path) -> OnnxEncoder:
         limits = [limit for limit in (model.context_length, folder.max_tokens) if limit]
         return OnnxEncoder(
-            _session(model, self._file(model, folder)),
+            _session(model, file),
             model.name,
-            _tokenizer(model, folder),
+            _tokenizer(model.name, _tokens_of(folder)),
             max_tokens=min(limits, default=None),
             padding=int(folder.config.get("pad_token_id") or 0),
             labels=folder.labels,
@@ -151,17 +152,25 @@ def _session(model: ModelRecord, weights: Path) -> Any:
         raise ModelError(f"The model {model.name!r} in {weights} cannot be read: {error}") from error
 
 
-def _tokenizer(model: ModelRecord, folder: ModelFolder) -> Any:
-    file = folder.path / "tokenizer.json"
+def _tokens_of(folder: ModelFolder) -> Path:
+    return folder.path / "tokenizer.json"
+
+
+def _tokenizer(name: str, file: Path) -> Any:
     try:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises nothing narrower
-        raise ModelError(f"The tokenizer of {model.name!r} in {file} cannot be read: {error}") from error
+        raise ModelError(f"The tokenizer of {name!r} in {file} cannot be read: {error}") from error
+
+
+# Not state but memory of a pure function: its result depends on nothing but the file.
+@lru_cache(maxsize=4)
+def _counting(name: str, file: Path, _changed: int) -> Any:
+    tokenizer = _tokenizer(name, file)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def _content(token: Any) -> str:
     return str(cast("dict[str, Any]", token)["content"] if isinstance(token, dict) else token)
-
-
-def _key(model: ModelRecord) -> tuple[str, str, str]:
-    return model.source, model.revision, model.device

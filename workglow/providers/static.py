@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from workglow.ai.provider import Provider
 from workglow.ai.record import ModelRecord
 from workglow.errors import MissingExtraError, ModelError, UnknownModelError
-from workglow.providers.minilm import PACKAGED, packaged_minilm
+from workglow.providers.encoders.minilm import PACKAGED, packaged_minilm
 
 try:
     import numpy as np

@@ -33,7 +33,7 @@ from workglow.providers.llamacpp.shapes import (
     only_call,
 )
 from workglow.providers.llamacpp.weights import Weights
-from workglow.providers.llamacpp.writing import Answer, Writing, write
+from workglow.providers.llamacpp.writing import AbortableAnswer, Answer, write
 
 if TYPE_CHECKING:
     from workglow.ai.events import ModelEvent
@@ -100,10 +100,6 @@ class LlamaCppProvider(Provider):
     def unload(self, model: ModelRecord) -> None:
         """Take the model out of memory, as soon as nobody uses it."""
         self.residents.unload(self._key(model, file_of(model)))
-
-    def close(self) -> None:
-        """Take all models out of memory."""
-        self.residents.close()
 
     # ------------------------------------------------------------------ texts
 
@@ -174,8 +170,8 @@ class LlamaCppProvider(Provider):
         grammar: str = "",
         marks: bool = False,
         read: Callable[[Iterator[ModelEvent]], Iterator[ModelEvent]] | None = None,
-    ) -> Writing:
-        def events(writing: Writing) -> Iterator[ModelEvent]:
+    ) -> AbortableAnswer:
+        def events(writing: AbortableAnswer) -> Iterator[ModelEvent]:
             with self._use(model) as loaded:
                 if writing.is_cancelled:
                     return
@@ -195,7 +191,7 @@ class LlamaCppProvider(Provider):
                 )
                 yield from write(loaded, answer, writing)
 
-        return Writing(events if read is None else lambda writing: read(events(writing)))
+        return AbortableAnswer(events if read is None else lambda writing: read(events(writing)))
 
     def _prompt(
         self,

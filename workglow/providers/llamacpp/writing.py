@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from workglow.ai.answer import ModelAnswer
 from workglow.ai.events import Finish, FinishReason, ModelEvent, TextDelta, UsageReport
 from workglow.errors import ContextTooLongError
 from workglow.providers.llamacpp.contexts import ReadingAbortedError
@@ -18,30 +19,24 @@ if TYPE_CHECKING:
     from workglow.providers.llamacpp.contexts import Abort
     from workglow.providers.llamacpp.loaded import LoadedModel
 
-__all__ = ["Answer", "StopTexts", "Writing", "write"]
+__all__ = ["AbortableAnswer", "Answer", "StopTexts", "write"]
 
 _REPORTED: Final = 16
 """Tokens after which what was written is counted, so that an answer nobody wants any more is counted too."""
 
 
-class Writing(Iterator[ModelEvent]):
+class AbortableAnswer(ModelAnswer):
     """What a model writes; it can be stopped from any thread, also while it reads its prompt."""
 
-    ahead = 1 << 30  # whoever waits for the model must not wait for the reader of this
-
-    def __init__(self, events: Callable[[Writing], Iterator[ModelEvent]]) -> None:
-        self.is_cancelled = False
+    def __init__(self, events: Callable[[AbortableAnswer], Iterator[ModelEvent]]) -> None:
         self._abort: Abort | None = None
         self._guard = threading.Lock()
-        self._events = events(self)
-
-    def __next__(self) -> ModelEvent:
-        return next(self._events)
+        super().__init__(events)
 
     def cancel(self) -> None:
         """Write no more."""
         with self._guard:
-            self.is_cancelled = True
+            super().cancel()
             if self._abort is not None:
                 self._abort.set()
 
@@ -61,12 +56,6 @@ class Writing(Iterator[ModelEvent]):
                 self._abort = None
                 abort.clear()
 
-    def close(self) -> None:
-        """Give the model back."""
-        close = getattr(self._events, "close", None)
-        if close is not None:
-            close()
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -84,7 +73,7 @@ class Answer:
     marks: bool = False
 
 
-def write(loaded: LoadedModel, answer: Answer, writing: Writing) -> Iterator[ModelEvent]:
+def write(loaded: LoadedModel, answer: Answer, writing: AbortableAnswer) -> Iterator[ModelEvent]:
     """Yield the text as it comes, then the Finish; with what it took."""
     context, prompt = loaded.text, answer.prompt
     if len(prompt) >= context.size:
@@ -105,7 +94,7 @@ def write(loaded: LoadedModel, answer: Answer, writing: Writing) -> Iterator[Mod
         sampler.close()
 
 
-def _answer(loaded: LoadedModel, answer: Answer, sampler: Sampler, writing: Writing) -> Iterator[ModelEvent]:
+def _answer(loaded: LoadedModel, answer: Answer, sampler: Sampler, writing: AbortableAnswer) -> Iterator[ModelEvent]:
     context, weights = loaded.text, loaded.weights
     room = context.size - len(answer.prompt)
     if answer.limit is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workglow.errors import ModelError
-from workglow.providers.encoder import Batch, TextEncoder, pooled
+from workglow.providers.encoders.encoder import Batch, TextEncoder, pooled
 from workglow.providers.transformers.runtime import memory_checked, torch
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from workglow.ai.record import ModelRecord
-    from workglow.providers.folder import ModelFolder
+    from workglow.providers.encoders.folder import ModelFolder
 
 __all__ = ["TorchEncoder", "library_tokenizer"]
 
@@ -32,7 +32,7 @@ class TorchEncoder(TextEncoder):
             several_labels=folder.config.get("problem_type") == "multi_label_classification",
             mask_token=tokenizer.mask_token or "[MASK]",
         )
-        self._model = model
+        self._model: Any = model
         self._takes_types = "token_type_ids" in tokenizer.model_input_names
         self._two_sided = hasattr(model, "get_text_features")
 
@@ -50,6 +50,10 @@ class TorchEncoder(TextEncoder):
                 return features(self._model.get_text_features(**inputs)).float().cpu().numpy()
             hidden = self._model(**inputs).last_hidden_state.float()
             return pooled(hidden, inputs["attention_mask"], pooling).cpu().numpy()
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._model = None
 
     def _inputs(self, batch: Batch) -> dict[str, Any]:
         given = {"input_ids": batch.ids, "attention_mask": batch.mask}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workglow.errors import InvalidValueError
-from workglow.providers.heads import labelled
+from workglow.providers.encoders.heads import labelled
 from workglow.providers.transformers.encoders import features
 from workglow.providers.transformers.generation import write
 from workglow.providers.transformers.runtime import memory_checked, torch

@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from workglow.errors import ModelError
 from workglow.providers.transformers.runtime import device_of, dtype_of, memory_checked, quiet, torch, transformers
 
 if TYPE_CHECKING:
-    from workglow.ai.record import ModelRecord
-    from workglow.providers.folder import ModelFolder
+    from pathlib import Path
 
-__all__ = ["LoadedModel", "class_for", "load_model", "load_processor", "load_tokenizer"]
+    from workglow.ai.record import ModelRecord
+    from workglow.providers.encoders.folder import ModelFolder
+
+__all__ = ["LoadedModel", "class_for", "counting_tokenizer", "growth", "load_model", "load_processor", "load_tokenizer"]
 
 _CLASSES: Final = {
     "embed": "AutoModel",
@@ -39,7 +42,11 @@ _CLASSES: Final = {
 """Which class of transformers does what."""
 
 
-@dataclass(frozen=True)
+# transformers changes its own classes while it loads: what loads beside it would be broken, and all that follows.
+_one_by_one: Final = threading.Lock()
+
+
+@dataclass
 class LoadedModel:
     """A model in memory with what prepares its input: a tokenizer, or a processor of images and texts."""
 
@@ -54,6 +61,10 @@ class LoadedModel:
         """Where it is."""
         return self.model.device
 
+    def close(self) -> None:
+        """Give the memory back."""
+        self.model = self.prepare = None
+
 
 def class_for(folder: ModelFolder, capability: str) -> str:
     """Return the name of the class that does that with this model."""
@@ -64,6 +75,15 @@ def class_for(folder: ModelFolder, capability: str) -> str:
     return _CLASSES[capability]
 
 
+def growth(record: ModelRecord, folder: ModelFolder) -> float:
+    """Return how much larger a model is in memory than its files, which may hold smaller numbers."""
+    wanted = dtype_of(record.dtype, device_of(record.device))
+    saved = getattr(torch, str(folder.config.get("dtype") or folder.config.get("torch_dtype")), torch.float32)
+    if wanted == "auto" or "quantization_config" in folder.config:
+        return 1.0
+    return wanted.itemsize / saved.itemsize
+
+
 def load_model(record: ModelRecord, folder: ModelFolder, class_name: str) -> Any:
     """Read the weights, and put them where they shall be.  No code of the folder runs.
 
@@ -72,9 +92,9 @@ def load_model(record: ModelRecord, folder: ModelFolder, class_name: str) -> Any
     device = device_of(record.device)
     dtype = dtype_of(record.dtype, device)
     kind = getattr(transformers, class_name)
-    with quiet(), memory_checked(record.name):
+    with _one_by_one, quiet(), memory_checked(record.name):
         model, report = _read(
-            record,
+            record.name,
             lambda: kind.from_pretrained(
                 str(folder.path),
                 dtype=dtype,
@@ -97,15 +117,27 @@ def load_model(record: ModelRecord, folder: ModelFolder, class_name: str) -> Any
 
 def load_tokenizer(record: ModelRecord, folder: ModelFolder) -> Any:
     """Read the tokenizer."""
-    return _prepare(record, folder, "AutoTokenizer")
+    return _prepare(record.name, folder.path, "AutoTokenizer")
+
+
+def counting_tokenizer(record: ModelRecord, folder: ModelFolder) -> Any:
+    """Return the tokenizer without a model; it is kept until the folder's files change."""
+    changed = max((file.stat().st_mtime_ns for file in folder.path.iterdir() if file.is_file()), default=0)
+    return _counting(record.name, folder.path, changed)
+
+
+# Not state but memory of a pure function: its result depends on nothing but the files.
+@lru_cache(maxsize=4)
+def _counting(name: str, path: Path, _changed: int) -> Any:
+    return _prepare(name, path, "AutoTokenizer")
 
 
 def load_processor(record: ModelRecord, folder: ModelFolder) -> Any:
     """Read what prepares images, and texts where the model reads or writes them too."""
     if folder.model_type == "vision-encoder-decoder":
-        return ImagesAndTexts(_prepare(record, folder, "AutoImageProcessor"), load_tokenizer(record, folder))
+        return ImagesAndTexts(_prepare(record.name, folder.path, "AutoImageProcessor"), load_tokenizer(record, folder))
     both = "vision_config" in folder.config or (folder.path / "processor_config.json").is_file()
-    return _prepare(record, folder, "AutoProcessor" if both else "AutoImageProcessor")
+    return _prepare(record.name, folder.path, "AutoProcessor" if both else "AutoImageProcessor")
 
 
 class ImagesAndTexts:
@@ -119,18 +151,16 @@ class ImagesAndTexts:
         return self._images(images=images, return_tensors=return_tensors)
 
 
-def _prepare(record: ModelRecord, folder: ModelFolder, class_name: str) -> Any:
+def _prepare(name: str, path: Path, class_name: str) -> Any:
     kind = getattr(transformers, class_name)
-    with quiet():
-        return _read(
-            record, lambda: kind.from_pretrained(str(folder.path), local_files_only=True, trust_remote_code=False)
-        )
+    with _one_by_one, quiet():
+        return _read(name, lambda: kind.from_pretrained(str(path), local_files_only=True, trust_remote_code=False))
 
 
-def _read(record: ModelRecord, read: Callable[[], Any]) -> Any:
+def _read(name: str, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # the library raises OSError, ValueError, KeyError, ImportError and its own
-        raise ModelError(f"The model {record.name!r} cannot be read: {error}") from error
+        raise ModelError(f"The model {name!r} cannot be read: {error}") from error

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from workglow.errors import ModelCallError
-from workglow.providers.languages import english_name, own_code
+from workglow.providers.encoders.languages import english_name, own_code
 from workglow.providers.transformers.conversation import text_inputs
 
 if TYPE_CHECKING:

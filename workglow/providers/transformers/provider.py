@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from workglow.ai.answer import ModelAnswer
 from workglow.ai.messages import text_of
+from workglow.ai.residents import SupportsClose
 from workglow.errors import MissingExtraError
-from workglow.providers.encoder_provider import EncoderProvider
-from workglow.providers.residents import Residents
+from workglow.providers.encoders.provider import EncoderProvider
 
 if TYPE_CHECKING:
     from workglow.ai.events import ModelEvent
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from workglow.ai.request import GenerationRequest
     from workglow.ai.results import Label, LanguageGuess
     from workglow.ai.results_of_images import DetectedObject, Segment
+    from workglow.providers.encoders.folder import ModelFolder
     from workglow.providers.transformers.encoders import TorchEncoder
     from workglow.providers.transformers.loading import LoadedModel
 
@@ -30,15 +33,15 @@ for _library in ("torch", "transformers"):
 
 __all__ = ["TransformersProvider"]
 
-_TOKENIZER: Final = ("tokenizer",)
 _WEIGHTS: Final = (("*.safetensors",), ("pytorch_model*.bin",))
+_LOADED: Final = ("model.safetensors", "model-*.safetensors", "pytorch_model.bin", "pytorch_model-*.bin")
+"""The files that transformers reads, the first sort that there is."""
 
-# Not state but memory of what files hold, as the system keeps pages of a file that many processes read.
-_residents: Final = Residents()
+Loaded = TypeVar("Loaded", bound=SupportsClose)
 
 
 class TransformersProvider(EncoderProvider):
-    """Runs models of the transformers library with torch, each loaded once in a process."""
+    """Runs models of the transformers library with torch."""
 
     name = "hf"
     title = "Hugging Face Transformers"
@@ -49,8 +52,8 @@ class TransformersProvider(EncoderProvider):
 
     # ------------------------------------------------------------------ reading
 
-    def encoder(self, model: ModelRecord, capability: str) -> TorchEncoder:
-        """Return the model, loaded once in this process."""
+    def encoder(self, model: ModelRecord, capability: str) -> AbstractContextManager[TorchEncoder]:
+        """Have the model for a call; it is loaded when it is not in memory."""
         from workglow.providers.transformers import encoders, loading
 
         folder = self.folder(model)
@@ -60,7 +63,7 @@ class TransformersProvider(EncoderProvider):
             weights = loading.load_model(model, folder, kind)
             return encoders.TorchEncoder(model, folder, weights, loading.load_tokenizer(model, folder))
 
-        return _residents.get((*_key(model), "encoder", kind, model.context_length), load, self)
+        return self._from_weights(model, folder, ("encoder", kind, model.context_length), load)
 
     def detect_language(self, model: ModelRecord, text: str) -> list[LanguageGuess]:
         """Tell languages, by a model whose classes are languages."""
@@ -70,60 +73,68 @@ class TransformersProvider(EncoderProvider):
         """Count the tokens of a text, with those that the model wants around it; the weights are not loaded."""
         from workglow.providers.transformers import loading
 
-        folder = self.folder(model)
-        key = (*_key(model), *_TOKENIZER)
-        tokenizer = _residents.get(key, lambda: loading.load_tokenizer(model, folder), self)
-        return len(tokenizer(text)["input_ids"])
+        return len(loading.counting_tokenizer(model, self.folder(model))(text)["input_ids"])
 
     # ------------------------------------------------------------------ writing
 
-    def chat(self, model: ModelRecord, request: GenerationRequest) -> Iterator[ModelEvent]:
+    def chat(self, model: ModelRecord, request: GenerationRequest) -> ModelAnswer:
         """Write the assistant's next message, by the model's own template."""
         from workglow.providers.transformers.conversation import conversation_inputs
 
-        loaded = self._loaded(model, "chat")
-        yield from self._written(loaded, model, request, conversation_inputs(loaded, request))
+        return self._answer(
+            model,
+            "chat",
+            lambda loaded: self._answered(loaded, model, request, conversation_inputs(loaded, request)),
+        )
 
-    def generate(self, model: ModelRecord, request: GenerationRequest) -> Iterator[ModelEvent]:
+    def generate(self, model: ModelRecord, request: GenerationRequest) -> ModelAnswer:
         """Go on with the text of the messages; a model of pairs of texts writes what belongs to it."""
         from workglow.providers.transformers.conversation import text_inputs
 
-        loaded = self._loaded(model, "generate")
         text = "\n\n".join(text_of(message) for message in request.messages) + request.written
-        yield from self._written(loaded, model, request, text_inputs(loaded, text))
+        return self._answer(
+            model,
+            "generate",
+            lambda loaded: self._answered(loaded, model, request, text_inputs(loaded, text)),
+        )
 
-    def rewrite(self, model: ModelRecord, text: str, *, prompt: str) -> Iterator[ModelEvent]:
+    def rewrite(self, model: ModelRecord, text: str, *, prompt: str) -> ModelAnswer:
         """Rewrite a text as an instruction before it says."""
-        return self._paired(model, "rewrite", f"{prompt.rstrip(': ')}: {text}")
+        whole = f"{prompt.rstrip(': ')}: {text}"
+        return self._answer(model, "rewrite", lambda loaded: self._paired(loaded, model, whole))
 
-    def summarise(self, model: ModelRecord, text: str, *, max_tokens: int | None) -> Iterator[ModelEvent]:
+    def summarise(self, model: ModelRecord, text: str, *, max_tokens: int | None) -> ModelAnswer:
         """Summarise a text that the model can read at once; ContextTooLongError for a longer one."""
         from workglow.providers.transformers.pairs import summary_text
 
-        whole = summary_text(self._loaded(model, "summarise"), text)
-        yield from self._paired(model, "summarise", whole, max_tokens)
+        return self._answer(
+            model,
+            "summarise",
+            lambda loaded: self._paired(loaded, model, summary_text(loaded, text), max_tokens),
+        )
 
-    def translate(self, model: ModelRecord, text: str, *, source: str, target: str) -> Iterator[ModelEvent]:
+    def translate(self, model: ModelRecord, text: str, *, source: str, target: str) -> ModelAnswer:
         """Translate a text that the model can read at once; ContextTooLongError for a longer one."""
         from workglow.providers.transformers.generation import write
         from workglow.providers.transformers.pairs import translation_inputs
 
-        loaded = self._loaded(model, "translate")
-        inputs, forced = translation_inputs(loaded, text, source, target)
-        limit, context = model.max_output_tokens, _context(model, loaded)
-        yield from write(loaded, inputs, max_tokens=limit, context=context, forced=forced)
+        def events(loaded: LoadedModel) -> Iterator[ModelEvent]:
+            inputs, forced = translation_inputs(loaded, text, source, target)
+            limit, context = model.max_output_tokens, _context(model, loaded)
+            return write(loaded, inputs, max_tokens=limit, context=context, forced=forced)
+
+        return self._answer(model, "translate", events)
 
     def _paired(
-        self, model: ModelRecord, capability: str, text: str, max_tokens: int | None = None
+        self, loaded: LoadedModel, model: ModelRecord, text: str, max_tokens: int | None = None
     ) -> Iterator[ModelEvent]:
         from workglow.providers.transformers.conversation import text_inputs
         from workglow.providers.transformers.generation import write
 
-        loaded = self._loaded(model, capability)
         limit = max_tokens or model.max_output_tokens
-        yield from write(loaded, text_inputs(loaded, text), max_tokens=limit, context=_context(model, loaded))
+        return write(loaded, text_inputs(loaded, text), max_tokens=limit, context=_context(model, loaded))
 
-    def _written(
+    def _answered(
         self, loaded: LoadedModel, model: ModelRecord, request: GenerationRequest, inputs: dict[str, Any]
     ) -> Iterator[ModelEvent]:
         from workglow.providers.transformers.generation import write
@@ -131,7 +142,7 @@ class TransformersProvider(EncoderProvider):
 
         seed = request.seed if request.seed is not None else model.options.get("seed")
         choice = chosen(replace(request, seed=seed), loaded.model.generation_config)
-        yield from write(
+        return write(
             loaded,
             inputs,
             max_tokens=request.max_tokens or model.max_output_tokens,
@@ -140,35 +151,48 @@ class TransformersProvider(EncoderProvider):
             stop=request.stop,
         )
 
+    def _answer(
+        self, model: ModelRecord, capability: str, write: Callable[[LoadedModel], Iterator[ModelEvent]]
+    ) -> ModelAnswer:
+        """Have something written by a model that stays until it is."""
+
+        def events(answer: ModelAnswer) -> Iterator[ModelEvent]:
+            with self._use(model, capability) as loaded:
+                if not answer.is_cancelled:
+                    yield from write(loaded)
+
+        return ModelAnswer(events)
+
     # ------------------------------------------------------------------ images
 
-    def describe_image(
-        self, model: ModelRecord, image: Any, *, prompt: str, max_tokens: int | None
-    ) -> Iterator[ModelEvent]:
+    def describe_image(self, model: ModelRecord, image: Any, *, prompt: str, max_tokens: int | None) -> ModelAnswer:
         """Say what an image shows; models that converse also answer questions about it."""
         from workglow.providers.transformers import images
 
         limit = max_tokens or model.max_output_tokens
-        yield from images.describe(self._loaded(model, "describe_image"), image, prompt, limit)
+        return self._answer(model, "describe_image", lambda loaded: images.describe(loaded, image, prompt, limit))
 
     def classify_image(self, model: ModelRecord, image: Any) -> list[Label]:
         """Sort an image into the model's classes."""
         from workglow.providers.transformers import images
 
-        return images.classify(self._loaded(model, "classify_image"), image)
+        with self._use(model, "classify_image") as loaded:
+            return images.classify(loaded, image)
 
     def classify_image_freely(self, model: ModelRecord, image: Any, *, labels: Sequence[str]) -> list[Label]:
         """Sort an image into any classes; `options["hypothesis"]` is the sentence that may fit to it."""
         from workglow.providers.transformers import images
 
         template = str(model.options.get("hypothesis", "This is a photo of {}."))
-        return images.classify_freely(self._loaded(model, "classify_image_freely"), image, labels, template)
+        with self._use(model, "classify_image_freely") as loaded:
+            return images.classify_freely(loaded, image, labels, template)
 
     def embed_image(self, model: ModelRecord, images: Sequence[Any]) -> Vectors:
         """Turn images into vectors; those of CLIP and its kin lie in one space with those of texts."""
         from workglow.providers.transformers import images as seeing
 
-        return seeing.embed(self._loaded(model, "embed_image"), images)
+        with self._use(model, "embed_image") as loaded:
+            return seeing.embed(loaded, images)
 
     def detect_objects(
         self, model: ModelRecord, image: Any, *, labels: Sequence[str], threshold: float
@@ -176,7 +200,8 @@ class TransformersProvider(EncoderProvider):
         """Find objects that the model knows, the surest first."""
         from workglow.providers.transformers import images
 
-        found = images.detect(self._loaded(model, "detect_objects"), image, threshold)
+        with self._use(model, "detect_objects") as loaded:
+            found = images.detect(loaded, image, threshold)
         return [one for one in found if not labels or one["label"] in labels]
 
     def segment_image(
@@ -185,7 +210,8 @@ class TransformersProvider(EncoderProvider):
         """Tell the parts of an image apart."""
         from workglow.providers.transformers import images
 
-        return images.segment(self._loaded(model, "segment_image"), image, threshold, mask_threshold)
+        with self._use(model, "segment_image") as loaded:
+            return images.segment(loaded, image, threshold, mask_threshold)
 
     # ------------------------------------------------------------------ the models themselves
 
@@ -193,19 +219,8 @@ class TransformersProvider(EncoderProvider):
         """Return safetensors, or else what older models have."""
         return _WEIGHTS
 
-    def is_loaded(self, model: ModelRecord) -> bool:
-        """Whether the model's weights are in memory."""
-        return _residents.has(lambda key: key[:4] == _key(model) and key[4:] != _TOKENIZER)
-
-    def unload(self, model: ModelRecord) -> None:
-        """Take the model out of memory."""
-        _residents.drop(lambda key: key[:4] == _key(model))
-
-    def close(self) -> None:
-        """Let go of the models that only this provider holds."""
-        _residents.release(self)
-
-    def _loaded(self, model: ModelRecord, capability: str) -> LoadedModel:
+    def _use(self, model: ModelRecord, capability: str) -> AbstractContextManager[LoadedModel]:
+        """Have a model that writes or sees for a call."""
         from workglow.providers.transformers import loading
 
         folder = self.folder(model)
@@ -216,11 +231,16 @@ class TransformersProvider(EncoderProvider):
             weights = loading.load_model(model, folder, kind)
             return loading.LoadedModel(model.name, weights, prepare(model, folder), folder)
 
-        return _residents.get((*_key(model), kind, prepare.__name__), load, self)
+        return self._from_weights(model, folder, (kind, prepare.__name__), load)
 
+    def _from_weights(
+        self, model: ModelRecord, folder: ModelFolder, what: Hashable, load: Callable[[], Loaded]
+    ) -> AbstractContextManager[Loaded]:
+        from workglow.providers.transformers import loading
 
-def _key(model: ModelRecord) -> tuple[str, str, str, str]:
-    return model.source, model.revision, model.device, model.dtype
+        sorts = [sorted(folder.path.glob(pattern)) for pattern in _LOADED]
+        files = next(filter(None, sorts), sorts[0])
+        return self.kept(model, files, what, load, growth=loading.growth(model, folder))
 
 
 def _context(model: ModelRecord, loaded: LoadedModel) -> int | None:

@@ -14,7 +14,7 @@ from workglow.errors import InvalidModelError, InvalidValueError
 
 if TYPE_CHECKING:
     from workglow.ai.results import Entity, Filling, FoundAnswer, Label
-    from workglow.providers.encoder import TextEncoder
+    from workglow.providers.encoders.encoder import TextEncoder
 
 __all__ = ["answer", "classify", "classify_freely", "fill_mask", "labelled", "recognise_entities", "softmax"]
 

@@ -144,9 +144,9 @@ class TextEncoder:
                 found[row] = [one[number] for one in said]
         return found
 
-    def count_tokens(self, text: str) -> int:
-        """Count the tokens of a text, with those that the model wants around it."""
-        return len(self.tokenizer.encode(text).ids)
+    def close(self) -> None:
+        """Give the memory back; it cannot be used any more."""
+        raise NotImplementedError
 
 
 def pooled(hidden: Any, mask: Any, pooling: str) -> Any:

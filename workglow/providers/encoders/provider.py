@@ -2,49 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import msgspec
 
 from workglow.ai.capability import MANAGEMENT
 from workglow.ai.provider import Provider
 from workglow.ai.record import ModelRecord
+from workglow.ai.residents import SupportsClose
 from workglow.errors import InvalidModelError, UnknownModelError
-from workglow.providers import heads, hub
-from workglow.providers.folder import ModelFolder, looks_like_a_path, read_folder
-from workglow.providers.kinds import capabilities_of_folder, capabilities_of_pipeline
+from workglow.providers.encoders import heads, hub
+from workglow.providers.encoders.folder import ModelFolder, looks_like_a_path, read_folder
+from workglow.providers.encoders.kinds import capabilities_of_folder, capabilities_of_pipeline
 
 if TYPE_CHECKING:
     from workglow.ai.provider import Progress, Purpose, Vectors
     from workglow.ai.results import Entity, Filling, FoundAnswer, Label
-    from workglow.providers.encoder import TextEncoder
+    from workglow.providers.encoders.encoder import TextEncoder
 
 __all__ = ["EncoderProvider"]
+
+_CALLS_AT_ONCE: Final = 8
+"""Of one model; more would not be done sooner, and each takes memory beside the weights."""
+
+Loaded = TypeVar("Loaded", bound=SupportsClose)
 
 
 class EncoderProvider(Provider):
     """Finds models in folders and in the hub's cache, and reads texts with them.
 
-    Subclasses load: `encoder` returns a model that is fit for a capability.  `settings` are the options of a record
-    that they know, `hub_tag` is what the hub calls models of this sort.
+    Subclasses load: `encoder` gives a model that is fit for a capability.  `settings` are the options of a record that
+    they know, `hub_tag` is what the hub calls models of this sort.
     """
 
     settings: ClassVar[frozenset[str]] = frozenset()
     hub_tag: ClassVar[str] = ""
 
-    def encoder(self, model: ModelRecord, capability: str) -> TextEncoder:
-        """Return the model, loaded once in this process."""
+    def encoder(self, model: ModelRecord, capability: str) -> AbstractContextManager[TextEncoder]:
+        """Have the model for a call; it is loaded when it is not in memory."""
         raise NotImplementedError
 
     def weights(self, model: ModelRecord) -> Sequence[Sequence[str]]:
         """Return the sorts of weights that it can load, the best first, each as patterns of file names."""
         raise NotImplementedError
 
+    # ------------------------------------------------------------------ in memory
+
+    def kept(
+        self,
+        model: ModelRecord,
+        files: Sequence[Path],
+        what: Hashable,
+        load: Callable[[], Loaded],
+        *,
+        growth: float = 1.0,
+    ) -> AbstractContextManager[Loaded]:
+        """Have what `load` makes of a model's files; `what` tells apart what is made of the same model.
+
+        It takes what its record says, else as much as its files, times `growth`.
+        """
+        states = [file.stat() for file in files]
+        changed = tuple((status.st_mtime_ns, status.st_size) for status in states)
+        size = model.memory_bytes or int(sum(status.st_size for status in states) * growth)
+        key = (*self._key(model), tuple(map(str, files)), changed, what)
+        return self.residents.use(key, load, size=size, at_once=_CALLS_AT_ONCE)
+
     def is_loaded(self, model: ModelRecord) -> bool:
-        """Whether the model is in memory."""
-        raise NotImplementedError
+        """Whether the model's weights are in memory."""
+        return bool(self._keys(model))
+
+    def unload(self, model: ModelRecord) -> None:
+        """Take the model out of memory, as soon as nobody uses it."""
+        for key in self._keys(model):
+            self.residents.unload(key)
+
+    def _key(self, model: ModelRecord) -> tuple[Hashable, ...]:
+        return self.name, model.source, model.revision, model.device, model.dtype
+
+    def _keys(self, model: ModelRecord) -> list[Hashable]:
+        own, loaded = self._key(model), self.residents.loaded()
+        return [key for key in loaded if isinstance(key, tuple) and key[: len(own)] == own]
 
     # ------------------------------------------------------------------ finding
 
@@ -95,7 +135,8 @@ class EncoderProvider(Provider):
         folder = self.found(model)
         if folder is None:
             raise UnknownModelError(
-                f"The model {model.name!r} is not on this machine; fetch it: workglow models download {model.name}."
+                f"The model {model.name!r} is not on this machine; "
+                f"fetch it: workglow models download FILE {model.name}."
             )
         return folder
 
@@ -144,29 +185,32 @@ class EncoderProvider(Provider):
 
     def embed(self, model: ModelRecord, texts: Sequence[str], *, purpose: Purpose) -> Vectors:
         """Embed texts; of one that is too long its beginning counts."""
-        return self.encoder(model, "embed").embed(texts, self.pooling(model))
+        pooling = self.pooling(model)
+        with self.encoder(model, "embed") as encoder:
+            return encoder.embed(texts, pooling)
 
     def answer(self, model: ModelRecord, question: str, *, context: str) -> FoundAnswer | None:
         """Find the part of a context, however long, that answers the question."""
-        return heads.answer(self.encoder(model, "answer"), question, context)
+        with self.encoder(model, "answer") as encoder:
+            return heads.answer(encoder, question, context)
 
     def classify(self, model: ModelRecord, text: str) -> list[Label]:
         """Sort a text into the model's classes."""
-        return heads.classify(self.encoder(model, "classify"), text)
+        with self.encoder(model, "classify") as encoder:
+            return heads.classify(encoder, text)
 
     def classify_freely(self, model: ModelRecord, text: str, *, labels: Sequence[str]) -> list[Label]:
         """Sort a text into any classes, by what it entails; `options["hypothesis"]` is the sentence that it may."""
         template = str(model.options.get("hypothesis", "This example is {}."))
-        return heads.classify_freely(self.encoder(model, "classify_freely"), text, labels, template)
+        with self.encoder(model, "classify_freely") as encoder:
+            return heads.classify_freely(encoder, text, labels, template)
 
     def fill_mask(self, model: ModelRecord, text: str, *, limit: int) -> list[Filling]:
         """Find words for a gap."""
-        return heads.fill_mask(self.encoder(model, "fill_mask"), text, limit)
+        with self.encoder(model, "fill_mask") as encoder:
+            return heads.fill_mask(encoder, text, limit)
 
     def recognise_entities(self, model: ModelRecord, text: str) -> list[Entity]:
         """Find names in a text, however long."""
-        return heads.recognise_entities(self.encoder(model, "recognise_entities"), text)
-
-    def count_tokens(self, model: ModelRecord, text: str) -> int:
-        """Count the tokens of a text, with those that the model wants around it."""
-        return self.encoder(model, "count_tokens").count_tokens(text)
+        with self.encoder(model, "recognise_entities") as encoder:
+            return heads.recognise_entities(encoder, text)

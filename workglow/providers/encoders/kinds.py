@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from workglow.errors import InvalidModelError
-from workglow.providers.languages import KNOWN_LANGUAGES
+from workglow.providers.encoders.languages import KNOWN_LANGUAGES
 
 if TYPE_CHECKING:
-    from workglow.providers.folder import ModelFolder
+    from workglow.providers.encoders.folder import ModelFolder
 
 __all__ = ["PIPELINES", "capabilities_of_folder", "capabilities_of_pipeline", "is_about_images"]
 
