@@ -24,7 +24,7 @@ TrackingConfidence: TypeAlias = Annotated[
 
 
 class FindingTask(VisionTask):
-    """Looks for things of one kind, under the output that `findings` names; all inputs but `image` and `model` say how."""
+    """Looks for things of one kind; `findings` names its output.  All inputs but `image` and `model` say how."""
 
     findings: ClassVar[str]
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from workglow.errors import FileLockedError, LeaseLostError
-from workglow.storage.records import FINAL_RUN_STATUSES, Arrival, ChunkRecord, EventRecord, RunRecord, TaskRow
+from workglow.storage.records import FINAL_RUN_STATUSES, Arrival, ChunkRecord, EventRecord, RunRecord
 from workglow.storage.sqlite.changes import note_begun, note_run
 from workglow.storage.sqlite.chunks import drop_chunks, drop_chunks_of_open, insert_chunks, select_chunks
 from workglow.storage.sqlite.queued import drive_later, select_progress
+from workglow.storage.sqlite.task_rows import COLUMNS, read_row, write_rows
 from workglow.storage.sqlite.values import insert_values
 from workglow.storage.sqlite.waiting import (
     has_arrivals,
     has_kept_events,
-    list_waiting,
     select_arrivals,
     take_arrivals,
     unlist_finished,
@@ -33,61 +33,20 @@ if TYPE_CHECKING:
 
     from workglow.file import File
     from workglow.storage.changes import RunChangeKind
+    from workglow.storage.records import TaskRow
     from workglow.values import Encoded
 
-__all__ = ["SqliteJournal", "insert_events", "insert_row", "select_row", "select_rows", "select_streamed", "update_row"]
+__all__ = ["SqliteJournal", "insert_events"]
 
-_INSERT = """
-INSERT INTO task_run (run_id, path, status, attempt, started_at, finished_at, wake_at,
-                      output, error, state, usage, cache_key, source_id, model)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_UPDATE = """
-UPDATE task_run
-   SET status = ?, attempt = ?, started_at = ?, finished_at = ?, wake_at = ?,
-       output = ?, error = ?, state = ?, usage = ?, cache_key = ?, source_id = ?, model = ?
- WHERE id = ?
-"""
-# The transitions that nearly every task makes write only what they change.
-_START = "INSERT INTO task_run (run_id, path, status, attempt, started_at) VALUES (?, ?, ?, ?, ?)"
-_GO = "UPDATE task_run SET status = 'running', attempt = ?, started_at = ?, wake_at = NULL WHERE id = ?"
-_COMPLETE = "UPDATE task_run SET status = 'completed', finished_at = ?, output = ? WHERE id = ?"
-_COMPLETE_FOR_REUSE = (
-    "UPDATE task_run SET status = 'completed', finished_at = ?, output = ?, cache_key = ? WHERE id = ?"
-)
 _FENCE = "SELECT 1 FROM run WHERE id = ? AND session_id IS ? AND epoch = ?"
-_COLUMNS = """
-SELECT id, path, status, attempt, started_at, finished_at, wake_at, output, error, state, usage, cache_key, source_id,
-       model
-  FROM task_run
-"""
-_FIELDS = (
-    "row_id", "path", "status", "attempt", "started_at", "finished_at", "wake_at",
-    "output", "error", "state", "usage", "cache_key", "source_id", "model",
-)  # fmt: skip
 # The plus sign keeps SQLite from searching by path: the keys from open_from on are the shorter way.
-_OPEN = _COLUMNS + " WHERE +run_id = ? AND finished_at IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?"
+_OPEN = COLUMNS + " WHERE +run_id = ? AND finished_at IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?"
 _UNHANDLED = (
     "SELECT json_extract(error, '$.unhandled') FROM task_run "
     "WHERE run_id = ? AND status = 'failed' AND json_extract(error, '$.unhandled') IS NOT NULL ORDER BY id LIMIT 1"
 )
 _FIRST_PAGE = 16  # the first task should not wait for the reading of many
 _READ_AHEAD = 256
-
-
-def _changing(row: TaskRow) -> tuple[apsw.SQLiteValue, ...]:
-    return (
-        row.status, row.attempt, row.started_at, row.finished_at, row.wake_at,
-        row.output, row.error, row.state, row.usage, row.cache_key, row.source_id, row.model,
-    )  # fmt: skip
-
-
-def insert_row(db: apsw.Connection, run_id: int, row: TaskRow) -> None:
-    """Add a task row inside the caller's transaction; the row learns its key."""
-    db.execute(_INSERT, (run_id, row.path, *_changing(row)))
-    row.row_id = db.last_insert_rowid()
-    if row.status == "waiting":
-        list_waiting(db, row)
 
 
 def insert_events(db: apsw.Connection, run_id: int, events: Iterable[EventRecord]) -> None:
@@ -98,50 +57,6 @@ def insert_events(db: apsw.Connection, run_id: int, events: Iterable[EventRecord
             "INSERT INTO event (at, run_id, path, kind, data) VALUES (?, ?, ?, ?, ?)",
             (event.at, run_id, event.path, event.kind, data),
         )
-
-
-def update_row(db: apsw.Connection, row: TaskRow) -> None:
-    """Write a task row again, inside the caller's transaction."""
-    db.execute(_UPDATE, (*_changing(row), row.row_id))
-    if row.is_listed or row.status == "waiting":
-        list_waiting(db, row)
-
-
-def read_row(values: Sequence[apsw.SQLiteValue]) -> TaskRow:
-    """Make a task row of what `select_rows` selects."""
-    row = TaskRow("")
-    row.__dict__.update(zip(_FIELDS, values, strict=True))
-    if row.status == "waiting":
-        row.is_listed = True
-    return row
-
-
-def select_row(db: apsw.Connection, run_id: int, path: str) -> TaskRow | None:
-    """Read one task row of a run."""
-    values = db.execute(_COLUMNS + " WHERE run_id = ? AND path = ?", (run_id, path)).fetchone()
-    return None if values is None else read_row(values)
-
-
-def select_rows(db: apsw.Connection, run_id: int) -> Iterable[TaskRow]:
-    """Read the rows of a run in the order they became ready, a page at a time."""
-    # The rows of a run lie close together; the index says between which keys, and reading goes along the table itself.
-    last, end = db.execute("SELECT min(id) - 1, max(id) FROM task_run WHERE run_id = ?", (run_id,)).fetchall()[0]
-    while last is not None:
-        page = db.execute(
-            _COLUMNS + " WHERE +run_id = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?",
-            (run_id, last, end, _READ_AHEAD),
-        ).fetchall()
-        for values in page:
-            yield read_row(values)
-        if len(page) < _READ_AHEAD:
-            return
-        last = page[-1][0]
-
-
-def select_streamed(db: apsw.Connection, run_id: int) -> list[TaskRow]:
-    """Read the rows of finished tasks that had streamed."""
-    rows = db.execute(_COLUMNS + " WHERE run_id = ? AND state LIKE '{\"streamed\":%' ORDER BY id", (run_id,))
-    return [read_row(values) for values in rows]
 
 
 class SqliteJournal:
@@ -269,25 +184,11 @@ class SqliteJournal:
         try:
             if chunks:
                 insert_chunks(db, chunks)
+            write_rows(db, execute, run.row_id, rows, inserted)
+            for row in inserted:
+                if not row.holds_others:
+                    self._open[row.row_id] = None
             for row in rows:
-                if row.blobs:
-                    insert_values(db, row.blobs)
-                if not row.row_id:
-                    self._insert(db, execute, row)
-                    inserted.append(row)
-                elif row.is_listed:
-                    update_row(db, row)
-                elif row.status == "completed" and row.error is None and row.state is None and row.usage is None:
-                    if row.cache_key is None:
-                        execute(_COMPLETE, (row.finished_at, row.output, row.row_id))
-                    elif row.model is not None:
-                        update_row(db, row)
-                    else:
-                        execute(_COMPLETE_FOR_REUSE, (row.finished_at, row.output, row.cache_key, row.row_id))
-                elif row.status == "running" and row.state is None and row.usage is None:
-                    execute(_GO, (row.attempt, row.started_at, row.row_id))
-                else:
-                    update_row(db, row)
                 if row.finished_at is not None:
                     self._open.pop(row.row_id, None)
                     if row.has_chunks:
@@ -312,15 +213,6 @@ class SqliteJournal:
                 f"Run {run.uid} was taken over by another process, so this one has stopped writing.  "
                 "Its tasks in flight will be repeated there with the same idempotency keys."
             )
-
-    def _insert(self, db: apsw.Connection, execute: Callable[..., apsw.Cursor], row: TaskRow) -> None:
-        if row.finished_at is None and row.state is None and row.wake_at is None and row.usage is None:
-            execute(_START, (self.run.row_id, row.path, row.status, row.attempt, row.started_at))
-            row.row_id = db.last_insert_rowid()
-        else:
-            insert_row(db, self.run.row_id, row)
-        if not row.holds_others:
-            self._open[row.row_id] = None
 
     def _raise_open_from(self, db: apsw.Connection) -> None:
         self._inserted = 0
@@ -359,7 +251,7 @@ class SqliteJournal:
         )
 
     def row(self, path: str) -> TaskRow | None:
-        values = self._file.look_up(_COLUMNS + " WHERE run_id = ? AND path = ?", (self.run.row_id, path))
+        values = self._file.look_up(COLUMNS + " WHERE run_id = ? AND path = ?", (self.run.row_id, path))
         return None if values is None else read_row(values)
 
     def chunks(self, path: str) -> list[ChunkRecord]:

@@ -12,16 +12,9 @@ from workglow.storage.records import ChunkRecord, EventRecord, GraphRecord, RunR
 from workglow.storage.sqlite.changes import note_run
 from workglow.storage.sqlite.chunks import select_chunks
 from workglow.storage.sqlite.graphs import insert_graph
-from workglow.storage.sqlite.journal import (
-    SqliteJournal,
-    insert_events,
-    insert_row,
-    select_row,
-    select_rows,
-    select_streamed,
-    update_row,
-)
+from workglow.storage.sqlite.journal import SqliteJournal, insert_events
 from workglow.storage.sqlite.queued import keep_newest_number, submit_run
+from workglow.storage.sqlite.task_rows import insert_row, select_row, select_rows, select_streamed, update_row
 from workglow.storage.sqlite.values import insert_values
 
 if TYPE_CHECKING:
