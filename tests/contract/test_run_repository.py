@@ -100,6 +100,59 @@ def test_what_is_open_is_told_oldest_first_and_without_what_is_finished(kept: Re
     assert [found.path for found in again.open_rows()] == ["first", *(f"t{n}" for n in range(600, 700)), "late"]
 
 
+def complete(journal: object, rows: list[TaskRow]) -> None:
+    for done in rows:
+        done.status, done.finished_at, done.output = "completed", 2, "{}"
+    commit(journal, rows)
+
+
+def test_what_comes_while_open_rows_are_read_hides_none_that_is_read_later(kept: Repositories) -> None:
+    journal = begin(kept)
+    commit(journal, [row(f"t{number}", status="running", attempt=1, started_at=1) for number in range(100)])
+    journal.release()  # type: ignore[attr-defined]
+    again = kept.runs.take_over(kept.runs.all()[0])
+    reading = iter(again.open_rows())
+    early = [next(reading) for _ in range(10)]
+    commit(again, [row("meanwhile")])
+    late = list(reading)
+    complete(again, [*early, *late[:-1]])
+    complete(again, many := [row(f"more{number}", status="running", attempt=1, started_at=1) for number in range(600)])
+    complete(again, many)
+    again.release()
+    third = kept.runs.take_over(kept.runs.all()[0])
+    assert [found.path for found in third.open_rows()] == [late[-1].path, "meanwhile"]
+
+
+def test_a_loop_whose_last_turn_ends_while_open_rows_are_read_is_told_itself(kept: Repositories) -> None:
+    journal = begin(kept)
+    commit(journal, [])
+    journal.release()  # type: ignore[attr-defined]
+    journal = kept.runs.take_over(kept.runs.all()[0])
+    (first,) = journal.open_rows()
+    loop = row("loop", status="running", attempt=1, started_at=1)
+    loop.holds_others = True
+    turns = [row(f"loop[{number}]/turn", status="running", attempt=1, started_at=1) for number in range(600)]
+    complete(journal, [first])
+    commit(journal, [loop])
+    for some in (turns[:300], turns[300:]):
+        commit(journal, some)
+        complete(journal, some[:-1])
+    complete(journal, [turns[299]])
+    commit(journal, [row("beside")])
+    journal.release()
+    again = kept.runs.take_over(kept.runs.all()[0])
+    reading = iter(again.open_rows())
+    last = next(reading)
+    assert last.path == turns[-1].path
+    found = again.row("loop")
+    assert found is not None
+    again.keep_open(found)
+    complete(again, [last])
+    again.release()
+    third = kept.runs.take_over(kept.runs.all()[0])
+    assert [found.path for found in third.open_rows()] == ["loop", "beside"]
+
+
 def test_an_old_epoch_writes_nothing(kept: Repositories) -> None:
     old = begin(kept)
     commit(old, [])

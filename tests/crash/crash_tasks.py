@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 
 import workglow as wg
@@ -175,6 +176,35 @@ def build_small() -> TaskGraph:
     return graph
 
 
+SLICE = 0.006  # seconds, after which a runner commits what it has before it goes on
+
+
+@task(output="value", cache=False, inline=True)
+def slow(value: int, context: TaskContext) -> int:
+    """Take so long that its end is committed before anything else happens."""
+    enter(context)
+    end = time.monotonic() + SLICE
+    while time.monotonic() < end:
+        pass
+    return value
+
+
+@task(output="value", cache=False)
+def in_rows(count: int, context: TaskContext) -> list[list[int]]:
+    enter(context)
+    return [[*range(count)], [*range(count, 2 * count)]]
+
+
+def build_long_loops() -> TaskGraph:
+    """A loop inside a loop, with so many turns that nobody looks at the beginning any more."""
+    inner = alone(MapTask(alone(slow), id="inner", max_iterations="unbounded", concurrency=1, iterate=("value",)))
+    graph = TaskGraph()
+    graph.add_task(in_rows)
+    graph.add_task(MapTask(inner, id="outer", max_iterations="unbounded", concurrency=2, iterate=("value",)))
+    graph.add_dataflow("in_rows", "value", "outer", "value")
+    return graph
+
+
 @task(output="accumulator", cache=False)
 def taken_in(accumulator: int, value: int, context: TaskContext) -> int:
     enter(context)
@@ -259,7 +289,7 @@ def break_on_purpose(what: str) -> None:
 def serve() -> None:
     """Fork a driver for each line that comes in: a process that has imported everything starts in milliseconds."""
     global LEDGER, SLEEPY  # noqa: PLW0603  # the task bodies of a forked driver read them
-    build(), build_small(), build_loops()
+    build(), build_small(), build_loops(), build_long_loops()
     for line in sys.stdin:
         path, LEDGER, point, seconds, broken, sleepy = line.rstrip("\n").split("\t")
         SLEEPY = int(sleepy)

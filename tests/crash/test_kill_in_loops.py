@@ -12,7 +12,7 @@ from crash_nursery import (
     completed,
     wait,
 )
-from crash_tasks import build_loops
+from crash_tasks import build_long_loops, build_loops
 
 import workglow as wg
 from workglow.file import doctor
@@ -65,3 +65,22 @@ def test_a_kill_in_a_loop_loses_no_turn(tmp_path: Path, nursery: Nursery, kind: 
 
 def test_a_process_that_is_killed_at_every_third_commit_gets_there(tmp_path: Path, nursery: Nursery) -> None:
     finish(tmp_path / "project.wg", nursery, ["complete.after:3"] * 12)
+
+
+def test_a_loop_whose_last_turn_ended_while_its_rows_were_read_back_is_not_forgotten(
+    tmp_path: Path, nursery: Nursery
+) -> None:
+    """Between the end of that turn and the next one's beginning nothing in the loop is open."""
+    project = tmp_path / "project.wg"
+    items = [[*range(150)], [*range(150, 300)]]
+    with wg.open(project) as opened:
+        opened.begin(build_long_loops(), {"count": 150})
+    wait(nursery.fork(project, point="complete.after:280"))
+    for _ in range(6):
+        wait(nursery.fork(project, point="complete.after:1"))
+    wait(nursery.fork(project))
+    with wg.open(project) as opened:
+        (run,) = opened.runs()
+        assert run.outputs == {"value": items}
+        assert len(run.tasks) == 2 + 2 + 300
+    assert doctor(project).ok

@@ -22,6 +22,7 @@ from random_tasks import add, picky, slow_picky
 
 from workglow.errors import WorkglowError
 from workglow.file import File, doctor
+from workglow.graph import runner
 from workglow.graph.caller import Caller
 from workglow.graph.control.compound import GraphAsTask
 from workglow.graph.engine import Engine
@@ -34,7 +35,7 @@ from workglow.graph.waiting.answering import Answering
 from workglow.limits import Limits, limiter_registry
 from workglow.queue import HandlerRegistry, Queues
 from workglow.storage.records import RunRecord, WaitingRow
-from workglow.storage.sqlite import sqlite_repositories
+from workglow.storage.sqlite import journal, sqlite_repositories
 from workglow.storage.sqlite.jobs import SqliteJobs
 from workglow.storage.sqlite.limits import SqliteLimits
 from workglow.tasks import TaskFunction
@@ -207,9 +208,19 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     machine = Machine(tmp_path / "runs.wg")
     yield machine
     machine.file.close()
-    assert doctor(tmp_path / "runs.wg").ok
+    report = doctor(tmp_path / "runs.wg")
+    assert report.ok, [check for check in report.checks if not check.ok]
 
 
+@pytest.fixture(params=["short", "long"])
+def length(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long run commits after each task, and does not look at its beginning again; so does any that takes its time."""
+    if request.param == "long":
+        monkeypatch.setattr(runner, "_SLICE", -1.0)
+        monkeypatch.setattr(journal, "_NEW_ROWS", 1)
+
+
+@pytest.mark.usefixtures("length")
 @pytest.mark.parametrize("part", range(PARTS))
 def test_an_interrupted_run_ends_like_any_other(machine: Machine, part: int) -> None:
     async def compare() -> dict[str, int]:

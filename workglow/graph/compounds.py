@@ -34,11 +34,11 @@ class Compounds:
     def open(self, run: TaskRun) -> None:
         """Begin a compound task whose inputs are known."""
         self.open_runs[run] = None
-        run.holds_others = True
         try:
             run.controller = self._unfolded(run, run.inputs or {}).controller(
                 run.inputs or {}, None, self._recaller(run)
             )
+            run.holds_others = True
         except WorkglowError as error:
             self._runner.failures.fail_compound(run, error)
             return
@@ -110,9 +110,9 @@ class Compounds:
     def restore(self, run: TaskRun, inputs: dict[str, object]) -> None:
         """Give a compound task that an earlier process began its controller back."""
         self.open_runs[run] = None
-        run.holds_others = True
         state = msgspec.json.decode(run.state or "null")
         run.controller = self._unfolded(run, inputs).controller(inputs, state, self._recaller(run))
+        run.holds_others = True
         self._runner.rearm(run)
 
     def closed(self, scope: Scope) -> None:

@@ -141,6 +141,7 @@ class Recovery:
         return scope
 
     def _restore_compound(self, run: TaskRun) -> None:
+        self._journal.keep_open(run)
         if run.task.inputs.streaming:
             self._runner.streams.reenter(run)
         inputs = run.task.check_inputs(gather(run, run.task, self._runner.outputs_of))

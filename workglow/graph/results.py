@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from workglow.errors import RunStateError
 from workglow.graph.graph import TaskGraph
 from workglow.graph.schemas import PROPERTY_ARRAY, merge_results, result_plan
+from workglow.storage.records import FINAL_TASK_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,11 @@ def scope_results(scope: Scope, outputs_of: Callable[[TaskRun], dict[str, object
         if run.status == "completed":
             outputs = run.outputs
             finished[run.id] = outputs_of(run) if outputs is None else outputs
+        elif run.status not in FINAL_TASK_STATUSES:
+            raise RunStateError(
+                f"Nothing is left to do, but task '{run.path}' was never reached, so the run is not finished.  This "
+                "should be impossible: please report it, with what `workglow doctor` says of the file."
+            )
         elif plan.passing and run.status != "disabled":
             for task_id in plan.passing:  # which come before all others
                 finished.pop(task_id, None)

@@ -149,6 +149,13 @@ class Journal(Protocol):
         """
         ...
 
+    def keep_open(self, row: TaskRow) -> None:
+        """From the next commit on, let `open_rows` name this compound task itself, until all of them have been read.
+
+        Meanwhile the last task that was open inside it may end, and nothing else may have begun there.
+        """
+        ...
+
     def release(self) -> None:
         """Give the run up as it is, for anyone to resume."""
         ...

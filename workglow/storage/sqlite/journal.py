@@ -47,6 +47,7 @@ _UNHANDLED = (
 )
 _FIRST_PAGE = 16  # the first task should not wait for the reading of many
 _READ_AHEAD = 256
+_NEW_ROWS = 256  # after so many, a look at which is the oldest that is open
 
 
 def insert_events(db: apsw.Connection, run_id: int, events: Iterable[EventRecord]) -> None:
@@ -87,6 +88,8 @@ class SqliteJournal:
         self._chunks: list[tuple[int, ChunkRecord]] = []
         self._open: dict[int, None] = {}  # keys of open rows, oldest first
         self._inserted = 0
+        self._open_from = 0
+        self._lowered = 0  # what it has to become, unless 0
         self._execute: Callable[..., apsw.Cursor] | None = None
 
     def note(self, event: EventRecord) -> None:
@@ -186,15 +189,17 @@ class SqliteJournal:
                 insert_chunks(db, chunks)
             write_rows(db, execute, run.row_id, rows, inserted)
             for row in inserted:
-                if not row.holds_others:
-                    self._open[row.row_id] = None
+                self._open[row.row_id] = None
             for row in rows:
-                if row.finished_at is not None:
+                if row.finished_at is not None or row.holds_others:  # what it holds is open for it
                     self._open.pop(row.row_id, None)
-                    if row.has_chunks:
-                        drop_chunks(db, row.row_id)
+                if row.has_chunks and row.finished_at is not None:
+                    drop_chunks(db, row.row_id)
             self._inserted += len(inserted)
-            if self._inserted >= _READ_AHEAD and not self._unseen:
+            if self._unseen:
+                if self._lowered:
+                    self._set_open_from(db, self._lowered)
+            elif self._inserted >= _NEW_ROWS or self._lowered:
                 self._raise_open_from(db)
             if events:
                 insert_events(db, run.row_id, events)
@@ -215,12 +220,15 @@ class SqliteJournal:
             )
 
     def _raise_open_from(self, db: apsw.Connection) -> None:
-        self._inserted = 0
         oldest = next(iter(self._open), None)
-        db.execute(
-            "UPDATE run SET open_from = ? WHERE id = ?",
-            (db.last_insert_rowid() if oldest is None else oldest, self.run.row_id),
-        )
+        if oldest is not None:
+            self._set_open_from(db, oldest)
+            self._inserted = self._lowered = 0
+
+    def _set_open_from(self, db: apsw.Connection, key: int) -> None:
+        if key != self._open_from:
+            db.execute("UPDATE run SET open_from = ? WHERE id = ?", (key, self.run.row_id))
+            self._open_from = key
 
     def _set_status(self, db: apsw.Connection, status: str, output: Encoded | None, error: str | None) -> None:
         final = status in FINAL_RUN_STATUSES
@@ -267,6 +275,7 @@ class SqliteJournal:
             "SELECT (SELECT coalesce(max(id), 0) FROM task_run), open_from - 1 FROM run WHERE id = ?",
             (self.run.row_id,),
         )[0]
+        self._open_from = last + 1
         size = _FIRST_PAGE
         while True:
             page = read(_OPEN, (self.run.row_id, last, bound, size))
@@ -278,7 +287,12 @@ class SqliteJournal:
                 break
             last = page[-1][0]
             size = _READ_AHEAD
+        self._open = dict.fromkeys(sorted(self._open))  # new rows came in between
         self._unseen = False
+
+    def keep_open(self, row: TaskRow) -> None:
+        if row.row_id < (self._lowered or self._open_from):
+            self._lowered = row.row_id
 
     def release(self) -> None:
         run = self.run
