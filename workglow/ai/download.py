@@ -25,6 +25,7 @@ from workglow.ai.bridging import in_thread
 from workglow.ai.files import sha256_of
 from workglow.ai.record import SourceFile
 from workglow.ai.transfer import Transfer, WantedFile
+from workglow.ai.web import Question
 from workglow.errors import ModelCallError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Downloads:
             raise ModelCallError(f"{wanted.url!r:.200} is not downloaded: WORKGLOW_OFFLINE is set.")
         place, tell = self.place_of(wanted.url), progress or _nobody
         private = private_hosts() if self._private is None else self._private
-        asked = WantedFile(wanted.url, wanted.size, wanted.sha256, headers or {}, allow, private)
+        asked = WantedFile(Question(wanted.url, headers or {}, allow, private), wanted.size, wanted.sha256)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             async with _locked(place, wanted.size, tell) as part:
