@@ -9,7 +9,7 @@ neither projectors for images nor tables of importance are models.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +24,7 @@ _QUANTIZATION: Final = re.compile(
     r"(?:^|[-._/])(?P<name>(?:UD-)?(?:I?Q\d|TQ\d|MXFP\d|NVFP\d)(?:_[A-Z0-9]+)*|(?:BF|FP?)(?:16|32|64))$", re.IGNORECASE
 )
 _PART: Final = re.compile(r"-(?P<number>\d{5})-of-(?P<count>\d{5})$")
-_NO_MODEL: Final = re.compile(r"(?:^|[-._])(?:mmproj|imatrix)(?:[-._]|$)", re.IGNORECASE)
+_NO_MODEL: Final = re.compile(r"(?:^|[-._])(?:mmproj|imatrix)[-._]", re.IGNORECASE)
 _USUAL: Final = "Q4_K_M"
 _SHOWN: Final = 12
 
@@ -59,9 +59,9 @@ def chosen(name: GgufName, files: Collection[str]) -> tuple[str, ...]:
 
     UnknownModelError says what there is when that is none, or could be several.
     """
-    models = _models(files, projectors=bool(name.file))
+    models = _models(file for file in files if not _NO_MODEL.search(file.rpartition("/")[2]))
     if name.file:
-        found = [parts for parts in models.values() if name.file in parts]
+        found = [parts for parts in _models(files).values() if name.file in parts]
     elif name.wanted:
         wanted = name.wanted.lower()
         word = re.compile(rf"(?<![^\W_]){re.escape(wanted)}(?!\w)")
@@ -80,7 +80,7 @@ def _complaint(name: GgufName, found: Sequence[tuple[str, ...]], models: Mapping
         return f"The repository {name.repository!r} has no .gguf file, or not all parts of one."
     several = [parts[0] for parts in found or models.values()]
     names = [quantization_of(file) for file in several]
-    if "" in names or len(set(names)) < len(names):  # only the whole name tells them apart
+    if name.file or "" in names or len(set(names)) < len(names):  # only the whole name tells them apart
         said, example = several, f"gguf:{name.repository}/{several[0]}"
     else:
         said, example = names, f"gguf:{name.repository}:{names[0]}"
@@ -92,12 +92,12 @@ def _complaint(name: GgufName, found: Sequence[tuple[str, ...]], models: Mapping
     return f"The repository {name.repository!r} does not have {what!r}; it has {there}.  Name one: {example!r}."
 
 
-def _models(files: Collection[str], *, projectors: bool) -> dict[str, tuple[str, ...]]:
+def _models(files: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return the models that are there whole, by their names without parts."""
     parts: dict[tuple[str, int], dict[int, str]] = {}
     for file in sorted(files):
         stem = file.removesuffix(".gguf")
-        if stem == file or (_NO_MODEL.search(stem.rpartition("/")[2]) and not projectors):
+        if stem == file:
             continue
         part = _PART.search(stem)
         number, count = (int(part["number"]), int(part["count"])) if part else (1, 1)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from workglow.ai.addresses import public_addresses
+from workglow.ai.hub import hub_refusal
 from workglow.errors import AuthenticationError, MissingExtraError, ModelCallError, ModelUnavailableError
 
 __all__ = ["SECONDS", "Question", "httpx", "read", "refusal"]
@@ -73,7 +74,10 @@ async def read(question: Question, most: int) -> tuple[Any, bytes]:
 
 def refusal(url: str, response: Any) -> Exception:
     """Return what to raise for an answer that is none."""
-    status = response.status_code
+    status, code = response.status_code, response.headers.get("x-error-code", "")
+    repository, of_file, _ = url.partition("/resolve/")
+    if code and of_file and (about := hub_refusal(repository, status, code)) is not None:
+        return about
     if status in (401, 403):
         return AuthenticationError(f"{url} answered {status}: it wants a credential, or another one.")
     if status == 429:
