@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import subprocess
@@ -56,17 +57,36 @@ def download(models: Models, hub: HubServer, **more: Any) -> ModelRecord:
     return asyncio.run(models.download(record))
 
 
-def test_a_model_comes_with_its_revision_and_hashes(models: Models, hub: HubServer) -> None:
-    hub.revisions.add("v2")
-    got = download(models, hub, revision="v2")
+def test_a_model_is_fetched_once_and_then_found(models: Models, hub: HubServer) -> None:
+    told = dict[str, tuple[int, int | None]]()
+    record = {"name": "mine:gaps", "provider": "hf", "source": "me/gaps", "base_url": hub.address}
+    got = asyncio.run(models.download(record, lambda name, done, whole: told.update({name: (done, whole)})))
+    assert (got.revision, got.fingerprint) == (COMMIT, COMMIT)
+    assert {Path(file.path).name for file in got.files} == set(told) >= {"config.json", "model.safetensors"}
+    assert all(told[Path(file.path).name] == (file.size, file.size) for file in got.files)
     weights = next(file for file in got.files if file.path.endswith(".safetensors"))
-    assert (got.revision, len(weights.sha256)) == (COMMIT, 64)
-    assert "/api/models/me/gaps/revision/v2" in hub.paths("/api/")
-    assert models.model(got).provider.info(got)["is_cached"]  # pyright: ignore
+    assert weights.sha256 == hashlib.sha256(Path(weights.path).read_bytes()).hexdigest()
+    provider = models.provider("hf")
+    assert provider.fill_mask(got, "the city of [MASK]", limit=1)[0]["entity"] == "paris"  # pyright: ignore
+    assert provider.info(got)["is_cached"]  # pyright: ignore
+    sent = hub.sent
+    assert download(models, hub).files == got.files
+    assert hub.sent == sent
+
+
+def test_a_hub_that_does_not_answer_may_do_so_later(models: Models, hub: HubServer) -> None:
+    with pytest.raises(ModelUnavailableError, match="could not be fetched"):
+        download(models, hub, base_url="http://127.0.0.1:9")
+
+
+def test_a_revision_is_asked_for(models: Models, hub: HubServer) -> None:
+    hub.revisions.add("v2")
+    assert download(models, hub, revision="v2").revision == COMMIT
+    assert hub.paths("/api/") == ["/api/models/me/gaps/revision/v2"]
 
 
 def test_a_revision_that_is_not_there_is_named(models: Models, hub: HubServer) -> None:
-    with pytest.raises(UnknownModelError, match="revision 'v9' of 'me/gaps'.*give the record another one"):
+    with pytest.raises(UnknownModelError, match=r"revision 'v9' of 'me/gaps'.*give the record another one"):
         download(models, hub, revision="v9")
 
 
@@ -173,7 +193,7 @@ def test_offline_no_provider_opens_a_connection(made: Callable[..., Path], tmp_p
     environment["WORKGLOW_MODELS"] = str(tmp_path / "models")
     environment.pop("HF_HUB_CACHE", None)
     done = subprocess.run(
-        [sys.executable, "-c", OFFLINE], capture_output=True, text=True, cwd=tmp_path, env=environment
+        [sys.executable, "-c", OFFLINE], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
     )
     assert done.returncode == 0, done.stderr
     assert "socket." not in done.stdout
