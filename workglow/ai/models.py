@@ -157,7 +157,6 @@ class Models(Catalogue):
     def _to_download(self, named: str | Mapping[str, Any] | ModelRecord) -> ModelRecord:
         """Return a record also for a name whose provider knows no model before its file is here."""
         from workglow.ai.files import urls_of
-        from workglow.ai.gguf_repository import is_on_hub
 
         try:
             return self.find(named)
@@ -166,7 +165,7 @@ class Models(Catalogue):
             if prefix not in self.registry or not source:
                 raise
             plain = ModelRecord(name=str(named), provider=prefix, source=source)
-            if not urls_of(plain) and not is_on_hub(plain):
+            if not urls_of(plain):
                 raise
             return plain
 

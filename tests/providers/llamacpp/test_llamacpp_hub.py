@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import asked
 from hub_server import COMMIT, HubServer, hub_server
 
 import workglow as wg
@@ -257,14 +258,14 @@ def test_what_a_download_brought_is_found_by_other_projects_offline(
 ) -> None:
     (file,) = download(models, NAME).files
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    asked = len(hub.asked)
+    before = len(hub.asked)
     other = Models()
     for name in (NAME, "gguf:me/tiny-GGUF", "gguf:me/tiny-GGUF/tiny-Q8_0.gguf"):
         assert other.provider("gguf").info(other.find(name))["file"] == file.path  # pyright: ignore
         got = download(other, name)
         assert (got.files, got.fingerprint, got.quantization) == ((file,), file.sha256, "Q8_0")
         assert download(other, name) == got
-    assert len(hub.asked) == asked
+    assert len(hub.asked) == before
     other.close()
 
 
@@ -298,7 +299,9 @@ def test_the_revision_of_a_record_is_the_one_that_is_found(
 
     assert (found(), found(revision=COMMIT), found(revision="main")) == (OTHER_COMMIT, COMMIT, COMMIT)
     with pytest.raises(UnknownModelError, match="workglow models download FILE mine:tiny"):
-        found(revision="v3")
+        models.model(
+            {"name": "mine:tiny", "provider": "gguf", "source": "me/tiny-GGUF", "revision": "v3"}
+        ).count_tokens("text")
 
 
 def test_a_model_of_which_a_part_is_missing_is_not_here(
@@ -306,15 +309,20 @@ def test_a_model_of_which_a_part_is_missing_is_not_here(
 ) -> None:
     folder = snapshot(tmp_path, COMMIT, ("tiny-Q8_0-00001-of-00002.gguf", tiny))
     with pytest.raises(UnknownModelError, match=f"fetch it: workglow models download FILE {NAME}.*not all parts"):
-        models.find(NAME)
+        models.model(NAME).count_tokens("text")
     shutil.copy(tiny, folder / "tiny-Q8_0-00002-of-00002.gguf")
     assert models.find(NAME).memory_bytes == 2 * tiny.stat().st_size
 
 
-@pytest.mark.parametrize("name", ["gguf:me/nothing", "gguf:me/nothing:Q8_0", "gguf:me/nothing/x.gguf"])
+@pytest.mark.parametrize(
+    "name", ["gguf:me/nothing", "gguf:me/nothing:Q8_0", "gguf:me/nothing/x.gguf", "gguf:https://example.com/x.gguf"]
+)
 def test_what_is_not_here_says_how_it_gets_here(models: Models, hub: HubServer, name: str) -> None:
+    model = models.model(name)
     with pytest.raises(UnknownModelError, match=f"not on this machine; fetch it: workglow models download FILE {name}"):
-        models.find(name)
+        asked(model)
+    assert model.provider.info(model.record) == {"is_cached": False, "is_loaded": False}
+    model.provider.unload(model.record)
     assert hub.asked == []
 
 
@@ -324,8 +332,17 @@ def test_a_model_whose_file_is_gone_says_how_it_comes_back(
     got = download(models, NAME)
     Path(got.files[0].path).unlink()
     with pytest.raises(UnknownModelError, match=f"is not there.*workglow models download FILE {NAME}"):
-        asyncio.run(models.model(NAME).call("count_tokens", "text"))
+        models.model(NAME).count_tokens("text")
     assert download(models, NAME) == got
+
+
+def test_a_graph_downloads_a_model_and_uses_it(
+    hub: HubServer, repository: dict[str, bytes], project_path: Path
+) -> None:
+    graph = wg.Workflow().download_model(model=NAME).text_generation(prompt="one", max_tokens=3)
+    with wg.open(project_path) as project:
+        assert project.run_sync(graph).outputs["text"]
+        assert project.models.find(NAME).fingerprint == digest(repository["tiny-Q8_0.gguf"])
 
 
 # ---------------------------------------------------------------------- the command, and a real model
@@ -415,12 +432,12 @@ def test_a_download_that_was_cut_and_killed_is_taken_up_and_the_model_writes_off
         record = project.models.get(REAL)
         assert record is not None
         assert (record.fingerprint, record.files[0].path) == (digest(real), file["path"])
-    asked = len(hub.asked)
+    before = len(hub.asked)
     writing = start("-c", WITHOUT_SOCKETS, REAL, HF_HUB_OFFLINE="1")
     text, said = writing.communicate(timeout=120)
     assert writing.returncode == 0, said
     assert any(word in text.lower() for word in ("sea", "ocean", "wave", "water"))
-    assert len(hub.asked) == asked
+    assert len(hub.asked) == before
 
 
 def test_the_command_lists_what_there_is(hub: HubServer, real: bytes, start: Start) -> None:

@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from workglow.ai.files import urls_of
 from workglow.ai.gguf_files import gguf_name
-from workglow.ai.gguf_repository import files_here
+from workglow.ai.gguf_repository import files_here, is_on_hub
 from workglow.errors import UnknownModelError
 
 if TYPE_CHECKING:
@@ -16,10 +17,15 @@ if TYPE_CHECKING:
 
     from workglow.ai.record import ModelRecord
 
-__all__ = ["file_of", "identity_of", "size_of"]
+__all__ = ["can_be_fetched", "file_of", "identity_of", "size_of"]
 
 _PACKAGE: Final = re.compile(r"[A-Za-z_][\w-]*")
 _PART: Final = re.compile(r"-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+
+
+def can_be_fetched(record: ModelRecord) -> bool:
+    """Whether a record says where its file comes from, so that it may be downloaded when it is not here."""
+    return is_on_hub(record) or bool(urls_of(record))
 
 
 def file_of(record: ModelRecord) -> Path:
