@@ -88,8 +88,8 @@ class Downloads:
         """Return what is known of the file at a URL, once it is here.
 
         One that is here already, in its place or where `wanted` says, and has the size and the SHA-256 that are wanted
-        of it, is not transferred again.
-        `headers` go to the host of the URL alone; `allow` is told each host before it is asked, and may raise.
+        of it, is not transferred again.  `headers` go to the host of the URL alone; `allow` is told each host before it
+        is asked, and may raise.
         ModelUnavailableError when it broke off and another try may go on; ModelCallError when none will help.
         """
         place, tell = self.place_of(wanted.url), progress or _nobody
@@ -170,9 +170,10 @@ def _found(place: Path, wanted: SourceFile) -> SourceFile | None:
 
 def _found_elsewhere(wanted: SourceFile) -> SourceFile | None:
     """Return what is known of the file if it is where the record says, which need not be where downloads go."""
-    if not wanted.path or not wanted.sha256:
-        return None
-    return _found(Path(wanted.path), msgspec.structs.replace(wanted, path=""))
+    if wanted.path and wanted.sha256:
+        with suppress(OSError):  # a record may be from a machine that has such a place
+            return _found(Path(wanted.path), msgspec.structs.replace(wanted, path=""))
+    return None
 
 
 def _nobody(name: str, done: int, total: int | None) -> None:
