@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -87,7 +88,7 @@ def _snapshots(record: ModelRecord, name: GgufName, downloads: Downloads) -> Ite
     folders = [_revisions(record, name, downloads), cached / "snapshots"]
     there = [one for folder in folders if folder.is_dir() for one in folder.iterdir() if one.is_dir()]
     there.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
-    wanted = {record.revision, _commit_of(cached, record.revision)} if record.revision else set[str]()
+    wanted = {record.revision, *(_commit_of(one.parent, record.revision) for one in folders)} - {""}
     yield from (_Snapshot(folder, folder.name) for folder in there if not wanted or folder.name in wanted)
 
 
@@ -97,12 +98,25 @@ def _revisions(record: ModelRecord, name: GgufName, downloads: Downloads) -> Pat
     return downloads.place_of(url).parents[1]
 
 
-def _commit_of(cached: Path, revision: str) -> str:
-    """Return the commit that a branch or a tag was when it was cached; '' when it was not."""
-    reference = cached / "refs" / revision
-    if ".." in Path(revision).parts or not reference.is_file():
-        return ""
-    return reference.read_text(encoding="utf-8").strip()
+def _commit_of(kept: Path, revision: str) -> str:
+    """Return the commit that a branch or a tag was when files of it came; '' when none did."""
+    reference = _reference(kept, revision)
+    return reference.read_text(encoding="utf-8").strip() if reference is not None and reference.is_file() else ""
+
+
+def _note(kept: Path, revision: str, commit: str) -> None:
+    """Note which commit a branch or a tag is, so that it is found under that name when nobody can be asked."""
+    reference = _reference(kept, revision)
+    if reference is not None and revision != commit:
+        with suppress(OSError):  # a folder that cannot be written is complained of when the files come
+            reference.parent.mkdir(parents=True, exist_ok=True)
+            reference.write_text(commit, encoding="utf-8")
+
+
+def _reference(kept: Path, revision: str) -> Path | None:
+    """Return the file that says which commit a branch or a tag is, as the hub's own tools write it."""
+    path = Path(revision)
+    return None if not path.parts or path.is_absolute() or ".." in path.parts else kept / "refs" / path
 
 
 # ---------------------------------------------------------------------- on the hub
@@ -150,6 +164,7 @@ async def with_files_of_hub(
         for file, one in ((file, listed[file]) for file in chosen(name, listed))
     )
     files = await in_thread(lambda: _at_hand(record, name, wanted, downloads))
+    await in_thread(lambda: _note(_revisions(record, name, downloads).parent, record.revision, revision))
     return _with(record, files, revision)
 
 

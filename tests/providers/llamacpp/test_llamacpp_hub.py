@@ -127,7 +127,14 @@ def test_a_record_names_its_revision(models: Models, hub: HubServer, repository:
     with pytest.raises(UnknownModelError, match=r"revision 'v2/beta' of 'me/tiny-GGUF'.*give the record another"):
         download(models, record)
     hub.revisions.add("v2/beta")
-    assert download(models, record).revision == COMMIT
+    got = download(models, record)
+    assert got.revision == COMMIT
+    assert models.provider("gguf").info(models.find(record))["file"] == got.files[0].path  # pyright: ignore
+    for strange in ("/etc/hostname", "../../main", "v2"):
+        assert models.provider("gguf").info(models.find({**record, "revision": strange})) == {
+            "is_cached": False,
+            "is_loaded": False,
+        }
 
 
 @pytest.mark.parametrize(
