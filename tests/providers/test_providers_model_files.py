@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,7 @@ import pytest
 
 from workglow.ai import Models
 from workglow.ai.capability import CAPABILITIES
-from workglow.errors import InvalidModelError, ModelCallError, ModelError, ModelUnavailableError, UnknownModelError
+from workglow.errors import InvalidModelError, ModelError, UnknownModelError
 
 pytestmark = [
     pytest.mark.extra("transformers"),
@@ -29,7 +25,6 @@ pytestmark = [
     ),
     pytest.mark.usefixtures("torch_threads"),
 ]
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
@@ -183,91 +178,3 @@ def test_code_of_a_folder_never_runs(models: Models, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
         models.model(f"hf:{tmp_path}").embed_sync(["text"])
     assert not (tmp_path / "ran").exists()
-
-
-# ---------------------------------------------------------------------- the hub
-
-
-class _Hub(BaseHTTPRequestHandler):
-    def __init__(self, folder: Path, status: int, *rest: Any) -> None:
-        self._folder, self._status = folder, status
-        super().__init__(*rest)
-
-    def do_HEAD(self) -> None:
-        self.do_GET(body=False)
-
-    def do_GET(self, body: bool = True) -> None:
-        files = {str(file.relative_to(self._folder)): file for file in self._folder.rglob("*") if file.is_file()}
-        if self._status != 200:
-            return self._answer(b"{}", {}, body)
-        if self.path.startswith("/api/models/me/model"):
-            siblings = [{"rfilename": name, "size": file.stat().st_size} for name, file in files.items()]
-            return self._answer(json.dumps({"id": "me/model", "sha": COMMIT, "siblings": siblings}).encode(), {}, body)
-        name = self.path.removeprefix(f"/me/model/resolve/{COMMIT}/")
-        content = files[name].read_bytes()
-        return self._answer(content, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": COMMIT}, body)
-
-    def _answer(self, content: bytes, headers: dict[str, str], body: bool) -> None:
-        self.send_response(self._status)
-        for name, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def hub(cache: Path, made: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], str]]:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    servers: list[ThreadingHTTPServer] = []
-
-    def serve(status: int = 200) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Hub, made(made_models.gaps_model), status))
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def test_a_model_is_fetched_once_and_then_found(models: Models, hub: Callable[[], str]) -> None:
-    provider, told = models.provider("hf"), dict[str, tuple[int, int | None]]()
-    wanted = models.find({"name": "mine:gaps", "provider": "hf", "source": "me/model", "base_url": hub()})
-    got = provider.download(wanted, lambda name, done, whole: told.update({name: (done, whole)}))
-    assert isinstance(got, type(wanted))
-    assert (got.revision, got.fingerprint) == (COMMIT, COMMIT)
-    assert {Path(file.path).name for file in got.files} == set(told) >= {"config.json", "model.safetensors"}
-    assert all(told[Path(file.path).name] == (file.size, file.size) for file in got.files)
-    assert provider.fill_mask(got, "the city of [MASK]", limit=1)[0]["entity"] == "paris"
-    assert provider.info(got)["is_cached"]
-
-
-def test_nothing_is_fetched_offline(models: Models, cache: Path) -> None:
-    wanted = models.find({"name": "mine:gaps", "provider": "hf", "source": "me/model"})
-    with pytest.raises(ModelCallError, match="HF_HUB_OFFLINE is set"):
-        models.provider("hf").download(wanted, lambda *_: None)
-    with pytest.raises(ModelCallError, match="HF_HUB_OFFLINE is set"):
-        models.provider("hf").search("bert", limit=3)
-
-
-@pytest.mark.parametrize(("status", "error"), [(404, UnknownModelError), (400, ModelCallError)])
-def test_what_the_hub_refuses_is_told(models: Models, hub: Any, status: int, error: type[Exception]) -> None:
-    wanted = models.find({"name": "mine:gaps", "provider": "hf", "source": "me/model", "base_url": hub(status)})
-    with pytest.raises(error):
-        models.provider("hf").download(wanted, lambda *_: None)
-
-
-def test_a_hub_that_does_not_answer_may_do_so_later(models: Models, hub: Any) -> None:
-    wanted = models.find(
-        {"name": "mine:gaps", "provider": "hf", "source": "me/model", "base_url": "http://127.0.0.1:9"}
-    )
-    with pytest.raises(ModelUnavailableError, match="could not be fetched"):
-        models.provider("hf").download(wanted, lambda *_: None)

@@ -17,14 +17,18 @@ import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from workglow.ai.addresses import private_hosts
 from workglow.ai.bridging import in_thread
 from workglow.ai.files import sha256_of
+from workglow.ai.hub import check_online, is_of_the_hub
 from workglow.ai.record import SourceFile
 from workglow.ai.transfer import Transfer, WantedFile
+from workglow.ai.web import Question, read
 from workglow.errors import ModelCallError
 
 if TYPE_CHECKING:
@@ -83,26 +87,44 @@ class Downloads:
     ) -> SourceFile:
         """Return what is known of the file at a URL, once it is here.
 
-        One that is here already, and has the size and the SHA-256 that are wanted of it, is not transferred again.
-        `headers` go to the host of the URL alone; `allow` is told each host before it is asked, and may raise.
+        One that is here already, in its place or where `wanted` says, and has the size and the SHA-256 that are wanted
+        of it, is not transferred again.  `headers` go to the host of the URL alone; `allow` is told each host before it
+        is asked, and may raise.
         ModelUnavailableError when it broke off and another try may go on; ModelCallError when none will help.
         """
-        if os.environ.get("WORKGLOW_OFFLINE", "0") not in ("", "0"):
-            raise ModelCallError(f"{wanted.url!r:.200} is not downloaded: WORKGLOW_OFFLINE is set.")
         place, tell = self.place_of(wanted.url), progress or _nobody
-        private = private_hosts() if self._private is None else self._private
-        asked = WantedFile(wanted.url, wanted.size, wanted.sha256, headers or {}, allow, private)
+        asked = WantedFile(self._question(wanted.url, headers, allow), wanted.size, wanted.sha256)
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            async with _locked(place, wanted.size, tell) as part:
-                found = await in_thread(lambda: _found(place, wanted))
-                if found is None:
-                    digest = await Transfer(asked, place, part, tell).run()
-                    return SourceFile(str(place), wanted.url, place.stat().st_size, digest)
+            found = await in_thread(lambda: _found(place, wanted) or _found_elsewhere(wanted))
+            if found is None:
+                check_online(wanted.url, hub=is_of_the_hub(wanted.url))
+                place.parent.mkdir(parents=True, exist_ok=True)
+                async with _locked(place, wanted.size, tell) as part:
+                    found = await in_thread(lambda: _found(place, wanted))  # somebody may have been quicker
+                    if found is None:
+                        digest = await Transfer(asked, place, part, tell).run()
+                        return SourceFile(str(place), wanted.url, place.stat().st_size, digest)
         except OSError as error:
             raise ModelCallError(f"{place} cannot be written: {error.strerror or error}.") from error
         tell(place.name, found.size or 0, found.size)
         return found
+
+    async def read(
+        self,
+        url: str,
+        most: int,
+        *,
+        headers: Mapping[str, str] | None = None,
+        allow: Callable[[str], None] = lambda _: None,
+    ) -> tuple[Any, bytes]:
+        """Return what a URL answers, with whatever status, and what that holds, which nobody keeps: at most so many
+        bytes.  It asks only whom `fetch` would ask, and raises as that does."""
+        check_online(url, hub=is_of_the_hub(url))
+        return await read(self._question(url, headers, allow), most)
+
+    def _question(self, url: str, headers: Mapping[str, str] | None, allow: Callable[[str], None]) -> Question:
+        private = private_hosts() if self._private is None else self._private
+        return Question(url, headers or {}, allow, private)
 
 
 @asynccontextmanager
@@ -144,6 +166,14 @@ def _found(place: Path, wanted: SourceFile) -> SourceFile | None:
     if wanted.sha256.lower() not in ("", digest):
         return None
     return SourceFile(str(place), wanted.url, place.stat().st_size, digest)
+
+
+def _found_elsewhere(wanted: SourceFile) -> SourceFile | None:
+    """Return what is known of the file if it is where the record says, which need not be where downloads go."""
+    if wanted.path and wanted.sha256:
+        with suppress(OSError):  # a record may be from a machine that has such a place
+            return _found(Path(wanted.path), msgspec.structs.replace(wanted, path=""))
+    return None
 
 
 def _nobody(name: str, done: int, total: int | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -17,8 +16,6 @@ from workglow.errors import InvalidModelError
 __all__ = ["faults_of_files", "fingerprint_of", "sha256_of", "urls_of", "with_files"]
 
 _MOST: Final = 1000
-_ON_HUB: Final = re.compile(r"(?P<repository>[\w-][\w.-]*/[\w.-]+)[/:](?P<file>[\w./+-]+\.gguf)", re.ASCII)
-"""A file of a repository: OWNER/NAME/FILE.gguf, or OWNER/NAME:FILE.gguf."""
 
 
 def sha256_of(path: Path) -> str:
@@ -51,14 +48,11 @@ def with_files(record: ModelRecord) -> ModelRecord:
 
 
 def urls_of(record: ModelRecord) -> tuple[SourceFile, ...]:
-    """Return the files that have to be downloaded for a model; none when it is not known where they are."""
+    """Return the files that have to be downloaded for a model; none when its record does not say where they are."""
     if record.files:
         return record.files if all(file.url for file in record.files) else ()
     if record.source.startswith(("https://", "http://")):
         return (SourceFile(url=record.source),)
-    if record.provider == "gguf" and (on_hub := _ON_HUB.fullmatch(record.source)) is not None:
-        hub = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-        return (SourceFile(url=f"{hub}/{on_hub['repository']}/resolve/{record.revision or 'main'}/{on_hub['file']}"),)
     return ()
 
 

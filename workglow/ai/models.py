@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workglow.limits import Limits
     from workglow.storage.models import ModelRepository
     from workglow.tasks.usage import Usage
+    from workglow.values import Secret
 
 __all__ = ["Models", "models_without_project"]
 
@@ -134,10 +135,13 @@ class Models(Catalogue):
         each host before it is asked, and may raise.  UnsupportedCapabilityError when there is nothing to download.
         """
         from workglow.ai.files import urls_of, with_files
+        from workglow.ai.gguf_repository import is_on_hub, with_files_of_hub
 
         given, tell = self._to_download(named), progress or _nobody
         record = given if given.files else await in_thread(lambda: with_files(given))
         manages = "download" in self.registry.facts(record.provider).manages and "://" not in record.source
+        if not record.files and is_on_hub(record):
+            record = await with_files_of_hub(record, self.downloads, self._secret(record), allow)
         urls = () if manages else urls_of(record)
         if urls:
             fetched = await self._fetched(record, urls, tell, allow)
@@ -178,11 +182,19 @@ class Models(Catalogue):
         self, record: ModelRecord, urls: Sequence[SourceFile], tell: Progress, allow: Callable[[str], None]
     ) -> ModelRecord:
         from workglow.ai.files import fingerprint_of
+        from workglow.ai.hub import authorization
 
-        secret = self._credentials(record.credential) if record.credential else None
-        headers = {"Authorization": f"Bearer {secret.reveal()}"} if secret is not None else {}
-        files = tuple([await self.downloads.fetch(url, tell, headers=headers, allow=allow) for url in urls])
+        secret = self._secret(record)
+        files = tuple(
+            [
+                await self.downloads.fetch(file, tell, headers=authorization(secret, file.url), allow=allow)
+                for file in urls
+            ]
+        )
         return msgspec.structs.replace(record, files=files, fingerprint=fingerprint_of(files))
+
+    def _secret(self, record: ModelRecord) -> Secret | None:
+        return self._credentials(record.credential) if record.credential else None
 
     async def _provided(self, record: ModelRecord, tell: Progress, allow: Callable[[str], None]) -> ModelRecord:
         provider = self.provider(record.provider)

@@ -7,16 +7,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin, urlsplit
 
-from workglow.ai.addresses import public_addresses
 from workglow.ai.bridging import in_thread
-from workglow.errors import AuthenticationError, MissingExtraError, ModelCallError, ModelUnavailableError
+from workglow.ai.web import SECONDS, Question, httpx, refusal
+from workglow.errors import ModelCallError, ModelUnavailableError
 from workglow.file.place import sync_folder
 
 if TYPE_CHECKING:
@@ -28,25 +26,20 @@ __all__ = ["Transfer", "WantedFile"]
 
 _PIECE: Final = 1 << 20
 _CUTS: Final = 20  # how often a connection that brought something may break before somebody else has to decide
-_HOPS: Final = 10
-_SECONDS: Final = 30.0  # of silence
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
 class WantedFile:
-    """A file of the web: where it is, and what it has to have.
+    """A file of the web: how it is asked for, and what it has to have."""
 
-    `headers` go to the host of the URL alone.  `allow` is told each host before it is asked, and raises when it must
-    not be; `private` are hosts that may be asked although they are not public.
-    """
-
-    url: str
+    question: Question
     size: int | None = None
     sha256: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    allow: Callable[[str], None] = lambda _: None
-    private: frozenset[str] = frozenset()
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self.question.url
 
 
 class Transfer:
@@ -144,39 +137,24 @@ class Transfer:
 
     async def _ask(self) -> None:
         """Ask for what is missing, and write down what comes; ModelUnavailableError when it breaks off."""
-        httpx = _httpx()
-        headers = {"Accept-Encoding": "identity", **self._wanted.headers}
+        library = httpx()
+        headers = {"Accept-Encoding": "identity"}
         if self._got:
             headers["Range"] = f"bytes={self._got}-"
             if validator := self._validator():
                 headers["If-Range"] = validator
         try:
-            async with httpx.AsyncClient(timeout=_SECONDS, follow_redirects=False) as client:
-                response = await self._response(client, headers, httpx.ConnectError)
+            async with library.AsyncClient(timeout=SECONDS, follow_redirects=False) as client:
+                response = await self._wanted.question.put(client, headers)
                 try:
                     await self._take(response)
                 finally:
                     await response.aclose()
-        except (httpx.TransportError, httpx.StreamError) as error:
+        except (library.TransportError, library.StreamError) as error:
             said = str(error) or type(error).__name__
             raise ModelUnavailableError(f"The download of {self._wanted.url} broke off: {said}.") from error
         finally:
             self._part.flush()
-
-    async def _response(self, client: Any, headers: dict[str, str], unreachable: type[Exception]) -> Any:
-        """Follow redirects, each of which has to lead somewhere allowed; what is secret stays with the first host."""
-        url, origin = self._wanted.url, urlsplit(self._wanted.url)[:2]
-        for _ in range(_HOPS):
-            self._wanted.allow(urlsplit(url).hostname or "")
-            addresses = await public_addresses(url, self._wanted.private)
-            if urlsplit(url)[:2] != origin:
-                headers = {name: value for name, value in headers.items() if name not in self._wanted.headers}
-            response = await _sent(client, url, addresses, headers, unreachable)
-            if response.status_code not in _REDIRECTS:
-                return response
-            await response.aclose()
-            url = urljoin(url, response.headers.get("location", ""))
-        raise ModelCallError(f"{self._wanted.url} is redirected more than {_HOPS} times.")
 
     async def _take(self, response: Any) -> None:
         status, url = response.status_code, self._wanted.url
@@ -187,7 +165,7 @@ class Transfer:
             self._cut_to(0)
             raise ModelUnavailableError(f"{url} gave another part than was asked for; it may have changed.")
         if status not in (200, 206):
-            raise _refusal(url, response)
+            raise refusal(url, response)
         if status == 200:
             self._cut_to(0)
         length = response.headers.get("content-length", "")
@@ -224,40 +202,6 @@ class Transfer:
         self._note.write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
 
 
-def _httpx() -> Any:
-    try:
-        import httpx2
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            "Downloads need httpx2, which is not installed: pip install 'workglow[download]'."
-        ) from error
-    return httpx2
-
-
-async def _sent(
-    client: Any, url: str, addresses: list[str], headers: Mapping[str, str], unreachable: type[Exception]
-) -> Any:
-    """Send the request to the first of the addresses that can be reached."""
-    if not addresses:
-        return await client.send(client.build_request("GET", url, headers=headers), stream=True)
-    parts = urlsplit(url)
-    port = "" if parts.port is None else f":{parts.port}"
-    for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
-        host = f"[{address}]" if ":" in address else address
-        request = client.build_request(
-            "GET",
-            parts._replace(netloc=host + port, fragment="").geturl(),
-            headers={**headers, "Host": parts.netloc},
-            extensions={"sni_hostname": parts.hostname} if parts.scheme == "https" else {},
-        )
-        try:
-            return await client.send(request, stream=True)
-        except unreachable:
-            if not left:
-                raise
-    raise AssertionError("there was an address")
-
-
 def _total_of(response: Any) -> int | None:
     total = response.headers.get("content-range", "").rpartition("/")[2]
     return int(total) if total.isascii() and total.isdigit() else None
@@ -266,17 +210,3 @@ def _total_of(response: Any) -> int | None:
 def _start_of(response: Any) -> int:
     match = re.match(r"bytes (\d+)-", response.headers.get("content-range", ""))
     return int(match[1]) if match else -1
-
-
-def _refusal(url: str, response: Any) -> Exception:
-    status = response.status_code
-    if status in (401, 403):
-        return AuthenticationError(f"{url} answered {status}: it wants a credential, or another one.")
-    if status == 429:
-        from workglow.clock import SystemClock
-        from workglow.limits.headers import rate_limited
-
-        return rate_limited(response.headers, SystemClock().now())
-    if status in (408, 425) or status >= 500:
-        return ModelUnavailableError(f"{url} answered {status}.")
-    return ModelCallError(f"{url} answered {status}: there is no such file, or not for everybody.")

@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workglow.ai.hub import hub_address, hub_refusal, offline_setting
 from workglow.ai.record import SourceFile
 from workglow.errors import (
-    AuthenticationError,
     MissingExtraError,
     ModelCallError,
     ModelUnavailableError,
@@ -60,8 +60,8 @@ def download(
     file against the size and the hash that the hub tells.
     """
     hub = _hub()
-    if hub.constants.is_offline_mode():
-        raise ModelCallError(f"{repository!r} cannot be downloaded: HF_HUB_OFFLINE is set.")
+    if _is_offline(hub):
+        return _kept(repository, revision, weights)
     place = endpoint or hub.constants.ENDPOINT
     try:
         described = hub.HfApi(endpoint=place, token=token).model_info(
@@ -82,15 +82,33 @@ def download(
             url = hub.hf_hub_url(repository, name, revision=described.sha, endpoint=place)
             files.append(SourceFile(path=path, url=url, size=size, sha256=known.lfs.sha256 if known.lfs else ""))
     except Exception as error:
-        raise _ours(error, repository) from error
+        raise _ours(error, repository, f"{place}/{repository}", revision) from error
     return DownloadedModel(folder, str(described.sha), tuple(files))
+
+
+def _kept(repository: str, revision: str, weights: Sequence[Sequence[str]]) -> DownloadedModel:
+    """Return what is in the cache of a repository when nobody may be asked for it; ModelCallError when it is not."""
+    folder = cached_folder(repository, revision)
+    if folder is None:
+        raise ModelCallError(f"{repository!r} cannot be downloaded: {offline_setting() or 'HF_HUB_OFFLINE'} is set.")
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    url = f"{hub_address()}/{repository}/resolve/{folder.name}"
+    files = [
+        SourceFile(path=str(folder / name), url=f"{url}/{name}", size=(folder / name).stat().st_size)
+        for name in _chosen(names, weights)
+    ]
+    return DownloadedModel(folder, folder.name, tuple(files))
+
+
+def _is_offline(hub: Any) -> bool:
+    return hub.constants.is_offline_mode() or bool(offline_setting())
 
 
 def search(query: str, limit: int, *, tag: str) -> list[tuple[str, str]]:
     """Return names and tasks of repositories with that tag, the most downloaded first."""
     hub = _hub()
-    if hub.constants.is_offline_mode():
-        raise ModelCallError("The hub cannot be searched: HF_HUB_OFFLINE is set.")
+    if _is_offline(hub):
+        raise ModelCallError(f"The hub cannot be searched: {offline_setting() or 'HF_HUB_OFFLINE'} is set.")
     try:
         found = hub.HfApi().list_models(search=query or None, filter=tag, sort="downloads", limit=limit)
         return [(one.id, one.pipeline_tag or "") for one in found]
@@ -132,25 +150,20 @@ def _reporting(name: str, size: int | None, progress: Progress) -> type[Any]:
     return Reporting
 
 
-def _ours(error: Any, what: str) -> Exception:
+def _ours(error: Any, what: str, page: str = "", revision: str = "") -> Exception:
     errors = _hub().errors
-    if isinstance(error, errors.GatedRepoError):
-        return AuthenticationError(f"{what!r} is given only to those who were let in: accept its terms, set HF_TOKEN.")
-    if isinstance(error, errors.RepositoryNotFoundError | errors.RevisionNotFoundError | errors.EntryNotFoundError):
-        return UnknownModelError(f"The hub does not have {what!r}: {str(error).splitlines()[0]}")
     if isinstance(error, errors.OfflineModeIsEnabled):
         return ModelCallError(f"{what!r} cannot be downloaded: HF_HUB_OFFLINE is set.")
     if isinstance(error, errors.HfHubHTTPError):
         status = error.response.status_code
-        if status in (401, 403):
-            return AuthenticationError(f"The hub does not let this machine have {what!r}; set HF_TOKEN.")
+        about = hub_refusal(page, status, error.response.headers.get("X-Error-Code", ""), revision) if page else None
+        if about is not None:
+            return about
         if status == 429:
             return RateLimitedError(f"The hub has enough of questions about {what!r} for now.")
-        if status == 404:
-            return UnknownModelError(f"The hub does not have {what!r}.")
-        if status < 500:
+        if status < 500 and status != 408:
             return ModelCallError(f"The hub refuses {what!r} with status {status}.")
-    if isinstance(error, OSError | errors.HTTPError | errors.HfHubHTTPError):
+    if isinstance(error, OSError | errors.HTTPError):
         return ModelUnavailableError(f"{what!r} could not be fetched: {error}")
     return error
 

@@ -1,13 +1,15 @@
-"""Where the GGUF file of a model is: a path, a folder, an installed package that brings one, or the Hub's cache."""
+"""Where the GGUF file of a model is: a path, a folder, an installed package, or a repository of the hub."""
 
 from __future__ import annotations
 
-import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from workglow.ai.files import urls_of
+from workglow.ai.gguf_files import gguf_name
+from workglow.ai.gguf_repository import files_here, is_on_hub
 from workglow.errors import UnknownModelError
 
 if TYPE_CHECKING:
@@ -15,64 +17,61 @@ if TYPE_CHECKING:
 
     from workglow.ai.record import ModelRecord
 
-__all__ = ["file_of", "identity_of", "size_of"]
+__all__ = ["can_be_fetched", "file_of", "identity_of", "size_of"]
 
 _PACKAGE: Final = re.compile(r"[A-Za-z_][\w-]*")
-_REPOSITORY: Final = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?::(?P<wanted>[\w./-]+))?")
 _PART: Final = re.compile(r"-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+
+
+def can_be_fetched(record: ModelRecord) -> bool:
+    """Whether a record says where its file comes from, so that it may be downloaded when it is not here."""
+    return is_on_hub(record) or bool(urls_of(record))
 
 
 def file_of(record: ModelRecord) -> Path:
     """Return the file of a record, the first one when it is in parts; UnknownModelError says where it was sought."""
     for file in record.files:
         if file.path.endswith(".gguf"):
-            return _existing(record, Path(file.path).expanduser())
+            return _existing(record, Path(file.path).expanduser(), file.url)
     source = record.source
     path = Path(source).expanduser()
     if path.is_file() or (source.endswith(".gguf") and (path.is_absolute() or source.startswith((".", "~")))):
         return _existing(record, path)
     if path.is_dir():
-        return _only_one(record, path, "")
+        return _only_one(record, path)
     if _PACKAGE.fullmatch(source) and (spec := find_spec(source.replace("-", "_"))) is not None:
         for folder in spec.submodule_search_locations or ():
-            return _only_one(record, Path(folder), "")
-    if (named := _REPOSITORY.fullmatch(source)) is not None:
-        snapshots = _cache() / f"models--{named['owner']}--{named['name']}" / "snapshots"
-        if snapshots.is_dir():
-            newest = max(snapshots.iterdir(), key=lambda folder: folder.stat().st_mtime, default=snapshots)
-            return _only_one(record, newest, named["wanted"] or "")
-        raise UnknownModelError(
-            f"The model {record.name!r} is not on this machine: {snapshots.parent} is not there.  Download its .gguf "
-            "file and name that: 'gguf:/path/to/file.gguf'."
-        )
+            return _only_one(record, Path(folder))
+    if (named := gguf_name(source)) is not None:
+        return Path(files_here(record, named)[0].path)
+    if source.startswith(("https://", "http://")):
+        raise UnknownModelError(f"The model {record.name!r} is not on this machine; {_remedy(record)}.")
     raise UnknownModelError(
         f"There is no model {record.name!r}: {source!r} is neither a file nor a folder, nor an installed package that "
-        "brings a .gguf file, nor OWNER/NAME of a repository in the Hub's cache."
+        "brings a .gguf file, nor OWNER/NAME of a repository of the hub."
     )
 
 
-def _existing(record: ModelRecord, path: Path) -> Path:
+def _existing(record: ModelRecord, path: Path, url: str = "") -> Path:
     if not path.is_file():
-        raise UnknownModelError(f"There is no model {record.name!r}: the file {path} is not there.")
+        again = f"  To {_remedy(record)}." if url else ""
+        raise UnknownModelError(f"There is no model {record.name!r}: the file {path} is not there.{again}")
     return path
 
 
-def _cache() -> Path:
-    hub = os.environ.get("HF_HUB_CACHE")
-    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
-    return Path(hub or f"{home}/hub").expanduser()
+def _remedy(record: ModelRecord) -> str:
+    return f"fetch it: workglow models download FILE {record.name}"
 
 
-def _only_one(record: ModelRecord, folder: Path, wanted: str) -> Path:
-    files = sorted(_first_parts(file for file in folder.rglob("*.gguf") if wanted.lower() in file.name.lower()))
+def _only_one(record: ModelRecord, folder: Path) -> Path:
+    files = sorted(_first_parts(folder.rglob("*.gguf")))
     if len(files) == 1:
         return files[0]
     found = ", ".join(file.name for file in files[:8]) or "none"
     raise UnknownModelError(
         f"The model {record.name!r} could be any .gguf file in {folder}; there is {found}.  Name one by its path."
         if files
-        else f"There is no model {record.name!r}: {folder} has no .gguf file"
-        + (f" with {wanted!r} in its name." if wanted else ".")
+        else f"There is no model {record.name!r}: {folder} has no .gguf file."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from workglow.ai.record import ModelRecord
 from workglow.errors import ContextTooLongError, InvalidModelError, UnknownModelError
 from workglow.providers.llamacpp.contexts import POOLING
 from workglow.providers.llamacpp.conversation import knows_tools, prompt_of, with_instruction
-from workglow.providers.llamacpp.files import file_of, identity_of, size_of
+from workglow.providers.llamacpp.files import can_be_fetched, file_of, identity_of, size_of
 from workglow.providers.llamacpp.loaded import LoadedModel
 from workglow.providers.llamacpp.options import options_of
 from workglow.providers.llamacpp.sampling import Sampling
@@ -68,9 +68,14 @@ class LlamaCppProvider(Provider):
         return can if self._template(model, words) else can - {"chat", "call_tools"}
 
     def record(self, name: str) -> ModelRecord:
-        """Return the record of a model by what its file says; UnknownModelError when there is no such file."""
-        plain = ModelRecord(name=name, provider=self.name, source=name.partition(":")[2])
-        file, words = file_of(plain), _words_of(plain)
+        """Return the record of a model by what its file says; one that can be downloaded need not be here yet."""
+        plain = ModelRecord(name=name, provider=self.name, source=name.partition(":")[2], continues=True)
+        try:
+            file, words = file_of(plain), _words_of(plain)
+        except UnknownModelError:
+            if can_be_fetched(plain):
+                return plain
+            raise
         return msgspec.structs.replace(
             plain,
             title=words.metadata("general.name") or file.stem,
@@ -79,13 +84,18 @@ class LlamaCppProvider(Provider):
             license=words.metadata("general.license"),
             memory_bytes=size_of(file),
             fingerprint=identity_of(file),
-            continues=True,
         )
 
     def info(self, model: ModelRecord) -> dict[str, Any]:
         """Say what the file says of its model."""
-        file, words = file_of(model), _words_of(model)
+        try:
+            file, words = file_of(model), _words_of(model)
+        except UnknownModelError:
+            if can_be_fetched(model):
+                return {"is_cached": False, "is_loaded": False}
+            raise
         return {
+            "is_cached": True,
             "file": str(file),
             "size": size_of(file),
             "architecture": words.metadata("general.architecture"),
@@ -99,7 +109,8 @@ class LlamaCppProvider(Provider):
 
     def unload(self, model: ModelRecord) -> None:
         """Take the model out of memory, as soon as nobody uses it."""
-        self.residents.unload(self._key(model, file_of(model)))
+        with suppress(UnknownModelError):  # without a file it is not in memory
+            self.residents.unload(self._key(model, file_of(model)))
 
     # ------------------------------------------------------------------ texts
 
