@@ -27,7 +27,10 @@ def main() -> None:
     command, path, count = sys.argv[1:]
     import openai
 
+    import workglow.providers.openai  # noqa: F401
+
     assert openai.AsyncOpenAI(api_key="none").chat.completions  # which is imported when it is first asked for
+    assert build().graph
     print("ready", flush=True)
     sys.stdin.readline()
     with wg.open(path) as project:
