@@ -55,9 +55,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Kill:
-    """When a process was killed, the prompts whose answers the file held then, and whether it held a refusal."""
+    """When a process was killed, and when the file was read after that: for which prompts it held answers, and whether
+    it held a refusal."""
 
     at: int
+    read: int
     recorded: frozenset[int]
     held: bool
 
@@ -206,8 +208,10 @@ class Starts:
 
 
 def asked_after(requests: Iterable[Request], kills: Sequence[Kill]) -> set[int]:
-    """Prompts that were asked although the file held their answers when a process was killed before."""
-    return {each.prompt for each in requests for kill in kills if each.begun > kill.at and each.prompt in kill.recorded}
+    """Prompts that were asked although the file, when it was read after a kill, held their answers."""
+    return {
+        each.prompt for each in requests for kill in kills if each.begun > kill.read and each.prompt in kill.recorded
+    }
 
 
 def asked_twice(requests: Iterable[Request]) -> Counter[int]:
