@@ -72,7 +72,7 @@ class Service:
     """
 
     def __init__(self, plan: Callable[[int, int, int], Answer]) -> None:
-        self._plan = plan
+        self.plan = plan
         self._asked: Counter[int] = Counter()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -120,7 +120,7 @@ class Service:
 
     async def _answer(self, prompt: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; False when nobody listens any more."""
-        answer = self._plan(prompt, len(self.requests), self._asked[prompt])
+        answer = self.plan(prompt, len(self.requests), self._asked[prompt])
         self._asked[prompt] += 1
         request = Request(prompt, time.monotonic_ns(), answer.retry_after)
         self.requests.append(request)
