@@ -22,6 +22,7 @@ from workglow.ai import (
     UsageReport,
     report_usage,
 )
+from workglow.ai.passage import Passage
 from workglow.errors import ModelCallError, ModelUnavailableError, RateLimitedError
 from workglow.testing import FakeClock
 
@@ -183,3 +184,52 @@ def test_a_model_whose_record_names_a_queue_is_called_by_its_workers(
     assert cloud.calls == []
     assert project.queue(queue).work_sync() == 1
     assert project.resume_sync(begun.id).outputs["text"] == "fine"
+
+
+def test_a_call_starts_in_all_its_limiters_at_once(project: wg.Project, clock: FakeClock, cloud: Cloud) -> None:
+    project.limiter("cloud", wg.RateLimiter(2, per=10))
+    place = project.limiter("cloud:any", wg.ConcurrencyLimiter(1)).take()
+    assert place is not None
+    clock.call_later(60, place.release)  # all wait for it, and must not have passed the other limiter meanwhile
+    run(project, clock, wg.Workflow().map(GENERATION), {"prompt": [str(number) for number in range(8)]})
+    assert len(cloud.calls) == 8
+    assert all(later - first >= 10_000 for first, later in zip(cloud.calls, cloud.calls[2:], strict=False))
+
+
+def test_who_waits_for_one_limiter_is_held_up_by_the_other(project: wg.Project, clock: FakeClock, cloud: Cloud) -> None:
+    provider = project.limiter("cloud", wg.CompositeLimiter())
+    place = project.limiter("cloud:any", wg.ConcurrencyLimiter(1)).take()
+    assert place is not None
+    begun, held = clock.now(), list[int]()
+    clock.call_later(5, lambda: held.append(provider.hold(30)))
+    clock.call_later(10, place.release)
+    run(project, clock, GENERATION, {"prompt": "hello"})
+    assert cloud.calls[0] - begun >= 35_000
+
+
+def test_too_many_requests_of_one_model_hold_the_others_of_its_provider_back(project: wg.Project) -> None:
+    project.limiter("cloud:any", wg.ConcurrencyLimiter(1))
+    passage = Passage(lambda: project.queues.limits)
+
+    async def refused() -> None:
+        async with passage.through(ModelRecord(name="cloud:any", provider="cloud"), 1):
+            raise RateLimitedError(retry_after=30.0)
+
+    with pytest.raises(RateLimitedError):
+        asyncio.run(refused())
+    assert project.limiter("cloud").take() is None
+
+
+def test_a_limiter_that_is_made_while_a_call_is_refused_keeps_its_rule(project: wg.Project) -> None:
+    passage = Passage(lambda: project.queues.limits)
+
+    async def refused() -> None:
+        async with passage.through(ModelRecord(name="cloud:any", provider="cloud"), 1):
+            project.limiter("cloud", wg.RateLimiter(3, per=10))
+            raise RateLimitedError(retry_after=5.0)
+
+    with pytest.raises(RateLimitedError):
+        asyncio.run(refused())
+    record = project.limiter("cloud").record
+    assert "RateLimiter" in record.rules
+    assert record.hold_until is not None

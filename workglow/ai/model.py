@@ -142,12 +142,12 @@ class Model:
         if self._passage is None:
             yield
             return
-        async with self._passage.through(self.record, estimated_tokens(arguments)) as slots:
+        async with self._passage.through(self.record, estimated_tokens(arguments)) as slot:
             try:
                 yield
             finally:
-                taken = call.usage()
-                for slot in slots if call.reports else ():
+                if slot is not None and call.reports:
+                    taken = call.usage()
                     slot.cost = taken.input_tokens + taken.output_tokens
 
     async def embed(self, texts: Sequence[str], /, *, purpose: Purpose = "document") -> Vectors:

@@ -8,7 +8,7 @@ provider's limiter up, which is made for that when there is none, so that all pr
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from workglow.errors import RateLimitedError, UnknownLimiterError
@@ -29,31 +29,34 @@ class Passage:
         self._limits = limits
 
     @asynccontextmanager
-    async def through(self, record: ModelRecord, estimate: int) -> AsyncGenerator[list[Slot]]:
-        """Wait until a call may start, and hold its places until it is over; `estimate` is how many tokens it takes."""
-        slots: list[Slot] = []
+    async def through(self, record: ModelRecord, estimate: int) -> AsyncGenerator[Slot | None]:
+        """Wait until a call may start, and hold its places until it is over; `estimate` is how many tokens it takes.
+
+        It starts in all its limiters at once, so that none counts a start that another still keeps waiting, and a call
+        that waits for one is held up by the others.
+        """
+        limiters = self._limiters(record)
+        if limiters:
+            async with self._limits().slot(limiters, estimate) as slot:
+                yield slot
+            return
         try:
-            async with AsyncExitStack() as stack:
-                for limiter in self._limiters(record):
-                    slots.append(await stack.enter_async_context(limiter.slot(estimate)))
-                yield slots
+            yield None
         except RateLimitedError as error:
-            if not slots:
-                self._hold(record, error)
+            from workglow.limits.headers import hold_for
+
+            self._limits().holder(record.provider).hold(hold_for(error), str(error))
             raise
 
     def _limiters(self, record: ModelRecord) -> list[Limiter]:
-        found = (self._find(name) for name in dict.fromkeys((record.provider, record.name)))
-        return [limiter for limiter in found if limiter is not None]
+        provider, model = self._find(record.provider), self._find(record.name)
+        if model is None:
+            return [] if provider is None else [provider]
+        # What waits for the model's limiter must see it when another model of the provider is refused meanwhile.
+        return [provider or self._limits().holder(record.provider), model]
 
     def _find(self, name: str) -> Limiter | None:
         try:
             return self._limits().limiter(name)
         except UnknownLimiterError:
             return None
-
-    def _hold(self, record: ModelRecord, error: RateLimitedError) -> None:
-        from workglow.limits import CompositeLimiter
-        from workglow.limits.headers import hold_for
-
-        self._limits().limiter(record.provider, CompositeLimiter()).hold(hold_for(error), str(error))

@@ -10,6 +10,7 @@ from workglow.limits.headers import hold_for
 from workglow.storage.limits import SlotRecord, Wait
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from workglow.file import File
@@ -36,7 +37,7 @@ class Limiter:
         `async with limiter.slot(cost=500) as slot: …`, or `with`, which blocks.  Set `slot.cost` to what it really
         cost.  RateLimitedError inside the block holds the limiter up for every process, and is raised on.
         """
-        return Slot(self._file, self._repository, self.row_id, cost)
+        return Slot(self._file, self._repository, (self.row_id,), cost)
 
     def take(self, cost: int = 1) -> Slot | None:
         """Start one more at once, or None when that is not allowed now; `release` it, or use it in a `with` block."""
@@ -70,25 +71,25 @@ class Limiter:
 
 
 class Slot:
-    """A place in a limiter.  It belongs to this process: when that dies, it is given back."""
+    """A place in a limiter, or in several at once.  It belongs to this process: when that dies, it is given back."""
 
-    def __init__(self, file: File, repository: LimiterRepository, limiter_id: int, cost: int) -> None:
+    def __init__(self, file: File, repository: LimiterRepository, limiter_ids: Sequence[int], cost: int) -> None:
         """Use `limiter.slot`, or `limiter.take`."""
         if isinstance(cost, bool) or cost < 0:
             raise TaskConfigurationError(f"cost={cost!r}: give a whole number, 0 or more.")
         self._file = file
         self._repository = repository
-        self._limiter_id = limiter_id
+        self._limiter_ids = limiter_ids
         self._reserved = cost
-        self._taken: SlotRecord | None = None
+        self._taken: Sequence[SlotRecord] = ()
         self._started_at = 0
         self.cost: int | None = None
         """What it really cost; None: what was reserved."""
 
     def try_to_take(self) -> Wait | None:
         """Take it unless it is taken; why it cannot be, None when it is."""
-        if self._taken is None:
-            found = self._repository.take(self._limiter_id, self._reserved)
+        if not self._taken:
+            found = self._repository.take(self._limiter_ids, self._reserved)
             if isinstance(found, Wait):
                 return found
             self._taken = found
@@ -97,12 +98,13 @@ class Slot:
 
     def release(self, error: BaseException | None = None) -> None:
         """Give it back; twice is once."""
-        taken, self._taken = self._taken, None
-        if taken is None:
+        taken, self._taken = self._taken, ()
+        if not taken:
             return
         repository = self._repository
         if isinstance(error, RateLimitedError):
-            repository.hold(taken.limiter_id, hold_for(error), str(error), self._started_at)
+            for one in taken:
+                repository.hold(one.limiter_id, hold_for(error), str(error), self._started_at)
         repository.release(taken, self.cost, succeeded=error is None)
 
     async def __aenter__(self) -> Self:
@@ -135,7 +137,8 @@ class Slot:
         self.release(error)
 
     def __repr__(self) -> str:
-        return f"<slot of limiter {self._limiter_id}, {'taken' if self._taken else 'not taken'}>"
+        limiters = ", ".join(map(str, self._limiter_ids))
+        return f"<slot of limiter {limiters}, {'taken' if self._taken else 'not taken'}>"
 
 
 async def _pause(file: File, seconds: float) -> None:

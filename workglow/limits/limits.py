@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workglow.errors import TaskConfigurationError, UnknownLimiterError
-from workglow.limits.limiter import Limiter
+from workglow.limits.limiter import Limiter, Slot
 from workglow.limits.registry import LimiterRegistry, limiter_registry
 from workglow.limits.rules import CompositeLimiter
 from workglow.values import canonical
@@ -48,6 +48,20 @@ class Limits:
                 f"project.limiter({name!r}, RateLimiter(60, per=60))."
             )
         return Limiter(self._file, self.repository, found, name)
+
+    def holder(self, name: str) -> Limiter:
+        """Open a named limiter with the rules it has; when there is none it is made without, only to be held up."""
+        row_id = self.repository.open(name, "{}", "[]", keep=True)
+        assert row_id is not None, "what is not there is made"
+        return Limiter(self._file, self.repository, row_id, name)
+
+    def slot(self, limiters: Iterable[Limiter], cost: int = 1) -> Slot:
+        """Wait until all of these allow one more to start, and have a place in each until the end of the block.
+
+        No start is remembered by one while another keeps it waiting; see `Limiter.slot`.
+        """
+        row_ids = tuple(dict.fromkeys(limiter.row_id for limiter in limiters))
+        return Slot(self._file, self.repository, row_ids, cost)
 
     def limit_queue(self, queue_id: int, limits: Iterable[LimitRule | CompositeLimiter | Limiter]) -> None:
         """Let a queue be limited by these, all at once, and by nothing else."""

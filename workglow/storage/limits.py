@@ -109,19 +109,20 @@ class LimiterRecord:
 class LimiterRepository(Protocol):
     """Limiters.  Every method is one transaction."""
 
-    def open(self, name: str, scope: str, rules: str | None = None) -> int | None:
-        """The key of a named limiter; `rules` (JSON) replace those it has, and make it when there is none."""
+    def open(self, name: str, scope: str, rules: str | None = None, *, keep: bool = False) -> int | None:
+        """The key of a named limiter; `rules` (JSON) replace those it has, unless `keep`, and make it when there is
+        none."""
         ...
 
     def limit_queue(self, queue_id: int, rules: str, shared: Sequence[int]) -> None:
         """Let a queue be limited by rules of its own and by named limiters, and by nothing else."""
         ...
 
-    def take(self, limiter_id: int, cost: int = 1) -> SlotRecord | Wait:
-        """Start something, when that is allowed now."""
+    def take(self, limiter_ids: Sequence[int], cost: int = 1) -> Sequence[SlotRecord] | Wait:
+        """Start something, when all of these allow it now; when one does not, none of them remembers it."""
         ...
 
-    def release(self, slot: SlotRecord, cost: int | None = None, *, succeeded: bool = False) -> None:
+    def release(self, slots: Sequence[SlotRecord], cost: int | None = None, *, succeeded: bool = False) -> None:
         """What was started has ended, and has cost `cost` when that is known."""
         ...
 

@@ -9,7 +9,7 @@ import msgspec
 
 from workglow.errors import UnknownLimiterError
 from workglow.storage.limits import LimiterRecord, SlotRecord, Wait
-from workglow.storage.sqlite.gates import SLOT, Gates
+from workglow.storage.sqlite.gates import SLOT, Gates, QueueGate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from workglow.file import File
     from workglow.storage.limits import RulesLoader
+    from workglow.storage.sqlite.admission import Admission
 
     Execute = Callable[..., Any]
 
@@ -28,6 +29,7 @@ SELECT limiter.id, limiter.name, limiter.scope, queue.name, rules,
        (SELECT count(*) FROM limiter_slot WHERE limiter_id = limiter.id), hold_until, hold_reason, strikes
   FROM limiter LEFT JOIN queue ON queue.id = queue_id
 """
+_RELEASE = "DELETE FROM limiter_slot WHERE job_id = 0 AND number = ? AND limiter_id = ? AND session_id = ?"
 
 
 class SqliteLimits:
@@ -43,11 +45,11 @@ class SqliteLimits:
 
     # ------------------------------------------------------------------ making limiters
 
-    def open(self, name: str, scope: str, rules: str | None = None) -> int | None:
+    def open(self, name: str, scope: str, rules: str | None = None, *, keep: bool = False) -> int | None:
         found = self._file.look_up(
             "SELECT id, rules FROM limiter WHERE name = ? AND scope = ? AND queue_id IS NULL", (name, scope)
         )
-        if found is not None and rules in (None, found[1]):
+        if found is not None and (keep or rules in (None, found[1])):
             return found[0]
         if rules is None:
             return None
@@ -55,10 +57,10 @@ class SqliteLimits:
             known = db.execute(
                 "SELECT id FROM limiter WHERE name = ? AND scope = ? AND queue_id IS NULL", (name, scope)
             ).get
-            if known is not None:
-                self._change(db.execute, known, rules)
-            else:
+            if known is None:
                 known = self.gates.make(db, name, scope, None, rules)
+            elif not keep:
+                self._change(db.execute, known, rules)
         self._file.notify()
         return known
 
@@ -90,47 +92,59 @@ class SqliteLimits:
 
     # ------------------------------------------------------------------ without a queue
 
-    def take(self, limiter_id: int, cost: int = 1) -> SlotRecord | Wait:
-        admissions = self._admissions
-        if limiter_id in self._closed:  # it was when it was last asked, and looking costs less than a transaction
-            admission = admissions.look(self._file.read, limiter_id)
-            blocked = admission.blocks(cost)
-            if blocked is not None and blocked[0] is not None:
-                return Wait(admissions.wall(admission, blocked[0]), limiter_id, blocked[1])
-            self._closed.discard(limiter_id)
+    def take(self, limiter_ids: Sequence[int], cost: int = 1) -> Sequence[SlotRecord] | Wait:
+        wait = self._still_closed(limiter_ids, cost)
+        if wait is not None:
+            return wait
         with self._file.transaction() as db:
             execute = self._execute = self._execute or db.cursor().execute
-            admission = admissions.load(execute, limiter_id)
-            blocked = admission.blocks(cost)
-            if blocked is not None and admission.holds and blocked[0] is None and self.gates.release_dead(db):
-                admission = admissions.load(execute, limiter_id)
-                blocked = admission.blocks(cost)
+            gate = self._gate(execute, limiter_ids)
+            blocked = gate.blocked(cost)
+            if blocked is not None and blocked[1] is None and self.gates.release_dead(db):
+                gate = self._gate(execute, limiter_ids)
+                blocked = gate.blocked(cost)
             if blocked is not None:
-                self._closed.add(limiter_id)
-                return Wait(admissions.wall(admission, blocked[0]), limiter_id, blocked[1])
-            admissions.take(admission, cost)
-            session = self.gates.session_id()
-            slot = SlotRecord(limiter_id, session, next(self._numbers), admission.now, cost, admission.holds)
-            if slot.holds:
-                execute(SLOT, (0, slot.number, limiter_id, session, slot.taken_at, cost))
-            admissions.store(execute, admission)
-            self.gates.note_strikes(admission)
+                self._closed.add(blocked[0].id)
+                wait = self._admissions.wait(blocked[0], cost)
+                assert wait is not None
+                return wait
+            slots = [self._start(execute, admission, gate.session_id, cost) for admission in gate.admissions]
+            self.gates.close(execute, gate)
+        return slots
+
+    def _still_closed(self, limiter_ids: Sequence[int], cost: int) -> Wait | None:
+        """Look at those that were closed when they were last asked: looking costs less than a transaction."""
+        for limiter_id in self._closed.intersection(limiter_ids):
+            wait = self._admissions.wait(self._admissions.look(self._file.read, limiter_id), cost)
+            if wait is not None and wait.until is not None:
+                return wait
+            self._closed.discard(limiter_id)
+        return None
+
+    def _gate(self, execute: Execute, limiter_ids: Sequence[int]) -> QueueGate:
+        admissions = [self._admissions.load(execute, limiter_id) for limiter_id in limiter_ids]
+        return QueueGate(admissions, self.gates.session_id())
+
+    def _start(self, execute: Execute, admission: Admission, session_id: int, cost: int) -> SlotRecord:
+        self._admissions.take(admission, cost)
+        slot = SlotRecord(admission.id, session_id, next(self._numbers), admission.now, cost, admission.holds)
+        if slot.holds:
+            execute(SLOT, (0, slot.number, slot.limiter_id, session_id, slot.taken_at, cost))
+        self.gates.note_strikes(admission)
         return slot
 
-    def release(self, slot: SlotRecord, cost: int | None = None, *, succeeded: bool = False) -> None:
-        struck = succeeded and slot.limiter_id in self.gates.struck
-        if not slot.holds and not struck:
+    def release(self, slots: Sequence[SlotRecord], cost: int | None = None, *, succeeded: bool = False) -> None:
+        struck = [slot.limiter_id for slot in slots if succeeded and slot.limiter_id in self.gates.struck]
+        if not struck and not any(slot.holds for slot in slots):
             return
         with self._file.transaction() as db:
-            if slot.holds:
-                db.execute(
-                    "DELETE FROM limiter_slot WHERE job_id = 0 AND number = ? AND limiter_id = ? AND session_id = ?",
-                    (slot.number, slot.limiter_id, slot.session_id),
-                )
-                if db.changes():
-                    self.gates.settle_cost(db.execute, slot.limiter_id, slot.taken_at, slot.cost, cost)
-            if struck:
-                self.gates.forgive(db.execute, slot.limiter_id, self._admissions.clock.now())
+            for slot in slots:
+                if slot.holds:
+                    db.execute(_RELEASE, (slot.number, slot.limiter_id, slot.session_id))
+                    if db.changes():
+                        self.gates.settle_cost(db.execute, slot.limiter_id, slot.taken_at, slot.cost, cost)
+            for limiter_id in struck:
+                self.gates.forgive(db.execute, limiter_id, self._admissions.clock.now())
         self._file.notify()
 
     # ------------------------------------------------------------------ holds
