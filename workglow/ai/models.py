@@ -188,7 +188,7 @@ class Models(Catalogue):
         provider = self.provider(record.provider)
         if "download" not in provider.capabilities():
             raise UnsupportedCapabilityError(f"{record.name!r} has no files to download; it runs where it is.")
-        for host in provider.hosts:
+        for host in provider.hosts_asked():
             allow(host)
         return await called(provider.download, record, tell)
 
@@ -212,7 +212,7 @@ class Models(Catalogue):
         """Find models that a provider knows and that could be added; an empty text lists what there is."""
         found = self.provider(provider)
         if "search" in found.capabilities():
-            for host in found.hosts:
+            for host in found.hosts_asked():
                 allow(host)
         return list(await called(found.search, text, limit=limit))
 
