@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 import workglow as wg
+import workglow.ai
 from workglow.ai import ModelRecord, Provider, ProviderRegistry, provider_registry
 from workglow.ai.facts import LIBRARIES, facts_of_class
 from workglow.ai.files import urls_of
@@ -28,6 +29,8 @@ from workglow.errors import (
     UnknownModelError,
     UnsupportedCapabilityError,
 )
+from workglow.tasks import task_registry
+from workglow.tasks.registry import _SHIPPED as _SHIPPED_TASKS
 
 DATA = random.Random(1).randbytes(200_000)
 
@@ -183,6 +186,20 @@ def test_both_names_mean_one_task() -> None:
     assert ModelDownloadTask is DownloadModelTask
     assert DownloadModelTask.type == "DownloadModelTask"
     assert not DownloadModelTask.cacheable
+    graph = {"tasks": [{"id": "get", "type": "ModelDownloadTask", "defaults": {"model": "local:x"}}], "dataflows": []}
+    assert type(wg.TaskGraph.from_json(graph).tasks["get"]) is DownloadModelTask
+    assert "ModelDownloadTask" in task_registry
+    assert "ModelDownloadTask" not in task_registry.names()
+    assert "ModelDownloadTask" not in wg.TaskRegistry()
+
+
+@pytest.mark.parametrize("name", [name for name, module in _SHIPPED_TASKS.items() if module.startswith("workglow.ai.")])
+def test_every_task_of_models_is_imported_from_one_place(name: str) -> None:
+    if name in ("JoinTextTask", "SplitTextTask", "ToolCallsTask"):
+        assert name not in wg.ai.__all__  # parts of what `long_summary` and agents are made of
+        return
+    assert getattr(wg.ai, name) is task_registry.get(name)
+    assert name in wg.ai.__all__
 
 
 # ---------------------------------------------------------------------- unload, info, search
