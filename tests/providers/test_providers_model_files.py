@@ -19,7 +19,14 @@ import pytest
 
 from workglow.ai import Models
 from workglow.ai.capability import CAPABILITIES
-from workglow.errors import InvalidModelError, ModelCallError, ModelError, ModelUnavailableError, UnknownModelError
+from workglow.errors import (
+    InvalidModelError,
+    ModelCallError,
+    ModelError,
+    ModelUnavailableError,
+    RateLimitedError,
+    UnknownModelError,
+)
 
 pytestmark = [
     pytest.mark.extra("transformers"),
@@ -199,7 +206,7 @@ class _Hub(BaseHTTPRequestHandler):
     def do_GET(self, body: bool = True) -> None:
         files = {str(file.relative_to(self._folder)): file for file in self._folder.rglob("*") if file.is_file()}
         if self._status != 200:
-            return self._answer(b"{}", {}, body)
+            return self._answer(b"{}", {"Retry-After": "41"} if self._status == 429 else {}, body)
         if self.path.startswith("/api/models/me/model"):
             siblings = [{"rfilename": name, "size": file.stat().st_size} for name, file in files.items()]
             return self._answer(json.dumps({"id": "me/model", "sha": COMMIT, "siblings": siblings}).encode(), {}, body)
@@ -256,6 +263,24 @@ def test_nothing_is_fetched_offline(models: Models, cache: Path) -> None:
         models.provider("hf").download(wanted, lambda *_: None)
     with pytest.raises(ModelCallError, match="HF_HUB_OFFLINE is set"):
         models.provider("hf").search("bert", limit=3)
+
+
+def test_nothing_is_fetched_when_workglow_is_offline(
+    models: Models, hub: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKGLOW_OFFLINE", "1")
+    wanted = models.find({"name": "mine:gaps", "provider": "hf", "source": "me/model", "base_url": hub()})
+    with pytest.raises(ModelCallError, match="WORKGLOW_OFFLINE is set"):
+        models.provider("hf").download(wanted, lambda *_: None)
+    with pytest.raises(ModelCallError, match="WORKGLOW_OFFLINE is set"):
+        models.provider("hf").search("bert", limit=3)
+
+
+def test_a_hub_that_is_asked_too_often_says_how_long_to_wait(models: Models, hub: Any) -> None:
+    wanted = models.find({"name": "mine:gaps", "provider": "hf", "source": "me/model", "base_url": hub(429)})
+    with pytest.raises(RateLimitedError) as caught:
+        models.provider("hf").download(wanted, lambda *_: None)
+    assert caught.value.retry_after == 41
 
 
 @pytest.mark.parametrize(("status", "error"), [(404, UnknownModelError), (400, ModelCallError)])

@@ -16,7 +16,12 @@ from urllib.request import getproxies, proxy_bypass
 
 from workglow.errors import ModelCallError, ModelUnavailableError
 
-__all__ = ["is_public", "private_hosts", "public_addresses"]
+__all__ = ["is_offline", "is_public", "private_hosts", "public_addresses"]
+
+
+def is_offline() -> bool:
+    """Whether WORKGLOW_OFFLINE says that nobody is asked for models."""
+    return os.environ.get("WORKGLOW_OFFLINE", "0") not in ("", "0")
 
 
 def private_hosts() -> frozenset[str]:

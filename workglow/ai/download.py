@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from workglow.ai.addresses import private_hosts
+from workglow.ai.addresses import is_offline, private_hosts
 from workglow.ai.bridging import in_thread
 from workglow.ai.files import sha256_of
 from workglow.ai.record import SourceFile
@@ -87,7 +87,7 @@ class Downloads:
         `headers` go to the host of the URL alone; `allow` is told each host before it is asked, and may raise.
         ModelUnavailableError when it broke off and another try may go on; ModelCallError when none will help.
         """
-        if os.environ.get("WORKGLOW_OFFLINE", "0") not in ("", "0"):
+        if is_offline():
             raise ModelCallError(f"{wanted.url!r:.200} is not downloaded: WORKGLOW_OFFLINE is set.")
         place, tell = self.place_of(wanted.url), progress or _nobody
         private = private_hosts() if self._private is None else self._private

@@ -8,15 +8,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workglow.ai.addresses import is_offline
 from workglow.ai.record import SourceFile
+from workglow.clock import SystemClock
 from workglow.errors import (
     AuthenticationError,
     MissingExtraError,
     ModelCallError,
     ModelUnavailableError,
-    RateLimitedError,
     UnknownModelError,
 )
+from workglow.limits import rate_limited
 
 if TYPE_CHECKING:
     from workglow.ai.provider import Progress
@@ -60,8 +62,8 @@ def download(
     file against the size and the hash that the hub tells.
     """
     hub = _hub()
-    if hub.constants.is_offline_mode():
-        raise ModelCallError(f"{repository!r} cannot be downloaded: HF_HUB_OFFLINE is set.")
+    if switch := _offline(hub):
+        raise ModelCallError(f"{repository!r} cannot be downloaded: {switch} is set.")
     place = endpoint or hub.constants.ENDPOINT
     try:
         described = hub.HfApi(endpoint=place, token=token).model_info(
@@ -89,8 +91,8 @@ def download(
 def search(query: str, limit: int, *, tag: str) -> list[tuple[str, str]]:
     """Return names and tasks of repositories with that tag, the most downloaded first."""
     hub = _hub()
-    if hub.constants.is_offline_mode():
-        raise ModelCallError("The hub cannot be searched: HF_HUB_OFFLINE is set.")
+    if switch := _offline(hub):
+        raise ModelCallError(f"The hub cannot be searched: {switch} is set.")
     try:
         found = hub.HfApi().list_models(search=query or None, filter=tag, sort="downloads", limit=limit)
         return [(one.id, one.pipeline_tag or "") for one in found]
@@ -132,6 +134,11 @@ def _reporting(name: str, size: int | None, progress: Progress) -> type[Any]:
     return Reporting
 
 
+def _offline(hub: Any) -> str:
+    """Return the variable that forbids to ask the hub; '' when none does."""
+    return "HF_HUB_OFFLINE" if hub.constants.is_offline_mode() else "WORKGLOW_OFFLINE" if is_offline() else ""
+
+
 def _ours(error: Any, what: str) -> Exception:
     errors = _hub().errors
     if isinstance(error, errors.GatedRepoError):
@@ -145,7 +152,8 @@ def _ours(error: Any, what: str) -> Exception:
         if status in (401, 403):
             return AuthenticationError(f"The hub does not let this machine have {what!r}; set HF_TOKEN.")
         if status == 429:
-            return RateLimitedError(f"The hub has enough of questions about {what!r} for now.")
+            told = f"The hub has enough of questions about {what!r} for now."
+            return rate_limited(error.response.headers, SystemClock.now(), told)
         if status == 404:
             return UnknownModelError(f"The hub does not have {what!r}.")
         if status < 500:
