@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from workglow.file import File
+    from workglow.limits.line import Line
     from workglow.storage.limits import LimiterRecord, LimiterRepository
 
 __all__ = ["Limiter", "Slot"]
@@ -23,20 +24,22 @@ _LOOK_AGAIN: Final = 1.0  # seconds: a process that held a slot may have died, a
 class Limiter:
     """A limiter that is kept in the file and binds every process that has it open."""
 
-    def __init__(self, file: File, repository: LimiterRepository, row_id: int, name: str) -> None:
+    def __init__(self, file: File, repository: LimiterRepository, row_id: int, name: str, line: Line) -> None:
         """Use `project.limiter`."""
         self._file = file
         self._repository = repository
+        self._line = line
         self.row_id = row_id
         self.name = name
 
     def slot(self, cost: int = 1) -> Slot:
         """Wait until one more may start, and have a place until the end of the block.
 
+        Those who wait in one process get their places in the order of asking.
         `async with limiter.slot(cost=500) as slot: …`, or `with`, which blocks.  Set `slot.cost` to what it really
         cost.  RateLimitedError inside the block holds the limiter up for every process, and is raised on.
         """
-        return Slot(self._file, self._repository, self.row_id, cost)
+        return Slot(self._file, self._repository, self.row_id, cost, self._line)
 
     def take(self, cost: int = 1) -> Slot | None:
         """Start one more at once, or None when that is not allowed now; `release` it, or use it in a `with` block."""
@@ -72,13 +75,14 @@ class Limiter:
 class Slot:
     """A place in a limiter.  It belongs to this process: when that dies, it is given back."""
 
-    def __init__(self, file: File, repository: LimiterRepository, limiter_id: int, cost: int) -> None:
+    def __init__(self, file: File, repository: LimiterRepository, limiter_id: int, cost: int, line: Line) -> None:
         """Use `limiter.slot`, or `limiter.take`."""
         if isinstance(cost, bool) or cost < 0:
             raise TaskConfigurationError(f"cost={cost!r}: give a whole number, 0 or more.")
         self._file = file
         self._repository = repository
         self._limiter_id = limiter_id
+        self._line = line
         self._reserved = cost
         self._taken: SlotRecord | None = None
         self._started_at = 0
@@ -107,15 +111,16 @@ class Slot:
 
     async def __aenter__(self) -> Self:
         file = self._file
-        while True:
-            version = file.version()
-            wait = self.try_to_take()
-            if wait is None:
-                return self
-            if wait.until is None:
-                await file.wait_for_change(_LOOK_AGAIN, since=version)
-            else:
-                await _pause(file, min(_LOOK_AGAIN, (wait.until - file.clock.now()) / 1000))
+        async with self._line.turn():
+            while True:
+                version = file.version()
+                wait = self.try_to_take()
+                if wait is None:
+                    return self
+                if wait.until is None:
+                    await file.wait_for_change(_LOOK_AGAIN, since=version)
+                else:
+                    await _pause(file, min(_LOOK_AGAIN, (wait.until - file.clock.now()) / 1000))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -123,7 +128,7 @@ class Slot:
         self.release(error)
 
     def __enter__(self) -> Self:
-        if self.try_to_take() is not None:
+        if self._line or self.try_to_take() is not None:
             from workglow.blocking import run_blocking
 
             run_blocking(self.__aenter__)

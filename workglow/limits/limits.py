@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workglow.errors import TaskConfigurationError, UnknownLimiterError
 from workglow.limits.limiter import Limiter
+from workglow.limits.line import Line
 from workglow.limits.registry import LimiterRegistry, limiter_registry
 from workglow.limits.rules import CompositeLimiter
 from workglow.values import canonical
@@ -26,6 +27,7 @@ class Limits:
         self._file = file
         self.repository = repository
         self.registry = registry
+        self._lines: dict[int, Line] = {}
 
     def limiter(
         self,
@@ -47,7 +49,7 @@ class Limits:
                 f"{self._file.path} has no limiter {name!r}; make it: "
                 f"project.limiter({name!r}, RateLimiter(60, per=60))."
             )
-        return Limiter(self._file, self.repository, found, name)
+        return Limiter(self._file, self.repository, found, name, self._lines.setdefault(found, Line()))
 
     def limit_queue(self, queue_id: int, limits: Iterable[LimitRule | CompositeLimiter | Limiter]) -> None:
         """Let a queue be limited by these, all at once, and by nothing else."""
