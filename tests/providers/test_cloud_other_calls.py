@@ -16,7 +16,16 @@ import pytest
 
 cloud_service = pytest.importorskip("cloud_service", reason="needs pytest-httpserver")
 
-from cloud_service import RawService, answers, record_of, service_running, stream, texts_of  # noqa: E402
+from cloud_service import (  # noqa: E402
+    STREAM_HEAD,
+    RawService,
+    answers,
+    chunked,
+    record_of,
+    service_running,
+    stream,
+    texts_of,
+)
 from pytest_httpserver import HTTPServer  # noqa: E402
 from werkzeug import Request, Response  # noqa: E402
 
@@ -38,6 +47,7 @@ from workglow.errors import (  # noqa: E402
     TaskTimeoutError,
     WorkglowError,
 )
+from workglow.testing import FakeClock  # noqa: E402
 
 ONCE = Retry(1)
 KEY = "sk-canary-5f2c9a"
@@ -147,18 +157,9 @@ class TestImages:
             "sequence_number": 1,
             "response": {"id": "r", "object": "response", "status": "completed", "output": []},
         }
-        text = {
-            "type": "response.output_text.delta",
-            "delta": "Red.",
-            "item_id": "i",
-            "output_index": 0,
-            "content_index": 0,
-            "sequence_number": 0,
-            "logprobs": [],
-        }
-        service.expect_ordered_request("/v1/responses").respond_with_response(stream([text, done]))
-        model = {"name": "openai:m", "provider": "openai", "source": "m", "options": {"api": "responses"}}
-        assert answered(ImageToTextTask(id="see", retry=ONCE), image=red_square(), model=model)["text"] == "Red."
+        service.expect_ordered_request("/v1/responses").respond_with_response(stream([part("Red."), done]))
+        task = ImageToTextTask(id="see", retry=ONCE)
+        assert answered(task, image=red_square(), model=RESPONSES)["text"] == "Red."
         image = service.log[0][0].json["input"][-1]["content"][0]
         assert image["type"] == "input_image"
         assert image["image_url"].startswith("data:image/png;base64,")
@@ -443,3 +444,86 @@ def test_another_call_of_a_model_goes_on_when_one_is_cancelled(provider: str, se
 
     assert asyncio.run(main()) == "abcdefgh"
     assert len(entered) == 2
+
+
+# ---------------------------------------------------------------------- what a refusal says binds everybody
+
+
+@both
+def test_what_the_headers_of_a_refusal_say_is_kept_in_the_file_for_every_process(
+    provider: str, service: HTTPServer, project_path: Any
+) -> None:
+    clock = FakeClock()
+    limits = (
+        {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m30s"}
+        if provider == "openai"
+        else {
+            "anthropic-ratelimit-output-tokens-remaining": "0",
+            "anthropic-ratelimit-output-tokens-reset": time.strftime(
+                "%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 90)
+            ),
+        }
+    )
+    answers(service, provider, plain({"error": {"message": "x"}}, 429, **{"retry-after": "7"}, **limits))
+    with wg.open(project_path, clock=clock) as project:
+        with pytest.raises(RateLimitedError):
+            project.run_sync(
+                Workflow().then(TextGenerationTask(id="ask", retry=ONCE)), {"prompt": "?", "model": f"{provider}:m"}
+            )
+    with wg.open(project_path, clock=clock) as project:
+        until = project.limiter(provider).next_at()
+        assert until is not None
+        assert (until - clock.now()) / 1000 == pytest.approx(90, abs=2)
+
+
+# ---------------------------------------------------------------------- the Responses API goes wrong as chats do
+
+RESPONSES = {"name": "openai:m", "provider": "openai", "source": "m", "options": {"api": "responses"}}
+
+
+def part(text: str) -> dict[str, Any]:
+    return {
+        "type": "response.output_text.delta",
+        "delta": text,
+        "item_id": "i",
+        "output_index": 0,
+        "content_index": 0,
+        "sequence_number": 0,
+        "logprobs": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (lambda: stream([part("Hel")]), IncompleteStreamError),
+        (lambda: stream([part("Hel"), b"data: {broken\n\n"]), ModelUnavailableError),
+        (lambda: Response("<html>", content_type="text/html"), IncompleteStreamError),
+        (lambda: plain({"error": {"message": "x"}}, 500), ModelUnavailableError),
+        (lambda: plain({"error": {"message": "x"}}, 429, **{"retry-after": "7"}), RateLimitedError),
+        (lambda: plain({"error": {"message": "x"}}, 401), AuthenticationError),
+    ],
+)
+def test_responses_that_go_wrong(answer: Callable[[], Response], kind: type[Exception], service: HTTPServer) -> None:
+    service.expect_request("/v1/responses").respond_with_response(answer())
+    error = failed(TextGenerationTask(id="ask", retry=ONCE), prompt="?", model=RESPONSES)
+    assert type(error) is kind
+    assert getattr(error, "retry_after", 7) == 7
+    assert len(service.log) == 1
+
+
+def test_who_is_cancelled_closes_the_connection_of_responses() -> None:
+    with RawService(STREAM_HEAD, chunked([part("Hel")])) as raw:
+
+        async def main() -> None:
+            record = record_of("openai", raw.address, options={"api": "responses"})
+            workflow = Workflow().then(TextGenerationTask(id="ask"))
+            running = asyncio.ensure_future(workflow.run({"prompt": "?", "model": record}))
+            assert await asyncio.to_thread(raw.sent.wait, 5)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            assert await asyncio.to_thread(raw.closed.wait, 2)
+
+        asyncio.run(main())
+    assert raw.requests == 1
