@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import made_models
 import pytest
+from local_hub import COMMIT, hub_running
 
+import workglow as wg
 from workglow.ai import Models
 from workglow.ai.capability import CAPABILITIES
 from workglow.errors import (
@@ -36,7 +35,6 @@ pytestmark = [
     ),
     pytest.mark.usefixtures("torch_threads"),
 ]
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
@@ -195,54 +193,26 @@ def test_code_of_a_folder_never_runs(models: Models, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- the hub
 
 
-class _Hub(BaseHTTPRequestHandler):
-    def __init__(self, folder: Path, status: int, *rest: Any) -> None:
-        self._folder, self._status = folder, status
-        super().__init__(*rest)
-
-    def do_HEAD(self) -> None:
-        self.do_GET(body=False)
-
-    def do_GET(self, body: bool = True) -> None:
-        files = {str(file.relative_to(self._folder)): file for file in self._folder.rglob("*") if file.is_file()}
-        if self._status != 200:
-            return self._answer(b"{}", {"Retry-After": "41"} if self._status == 429 else {}, body)
-        if self.path.startswith("/api/models/me/model"):
-            siblings = [{"rfilename": name, "size": file.stat().st_size} for name, file in files.items()]
-            return self._answer(json.dumps({"id": "me/model", "sha": COMMIT, "siblings": siblings}).encode(), {}, body)
-        name = self.path.removeprefix(f"/me/model/resolve/{COMMIT}/")
-        content = files[name].read_bytes()
-        return self._answer(content, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": COMMIT}, body)
-
-    def _answer(self, content: bytes, headers: dict[str, str], body: bool) -> None:
-        self.send_response(self._status)
-        for name, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def hub(cache: Path, made: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], str]]:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    servers: list[ThreadingHTTPServer] = []
+    with ExitStack() as stack:
+        yield lambda status=200, **more: stack.enter_context(hub_running(made(made_models.gaps_model), status, **more))
 
-    def serve(status: int = 200) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Hub, made(made_models.gaps_model), status))
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}"
 
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+def test_the_hub_is_searched(
+    models: Models, hub: Callable[[], str], monkeypatch: pytest.MonkeyPatch, project: wg.Project
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", hub())
+    (found,) = project.run_sync(wg.Workflow().model_search(provider="hf", query="mo")).outputs["results"]
+    assert found["id"] == "hf:me/model"
+    project.models.add(found["record"])
+    assert project.models.find("hf:me/model").provider == "hf"
+    assert project.run_sync(wg.Workflow().model_search(provider="hf", query="nothing")).outputs["results"] == []
 
 
 def test_a_model_is_fetched_once_and_then_found(models: Models, hub: Callable[[], str]) -> None:
@@ -287,6 +257,18 @@ def test_a_hub_that_is_asked_too_often_says_how_long_to_wait(models: Models, hub
 def test_what_the_hub_refuses_is_told(models: Models, hub: Any, status: int, error: type[Exception]) -> None:
     wanted = models.find({"name": "mine:gaps", "provider": "hf", "source": "me/model", "base_url": hub(status)})
     with pytest.raises(error):
+        models.provider("hf").download(wanted, lambda *_: None)
+
+
+def test_a_hub_that_fails_in_the_middle_may_do_better_later(
+    models: Models, hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub.utils import _http
+
+    monkeypatch.setattr(_http.time, "sleep", lambda _: None)  # between the library's own tries
+    place = hub(of_files=503)
+    wanted = models.find({"name": "mine:gaps", "provider": "hf", "source": "me/model", "base_url": place})
+    with pytest.raises(ModelUnavailableError, match="'me/model' could not be fetched"):
         models.provider("hf").download(wanted, lambda *_: None)
 
 

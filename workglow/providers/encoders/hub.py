@@ -143,8 +143,10 @@ def _ours(error: Any, what: str) -> Exception:
     errors = _hub().errors
     if isinstance(error, errors.GatedRepoError):
         return AuthenticationError(f"{what!r} is given only to those who were let in: accept its terms, set HF_TOKEN.")
+    if isinstance(error, errors.LocalEntryNotFoundError):  # of a file that the hub has, and did not give
+        return ModelUnavailableError(f"A file of {what!r} could not be fetched: {_first_line(error)}")
     if isinstance(error, errors.RepositoryNotFoundError | errors.RevisionNotFoundError | errors.EntryNotFoundError):
-        return UnknownModelError(f"The hub does not have {what!r}: {str(error).splitlines()[0]}")
+        return UnknownModelError(f"The hub does not have {what!r}: {_first_line(error)}")
     if isinstance(error, errors.OfflineModeIsEnabled):
         return ModelCallError(f"{what!r} cannot be downloaded: HF_HUB_OFFLINE is set.")
     if isinstance(error, errors.HfHubHTTPError):
@@ -161,6 +163,10 @@ def _ours(error: Any, what: str) -> Exception:
     if isinstance(error, OSError | errors.HTTPError | errors.HfHubHTTPError):
         return ModelUnavailableError(f"{what!r} could not be fetched: {error}")
     return error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _hub() -> Any:
