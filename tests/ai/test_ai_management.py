@@ -137,6 +137,43 @@ def test_an_aborted_download_ends_at_once_and_leaves_no_file(server: Any, shelf:
     assert shelf.models.find("mine:one").files == ()
 
 
+def test_a_plain_download_that_is_aborted_ends_in_its_thread(shelf: wg.Project) -> None:
+    reached, ended = [0], threading.Event()
+
+    class Plain(Shelf):
+        name = "plain"
+
+        def download(self, model: ModelRecord, progress: Any) -> ModelRecord:  # type: ignore[override]
+            try:
+                for reached[0] in range(20_000_000):
+                    progress("x", reached[0], 20_000_000)
+            except Exception:
+                pass  # as libraries do that try again
+            finally:
+                ended.set()
+            return model
+
+    shelf.models.registry.register(Plain)
+
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        def heard(event: wg.Event) -> None:
+            if event.kind == "task_progress":
+                begun.set()
+
+        run = asyncio.create_task(shelf.run(wg.Workflow().download_model(model="plain:a"), on_event=heard))
+        await begun.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        assert await asyncio.to_thread(ended.wait, 5)
+
+    asyncio.run(main())
+    assert reached[0] < 20_000_000 - 1
+    assert shelf.models.get("plain:a") is None
+
+
 def test_progress_of_a_run_never_goes_back(server: Any, shelf: wg.Project) -> None:
     Shelf.steps = (("a", 0, 100), ("a", 90, 100), ("b", 0, 900), ("b", 450, 900), ("a", 100, 100), ("b", 900, 900))
     told: list[float] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -190,7 +191,17 @@ class Models(Catalogue):
             raise UnsupportedCapabilityError(f"{record.name!r} has no files to download; it runs where it is.")
         for host in provider.hosts_asked():
             allow(host)
-        return await called(provider.download, record, tell)
+        waiting = True
+
+        def telling(name: str, done: int, total: int | None) -> None:
+            if not waiting:
+                raise asyncio.CancelledError  # ends the transfer in its thread, which nobody waits for any more
+            tell(name, done, total)
+
+        try:
+            return await called(provider.download, record, telling)
+        finally:
+            waiting = False
 
     async def unload(self, named: str | Mapping[str, Any] | ModelRecord) -> ModelRecord:
         """Take a model out of the memory of this process; its files stay."""

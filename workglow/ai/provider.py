@@ -283,7 +283,7 @@ class Provider:
     # ------------------------------------------------------------------ the models themselves
 
     def download(self, model: ModelRecord, progress: Progress) -> ModelRecord | Awaitable[ModelRecord]:
-        """Bring the model's files here, and return its record with them."""
+        """Bring the model's files here, and return its record with them; `progress` raises to give it up."""
         raise self.cannot("download", model)
 
     def info(self, model: ModelRecord) -> dict[str, Any] | Awaitable[dict[str, Any]]:
