@@ -310,6 +310,24 @@ def test_a_list_of_models_that_is_none_is_told(provider: str, body: str, service
         assert isinstance(error, ModelOutputError | ModelUnavailableError)
 
 
+@pytest.mark.parametrize(
+    ("provider", "task", "inputs"),
+    [
+        ("openai", ModelInfoTask, {}),
+        ("anthropic", ModelInfoTask, {}),
+        ("anthropic", CountTokensTask, {"text": "a"}),
+    ],
+)
+def test_a_question_about_a_model_that_is_not_answered_is_given_up(
+    provider: str, task: Any, inputs: dict[str, Any]
+) -> None:
+    with RawService() as raw:
+        model = record_of(provider, raw.address, options={"timeout": 0.2})
+        assert type(failed(task(id="ask", retry=ONCE), model=model, **inputs)) is ModelUnavailableError
+        assert raw.closed.wait(2)
+    assert raw.requests == 1
+
+
 # ---------------------------------------------------------------------- embeddings that go wrong
 
 

@@ -103,7 +103,7 @@ class AnthropicProvider(RemoteProvider["anthropic.AsyncAnthropic"]):
         """Say what the service says of the model."""
         client: Any = await self.client(model)
         with self.explained(model):
-            found = await client.models.retrieve(model.source)
+            found = await client.models.retrieve(model.source, timeout=self.pace(model).read)
         if not isinstance(found, anthropic.BaseModel):
             raise self.missing("what it knows of the model", model)
         return found.to_dict()
@@ -116,7 +116,7 @@ class AnthropicProvider(RemoteProvider["anthropic.AsyncAnthropic"]):
         found: list[ModelRecord] = []
         with self.explained(anyone):
             try:
-                page = await client.models.list(limit=100)
+                page = await client.models.list(limit=100, timeout=self.pace(anyone).read)
             except AttributeError:  # what the client itself raises for what is no list
                 raise self.missing("a list of models", anyone) from None
             if not isinstance(getattr(page, "data", None), list):

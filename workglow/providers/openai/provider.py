@@ -192,7 +192,7 @@ class OpenAIProvider(RemoteProvider["openai.AsyncOpenAI"]):
         """Say what the service says of the model."""
         client: Any = await self.client(model)
         with self.explained(model):
-            found = await client.models.retrieve(model.source)
+            found = await client.models.retrieve(model.source, timeout=self.pace(model).read)
         if not isinstance(found, openai.BaseModel):
             raise self.missing("what it knows of the model", model)
         return found.to_dict()
@@ -203,7 +203,7 @@ class OpenAIProvider(RemoteProvider["openai.AsyncOpenAI"]):
         client: Any = await self.client(anyone)
         with self.explained(anyone):
             try:
-                page = await client.models.list()
+                page = await client.models.list(timeout=self.pace(anyone).read)
             except AttributeError:  # what the client itself raises for what is no list
                 raise self.missing("a list of models", anyone) from None
         if not isinstance(getattr(page, "data", None), list):
