@@ -121,6 +121,27 @@ def test_a_thread_that_blocks_stands_in_the_same_line(project: Project) -> None:
     assert order == ["one", "two", "three"]
 
 
+def test_who_blocks_a_loop_does_not_wait_for_those_that_it_holds_up(project: Project, clock: FakeClock) -> None:
+    order: list[str] = []
+    limiter = project.limiter("a", ConcurrencyLimiter(1))
+    take = noting(limiter, order)
+
+    async def main() -> None:
+        held = limiter.take()
+        assert held is not None
+        waiting = asyncio.create_task(take("waits"))
+        await asyncio.sleep(0)
+        releasing = threading.Timer(0.05, held.release)
+        releasing.start()
+        with limiter.slot():
+            order.append("blocks")
+        releasing.join()
+        await passing(clock, waiting)
+
+    asyncio.run(main())
+    assert order == ["blocks", "waits"]
+
+
 def test_a_loop_that_was_closed_around_those_who_wait_holds_nobody_up() -> None:
     line = Line()
 

@@ -110,17 +110,21 @@ class Slot:
         repository.release(taken, self.cost, succeeded=error is None)
 
     async def __aenter__(self) -> Self:
-        file = self._file
         async with self._line.turn():
-            while True:
-                version = file.version()
-                wait = self.try_to_take()
-                if wait is None:
-                    return self
-                if wait.until is None:
-                    await file.wait_for_change(_LOOK_AGAIN, since=version)
-                else:
-                    await _pause(file, min(_LOOK_AGAIN, (wait.until - file.clock.now()) / 1000))
+            await self._wait()
+        return self
+
+    async def _wait(self) -> None:
+        file = self._file
+        while True:
+            version = file.version()
+            wait = self.try_to_take()
+            if wait is None:
+                return
+            if wait.until is None:
+                await file.wait_for_change(_LOOK_AGAIN, since=version)
+            else:
+                await _pause(file, min(_LOOK_AGAIN, (wait.until - file.clock.now()) / 1000))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -128,9 +132,12 @@ class Slot:
         self.release(error)
 
     def __enter__(self) -> Self:
-        if self._line or self.try_to_take() is not None:
-            from workglow.blocking import run_blocking
+        from workglow.blocking import run_blocking
 
+        if _blocks_a_loop():  # on which those in the line may have to go on
+            if self.try_to_take() is not None:
+                run_blocking(self._wait)
+        elif self._line or self.try_to_take() is not None:
             run_blocking(self.__aenter__)
         return self
 
@@ -141,6 +148,14 @@ class Slot:
 
     def __repr__(self) -> str:
         return f"<slot of limiter {self._limiter_id}, {'taken' if self._taken else 'not taken'}>"
+
+
+def _blocks_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def _pause(file: File, seconds: float) -> None:
