@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 import workglow as wg
+import workglow.ai
 from workglow.ai import ModelRecord, Provider, ProviderRegistry, provider_registry
 from workglow.ai.facts import LIBRARIES, facts_of_class
 from workglow.ai.files import urls_of
@@ -28,6 +29,8 @@ from workglow.errors import (
     UnknownModelError,
     UnsupportedCapabilityError,
 )
+from workglow.tasks import task_registry
+from workglow.tasks.registry import _SHIPPED as _SHIPPED_TASKS
 
 DATA = random.Random(1).randbytes(200_000)
 
@@ -134,6 +137,43 @@ def test_an_aborted_download_ends_at_once_and_leaves_no_file(server: Any, shelf:
     assert shelf.models.find("mine:one").files == ()
 
 
+def test_a_plain_download_that_is_aborted_ends_in_its_thread(shelf: wg.Project) -> None:
+    reached, ended = [0], threading.Event()
+
+    class Plain(Shelf):
+        name = "plain"
+
+        def download(self, model: ModelRecord, progress: Any) -> ModelRecord:  # type: ignore[override]
+            try:
+                for reached[0] in range(20_000_000):
+                    progress("x", reached[0], 20_000_000)
+            except Exception:
+                pass  # as libraries do that try again
+            finally:
+                ended.set()
+            return model
+
+    shelf.models.registry.register(Plain)
+
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        def heard(event: wg.Event) -> None:
+            if event.kind == "task_progress":
+                begun.set()
+
+        run = asyncio.create_task(shelf.run(wg.Workflow().download_model(model="plain:a"), on_event=heard))
+        await begun.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        assert await asyncio.to_thread(ended.wait, 5)
+
+    asyncio.run(main())
+    assert reached[0] < 20_000_000 - 1
+    assert shelf.models.get("plain:a") is None
+
+
 def test_progress_of_a_run_never_goes_back(server: Any, shelf: wg.Project) -> None:
     Shelf.steps = (("a", 0, 100), ("a", 90, 100), ("b", 0, 900), ("b", 450, 900), ("a", 100, 100), ("b", 900, 900))
     told: list[float] = []
@@ -183,6 +223,20 @@ def test_both_names_mean_one_task() -> None:
     assert ModelDownloadTask is DownloadModelTask
     assert DownloadModelTask.type == "DownloadModelTask"
     assert not DownloadModelTask.cacheable
+    graph = {"tasks": [{"id": "get", "type": "ModelDownloadTask", "defaults": {"model": "local:x"}}], "dataflows": []}
+    assert type(wg.TaskGraph.from_json(graph).tasks["get"]) is DownloadModelTask
+    assert "ModelDownloadTask" in task_registry
+    assert "ModelDownloadTask" not in task_registry.names()
+    assert "ModelDownloadTask" not in wg.TaskRegistry()
+
+
+@pytest.mark.parametrize("name", [name for name, module in _SHIPPED_TASKS.items() if module.startswith("workglow.ai.")])
+def test_every_task_of_models_is_imported_from_one_place(name: str) -> None:
+    if name in ("JoinTextTask", "SplitTextTask", "ToolCallsTask"):
+        assert name not in wg.ai.__all__  # parts of what `long_summary` and agents are made of
+        return
+    assert getattr(wg.ai, name) is task_registry.get(name)
+    assert name in wg.ai.__all__
 
 
 # ---------------------------------------------------------------------- unload, info, search

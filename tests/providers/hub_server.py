@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE = 1000
@@ -60,6 +60,8 @@ class HubServer:
             return self._give(handler, next(data for data in files if hashlib.sha256(data).hexdigest() == digest))
         if self.token and handler.headers.get("Authorization") != f"Bearer {self.token}":
             return self._refuse(handler, 401, "")
+        if path == "/api/models":
+            return self._search(handler)
         listing = re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path)
         file = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
         found = listing or file
@@ -71,6 +73,11 @@ class HubServer:
             return self._list(handler, found[1])
         data = self.repositories[found[1]].get(found[3])
         return self._refuse(handler, 404, "EntryNotFound") if data is None else self._file(handler, data)
+
+    def _search(self, handler: BaseHTTPRequestHandler) -> None:
+        asked = parse_qs(urlsplit(handler.path).query).get("search", [""])[0]
+        found = [{"id": name, "pipeline_tag": "fill-mask"} for name in self.repositories if asked in name]
+        self._send(handler, 200, json.dumps(found).encode(), {"Content-Type": "application/json"})
 
     def _list(self, handler: BaseHTTPRequestHandler, repository: str) -> None:
         siblings: list[dict[str, Any]] = []
@@ -113,7 +120,8 @@ class HubServer:
             return  # the other side left
 
     def _refuse(self, handler: BaseHTTPRequestHandler, status: int, code: str) -> None:
-        self._send(handler, status, b'{"error":"no"}', {"X-Error-Code": code} if code else {})
+        headers = ({"X-Error-Code": code} if code else {}) | ({"Retry-After": "41"} if status == 429 else {})
+        self._send(handler, status, b'{"error":"no"}', headers)
 
     def _send(self, handler: BaseHTTPRequestHandler, status: int, content: bytes, headers: dict[str, str]) -> None:
         handler.send_response(status)

@@ -17,6 +17,7 @@ import made_models
 import pytest
 from hub_server import COMMIT, HubServer, hub_server
 
+import workglow as wg
 from workglow.ai import ModelRecord, Models
 from workglow.errors import (
     AuthenticationError,
@@ -112,6 +113,21 @@ def test_what_the_hub_refuses_has_its_kind_and_its_remedy(
     with pytest.raises(kind, match=said) as raised:
         download(models, hub)
     assert type(raised.value) is kind
+    if isinstance(raised.value, RateLimitedError):
+        assert raised.value.retry_after == 41
+
+
+def test_the_hub_is_searched(
+    models: Models, hub: HubServer, project: wg.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    (found,) = project.run_sync(wg.Workflow().model_search(provider="hf", query="gap")).outputs["results"]
+    assert found["id"] == "hf:me/gaps"
+    project.models.add(found["record"])
+    assert project.models.find("hf:me/gaps").provider == "hf"
+    assert project.run_sync(wg.Workflow().model_search(provider="hf", query="nothing")).outputs["results"] == []
 
 
 def test_offline_what_is_here_counts_as_downloaded(

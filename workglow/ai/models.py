@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -200,9 +201,19 @@ class Models(Catalogue):
         provider = self.provider(record.provider)
         if "download" not in provider.capabilities():
             raise UnsupportedCapabilityError(f"{record.name!r} has no files to download; it runs where it is.")
-        for host in provider.hosts:
+        for host in provider.hosts_asked():
             allow(host)
-        return await called(provider.download, record, tell)
+        waiting = True
+
+        def telling(name: str, done: int, total: int | None) -> None:
+            if not waiting:
+                raise asyncio.CancelledError  # ends the transfer in its thread, which nobody waits for any more
+            tell(name, done, total)
+
+        try:
+            return await called(provider.download, record, telling)
+        finally:
+            waiting = False
 
     async def unload(self, named: str | Mapping[str, Any] | ModelRecord) -> ModelRecord:
         """Take a model out of the memory of this process; its files stay."""
@@ -224,7 +235,7 @@ class Models(Catalogue):
         """Find models that a provider knows and that could be added; an empty text lists what there is."""
         found = self.provider(provider)
         if "search" in found.capabilities():
-            for host in found.hosts:
+            for host in found.hosts_asked():
                 allow(host)
         return list(await called(found.search, text, limit=limit))
 

@@ -107,6 +107,10 @@ class Provider:
             return ()
         return (Entitlement("files:read", (os.path.expanduser(model.source),), f"to load the model {model.name!r}"),)
 
+    def hosts_asked(self) -> tuple[str, ...]:
+        """Those that it asks when it looks for models or downloads them; a graph from data is granted each."""
+        return self.hosts
+
     def close(self) -> None:
         """Let go of connections and the like; whoever has `residents` closes those."""
 
@@ -279,7 +283,7 @@ class Provider:
     # ------------------------------------------------------------------ the models themselves
 
     def download(self, model: ModelRecord, progress: Progress) -> ModelRecord | Awaitable[ModelRecord]:
-        """Bring the model's files here, and return its record with them."""
+        """Bring the model's files here, and return its record with them; `progress` raises to give it up."""
         raise self.cannot("download", model)
 
     def info(self, model: ModelRecord) -> dict[str, Any] | Awaitable[dict[str, Any]]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from workglow.file import File
+    from workglow.limits.line import Line
     from workglow.storage.limits import LimiterRecord, LimiterRepository
 
 __all__ = ["Limiter", "Slot"]
@@ -24,20 +25,22 @@ _LOOK_AGAIN: Final = 1.0  # seconds: a process that held a slot may have died, a
 class Limiter:
     """A limiter that is kept in the file and binds every process that has it open."""
 
-    def __init__(self, file: File, repository: LimiterRepository, row_id: int, name: str) -> None:
+    def __init__(self, file: File, repository: LimiterRepository, row_id: int, name: str, line: Line) -> None:
         """Use `project.limiter`."""
         self._file = file
         self._repository = repository
+        self.line = line
         self.row_id = row_id
         self.name = name
 
     def slot(self, cost: int = 1) -> Slot:
         """Wait until one more may start, and have a place until the end of the block.
 
+        Those who wait in one process get their places in the order of asking.
         `async with limiter.slot(cost=500) as slot: …`, or `with`, which blocks.  Set `slot.cost` to what it really
         cost.  RateLimitedError inside the block holds the limiter up for every process, and is raised on.
         """
-        return Slot(self._file, self._repository, (self.row_id,), cost)
+        return Slot(self._file, self._repository, (self.row_id,), cost, self.line)
 
     def take(self, cost: int = 1) -> Slot | None:
         """Start one more at once, or None when that is not allowed now; `release` it, or use it in a `with` block."""
@@ -73,13 +76,16 @@ class Limiter:
 class Slot:
     """A place in a limiter, or in several at once.  It belongs to this process: when that dies, it is given back."""
 
-    def __init__(self, file: File, repository: LimiterRepository, limiter_ids: Sequence[int], cost: int) -> None:
+    def __init__(
+        self, file: File, repository: LimiterRepository, limiter_ids: Sequence[int], cost: int, line: Line
+    ) -> None:
         """Use `limiter.slot`, or `limiter.take`."""
         if isinstance(cost, bool) or cost < 0:
             raise TaskConfigurationError(f"cost={cost!r}: give a whole number, 0 or more.")
         self._file = file
         self._repository = repository
         self._limiter_ids = limiter_ids
+        self._line = line
         self._reserved = cost
         self._taken: Sequence[SlotRecord] = ()
         self._started_at = 0
@@ -108,12 +114,17 @@ class Slot:
         repository.release(taken, self.cost, succeeded=error is None)
 
     async def __aenter__(self) -> Self:
+        async with self._line.turn():
+            await self._wait()
+        return self
+
+    async def _wait(self) -> None:
         file = self._file
         while True:
             version = file.version()
             wait = self.try_to_take()
             if wait is None:
-                return self
+                return
             if wait.until is None:
                 await file.wait_for_change(_LOOK_AGAIN, since=version)
             else:
@@ -125,9 +136,12 @@ class Slot:
         self.release(error)
 
     def __enter__(self) -> Self:
-        if self.try_to_take() is not None:
-            from workglow.blocking import run_blocking
+        from workglow.blocking import run_blocking
 
+        if _blocks_a_loop():  # on which those in the line may have to go on
+            if self.try_to_take() is not None:
+                run_blocking(self._wait)
+        elif self._line or self.try_to_take() is not None:
             run_blocking(self.__aenter__)
         return self
 
@@ -139,6 +153,14 @@ class Slot:
     def __repr__(self) -> str:
         limiters = ", ".join(map(str, self._limiter_ids))
         return f"<slot of limiter {limiters}, {'taken' if self._taken else 'not taken'}>"
+
+
+def _blocks_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def _pause(file: File, seconds: float) -> None:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from workglow.errors import TaskConfigurationError, UnknownLimiterError
 from workglow.limits.limiter import Limiter, Slot
+from workglow.limits.line import Line
 from workglow.limits.registry import LimiterRegistry, limiter_registry
 from workglow.limits.rules import CompositeLimiter
 from workglow.values import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from workglow.file import File
     from workglow.storage.limits import LimiterRecord, LimiterRepository, LimitRule, Wait
@@ -26,6 +27,7 @@ class Limits:
         self._file = file
         self.repository = repository
         self.registry = registry
+        self._lines: dict[int, Line] = {}
 
     def limiter(
         self,
@@ -47,21 +49,25 @@ class Limits:
                 f"{self._file.path} has no limiter {name!r}; make it: "
                 f"project.limiter({name!r}, RateLimiter(60, per=60))."
             )
-        return Limiter(self._file, self.repository, found, name)
+        return self._limiter(found, name)
 
     def holder(self, name: str) -> Limiter:
         """Open a named limiter with the rules it has; when there is none it is made without, only to be held up."""
         row_id = self.repository.open(name, "{}", "[]", keep=True)
         assert row_id is not None, "what is not there is made"
-        return Limiter(self._file, self.repository, row_id, name)
+        return self._limiter(row_id, name)
 
-    def slot(self, limiters: Iterable[Limiter], cost: int = 1) -> Slot:
+    def _limiter(self, row_id: int, name: str) -> Limiter:
+        return Limiter(self._file, self.repository, row_id, name, self._lines.setdefault(row_id, Line()))
+
+    def slot(self, limiters: Sequence[Limiter], cost: int = 1) -> Slot:
         """Wait until all of these allow one more to start, and have a place in each until the end of the block.
 
-        No start is remembered by one while another keeps it waiting; see `Limiter.slot`.
+        No start is remembered by one while another keeps it waiting; see `Limiter.slot`.  The order of asking is kept
+        among those with the same last limiter, so the narrowest comes last: nobody waits for what only others need.
         """
         row_ids = tuple(dict.fromkeys(limiter.row_id for limiter in limiters))
-        return Slot(self._file, self.repository, row_ids, cost)
+        return Slot(self._file, self.repository, row_ids, cost, limiters[-1].line)
 
     def limit_queue(self, queue_id: int, limits: Iterable[LimitRule | CompositeLimiter | Limiter]) -> None:
         """Let a queue be limited by these, all at once, and by nothing else."""

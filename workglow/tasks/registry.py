@@ -109,6 +109,9 @@ _SHIPPED = {
 }
 """Types that come with workglow, and the module that registers each when somebody first asks for one."""
 
+_ALSO_CALLED = {"ModelDownloadTask": "DownloadModelTask"}
+"""Other names that a graph may have for a type that comes with workglow."""
+
 
 class TaskRegistry:
     """Task classes by type name.  Only what is registered can be loaded from data.
@@ -150,6 +153,8 @@ class TaskRegistry:
             self._types[name] = task_type
         if task_type is not None:
             return task_type
+        if name in self and name in _ALSO_CALLED:
+            return self.get(_ALSO_CALLED[name])
         raise UnknownTaskTypeError(f'Task type "{name}" is not registered. {self.remedy(name)}')
 
     def remedy(self, name: str) -> str:
@@ -177,7 +182,7 @@ class TaskRegistry:
         return TaskRegistry(self._types.values(), shipped=self._shipped)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._types or name in self._shipped
+        return name in self._types or name in self._shipped or _ALSO_CALLED.get(str(name)) in self._shipped
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())

@@ -97,3 +97,67 @@ def test_a_task_streams_it_and_the_file_keeps_what_it_took(smollm: str, tmp_path
         usage = run.tasks["write"].usage
         assert usage.output_tokens >= len(pieces)
         assert usage.model_seconds > 0
+
+
+def test_a_task_shows_an_object_while_it_grows(smollm: str, project: wg.Project) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer"}},
+        "required": ["name", "age"],
+    }
+    grown: list[Any] = []
+
+    def heard(event: Event) -> None:
+        if event.kind == "task_chunk" and event.data.port == "object":
+            grown.append(event.data.data)
+
+    flow = Workflow().structured_generation(model=smollm, output_schema=schema, temperature=0.0, max_tokens=60)
+    run = project.run_sync(flow, {"prompt": "Bob is 42 years old."}, on_event=heard)
+    assert run.outputs["object"] == {"name": "Bob", "age": 42}
+    assert grown[-1] == {"name": "Bob", "age": 42}
+    assert any(len(piece) < 2 for piece in grown)
+    known = [[name for name, value in piece.items() if value not in ("", None)] for piece in grown]
+    assert known == sorted(known, key=len)
+
+
+def test_a_task_stops_before_a_stop_text(smollm: str, project: wg.Project) -> None:
+    flow = Workflow().text_generation(model=smollm, temperature=0.0, max_tokens=48)
+    prompt = "Count from one to ten, with commas."
+    whole = project.run_sync(flow, {"prompt": prompt}).outputs["text"]
+    stop = whole[len(whole) // 2 :][:6]
+    cut = project.run_sync(flow, {"prompt": prompt, "stop": [stop]}).outputs
+    assert cut["text"] == whole[: whole.index(stop)]
+    assert cut["finish_reason"] == "stop"
+
+
+def test_a_task_gives_the_calls_that_the_model_wants(smollm: str, project: wg.Project) -> None:
+    city = {"type": "string", "maxLength": 20}
+    schema = {"type": "object", "properties": {"city": city}, "required": ["city"]}
+    tool = {"name": "weather", "description": "Tells the weather of a city.", "inputSchema": schema}
+    flow = Workflow().tool_calling(model=smollm, tools=[tool], tool_choice="required", temperature=0.0, max_tokens=60)
+    outputs = project.run_sync(flow, {"prompt": "What is the weather in Paris?"}).outputs
+    (call,) = outputs["tool_calls"]
+    assert (call["name"], outputs["finish_reason"], outputs["invalid_calls"]) == ("weather", "tool_calls", [])
+    assert "Paris" in call["input"]["city"]
+
+
+def test_a_cancelled_run_stops_the_model_and_leaves_it_to_the_next(smollm: str, project: wg.Project) -> None:
+    flow = Workflow().text_generation(model=smollm, temperature=0.0, max_tokens=2000)
+
+    async def main() -> Any:
+        begun = asyncio.Event()
+
+        def heard(event: Event) -> None:
+            if event.kind == "task_chunk":
+                begun.set()
+
+        running = asyncio.ensure_future(
+            project.run(flow, {"prompt": "Count from one to a thousand, with commas."}, on_event=heard)
+        )
+        await begun.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(running, 5)
+        return await asyncio.wait_for(project.run(flow, {"prompt": "Say hello.", "max_tokens": 8}), 20)
+
+    assert asyncio.run(main()).outputs["text"]

@@ -94,23 +94,34 @@ class AnthropicProvider(RemoteProvider["anthropic.AsyncAnthropic"]):
                 messages=[{"role": "user", "content": text}],
                 timeout=self.pace(model).read,
             )
-        return counted.input_tokens
+        count: Any = getattr(counted, "input_tokens", None)
+        if not isinstance(count, int) or count < 0:
+            raise self.missing("a count of tokens", model)
+        return count
 
     async def info(self, model: ModelRecord) -> dict[str, Any]:
         """Say what the service says of the model."""
         client: Any = await self.client(model)
         with self.explained(model):
-            found = await client.models.retrieve(model.source)
+            found = await client.models.retrieve(model.source, timeout=self.pace(model).read)
+        if not isinstance(found, anthropic.BaseModel):
+            raise self.missing("what it knows of the model", model)
         return found.to_dict()
 
     async def search(self, query: str, *, limit: int) -> list[ModelRecord]:
         """List the models of the account whose id or title has the words of the query."""
-        anyone = ModelRecord(name="anthropic:*", provider=self.name)
+        anyone = self.anyone()
         client: Any = await self.client(anyone)
         words = query.lower().split()
         found: list[ModelRecord] = []
         with self.explained(anyone):
-            async for model in client.models.list(limit=100):
+            try:
+                page = await client.models.list(limit=100, timeout=self.pace(anyone).read)
+            except AttributeError:  # what the client itself raises for what is no list
+                raise self.missing("a list of models", anyone) from None
+            if not isinstance(getattr(page, "data", None), list):
+                raise self.missing("a list of models", anyone)
+            async for model in page:
                 said = f"{model.id} {model.display_name}".lower()
                 if all(word in said for word in words):
                     found.append(

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from workglow.ai.hub import hub_address, hub_refusal, offline_setting
 from workglow.ai.record import SourceFile
+from workglow.clock import SystemClock
 from workglow.errors import (
     MissingExtraError,
     ModelCallError,
     ModelUnavailableError,
-    RateLimitedError,
     UnknownModelError,
 )
+from workglow.limits import rate_limited
 
 if TYPE_CHECKING:
     from workglow.ai.provider import Progress
@@ -160,7 +161,8 @@ def _ours(error: Any, what: str, page: str = "", revision: str = "") -> Exceptio
         if about is not None:
             return about
         if status == 429:
-            return RateLimitedError(f"The hub has enough of questions about {what!r} for now.")
+            told = f"The hub has enough of questions about {what!r} for now."
+            return rate_limited(error.response.headers, SystemClock.now(), told)
         if status < 500 and status != 408:
             return ModelCallError(f"The hub refuses {what!r} with status {status}.")
     if isinstance(error, OSError | errors.HTTPError):

@@ -55,10 +55,10 @@ class ModelFile:
 
 
 def model_file(model: ModelRecord) -> ModelFile:
-    """Return the file of a model; ModelCallError says which one to fetch, and where it is published."""
+    """Return the file of a model; UnknownModelError says which one to fetch, and where it is published."""
     found = file_if_there(model)
     if found is None:
-        raise ModelCallError(_absent(model))
+        raise UnknownModelError(_absent(model))
     return found
 
 
@@ -116,7 +116,8 @@ def _absent(model: ModelRecord) -> str:
         return f"The file of the model {model.name!r} is not there: {model.source}."
     return (
         f"The file of the model {model.name!r} is not there.  Fetch {known.file_name} from {known.url} and name the "
-        f"model by its path, 'mediapipe:/path/to/{known.file_name}'."
+        f"model by its path, 'mediapipe:/path/to/{known.file_name}', or have a project fetch it: "
+        f"workglow models download FILE {model.name}."
     )
 
 

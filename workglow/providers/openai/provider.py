@@ -192,15 +192,22 @@ class OpenAIProvider(RemoteProvider["openai.AsyncOpenAI"]):
         """Say what the service says of the model."""
         client: Any = await self.client(model)
         with self.explained(model):
-            found = await client.models.retrieve(model.source)
+            found = await client.models.retrieve(model.source, timeout=self.pace(model).read)
+        if not isinstance(found, openai.BaseModel):
+            raise self.missing("what it knows of the model", model)
         return found.to_dict()
 
     async def search(self, query: str, *, limit: int) -> list[ModelRecord]:
         """List the models of the account whose id has the words of the query."""
-        anyone = ModelRecord(name="openai:*", provider=self.name)
+        anyone = self.anyone()
         client: Any = await self.client(anyone)
         with self.explained(anyone):
-            page = await client.models.list()
+            try:
+                page = await client.models.list(timeout=self.pace(anyone).read)
+            except AttributeError:  # what the client itself raises for what is no list
+                raise self.missing("a list of models", anyone) from None
+        if not isinstance(getattr(page, "data", None), list):
+            raise self.missing("a list of models", anyone)
         words = query.lower().split()
         ids = sorted(model.id for model in page.data if all(word in model.id.lower() for word in words))
         return [self.record(f"{self.name}:{id}") for id in ids[:limit]]

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from workglow.ai.provider import CredentialReader, Provider
-from workglow.errors import AuthenticationError, InvalidModelError, ModelUnavailableError, TaskInputError
+from workglow.ai.record import ModelRecord
+from workglow.errors import (
+    AuthenticationError,
+    InvalidModelError,
+    ModelOutputError,
+    ModelUnavailableError,
+    TaskInputError,
+)
 from workglow.providers.remote.connections import Connections
 from workglow.providers.remote.failures import without_secret
 from workglow.providers.remote.pace import Pace
 from workglow.tasks import Entitlement
 
 if TYPE_CHECKING:
-    from workglow.ai.record import ModelRecord
     from workglow.values import Secret
 
 __all__ = ["RemoteProvider"]
@@ -50,6 +56,14 @@ class RemoteProvider(Provider, Generic[Client]):
     def host_of(self, model: ModelRecord) -> str:
         """The name of the machine that the model's calls go to."""
         return urlsplit(self.address_of(model)).hostname or ""
+
+    def anyone(self) -> ModelRecord:
+        """Return a record of none of the models, for calls that are about all of them."""
+        return ModelRecord(name=f"{self.name}:*", provider=self.name)
+
+    def hosts_asked(self) -> tuple[str, ...]:
+        """The service itself, which lists its models."""
+        return (self.host_of(self.anyone()),)
 
     def is_original(self, model: ModelRecord) -> bool:
         """Whether the model is that of the service itself, not of one that speaks its protocol."""
@@ -107,6 +121,10 @@ class RemoteProvider(Provider, Generic[Client]):
         for told in (failure, error):  # the client's own stays the context of ours
             told.args = tuple(without_secret(str(text), secret) for text in told.args)
         return failure
+
+    def missing(self, what: str, model: ModelRecord) -> ModelOutputError:
+        """What to raise for an answer that all is well with, but for what was asked."""
+        return ModelOutputError(f"{self.who(model)} did not answer with {what}.  Is its address right?")
 
     def who(self, model: ModelRecord) -> str:
         """How the service is called in errors."""
