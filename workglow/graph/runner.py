@@ -147,6 +147,8 @@ class TaskGraphRunner:
                 self._run_in_memory(turn_ends)
             if self._monotonic() > turn_ends:
                 turn_ends = await self._yield()
+            if self.schedule.closed:  # scopes without tasks: nothing that ends would go on with them
+                self.after_resolve()
             if ready and len(self._in_flight) < self._limit:
                 continue
             if self._recovery is not None and len(ready) < self._batch:
