@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 import workglow as wg
 from workglow import Job, Workflow, job, task
-from workglow.errors import TaskFailedError
+from workglow.errors import TaskAbortedError, TaskFailedError
 
 UNDECODABLE = b"caf\xe9".decode(errors="surrogateescape")  # as Python gives the name of a file that is no UTF-8
 
@@ -61,3 +65,26 @@ def test_a_job_fails_whatever_the_message_of_its_exception_holds(kind: str) -> N
         queue.work_sync()
         assert project.job(added.id).status == "failed"
         assert SAID[kind] in str(project.job(added.id).error)
+
+
+async def in_one_go() -> int:
+    raise asyncio.CancelledError
+
+
+async def after_a_while() -> int:
+    await asyncio.sleep(0)
+    raise asyncio.CancelledError
+
+
+def plainly() -> int:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("inline", [False, True])
+@pytest.mark.parametrize("body", [in_one_go, after_a_while, plainly])
+def test_a_task_that_cancels_itself_is_aborted_and_so_is_its_run(body: Callable[[], Any], inline: bool) -> None:
+    made: Any = task(name=f"awkward_{body.__name__}_{inline}", inline=inline and body is plainly)(body)
+    with wg.open(":memory:") as project:
+        with pytest.raises(TaskAbortedError, match="was cancelled by its own code"):
+            project.run_sync(made)
+        assert project.runs()[-1].status == "aborted"
