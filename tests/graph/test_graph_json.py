@@ -200,12 +200,12 @@ def test_everything_about_a_task_comes_back():
         description="D",
         extras={"deep": {"x": [1, None]}},
         timeout=0.25,
-        retry=Retry(5, 1.5),
+        retry=Retry(5, 1.5, jitter=True),
         cache=False,
     )
     graph.add_task(made, value=2.5)
     back = same(graph).tasks["a"]
-    assert (back.title, back.description, back.timeout, back.retry) == ("T", "D", 0.25, Retry(5, 1.5))
+    assert (back.title, back.description, back.timeout, back.retry) == ("T", "D", 0.25, Retry(5, 1.5, jitter=True))
     assert back.extras == {"deep": {"x": [1, None]}}
     assert dict(back.defaults) == {"value": 2.5}
     assert back.cacheable is False
@@ -381,6 +381,7 @@ def test_exception_classes_of_a_retry_are_refused():
         (envelope(item(config={"timeout": True})), "$.tasks[0].config.timeout"),
         (envelope(item(config={"retry": {"attempts": 0}})), "$.tasks[0].config.retry: Retry(attempts=0)"),
         (envelope(item(config={"retry": {"attempts": 1.5}})), "$.tasks[0].config.retry.attempts"),
+        (envelope(item(config={"retry": {"jitter": 1}})), "$.tasks[0].config.retry.jitter: has to be true or false"),
         (envelope(item(config={"retry": {"on": []}})), "$.tasks[0].config.retry.on"),
         (envelope(item(subgraph={})), "$.tasks[0]: Subgraph is only supported for GraphAsTask"),
         (envelope(item(extra=1)), "$.tasks[0].extra: is not known here"),

@@ -207,4 +207,5 @@ def _retry_item(task: Task, retry: Retry) -> Item:
             f'Task "{task.type}" cannot be serialized: its retry names exception classes. '
             "Give them with @task(retry=…)."
         )
-    return {"attempts": retry.attempts, "delay": retry.delay, "factor": retry.factor, "maximum": retry.maximum}
+    item: Item = {"attempts": retry.attempts, "delay": retry.delay, "factor": retry.factor, "maximum": retry.maximum}
+    return {**item, "jitter": True} if retry.jitter else item
