@@ -32,8 +32,8 @@ class Retry:
             raise TaskConfigurationError(f"Retry(attempts={self.attempts!r}): give at least 1, the first try counts.")
         for name, least in (("delay", 0), ("factor", 1), ("maximum", 0)):
             value: object = getattr(self, name)
-            if not (isinstance(value, int | float) and value >= least):  # NaN too
-                raise TaskConfigurationError(f"Retry({name}={value!r}): give a number, at least {least}.")
+            if not (isinstance(value, int | float) and least <= value < float("inf")):  # NaN too
+                raise TaskConfigurationError(f"Retry({name}={value!r}): give a finite number, at least {least}.")
         kinds = cast("tuple[object, ...]", self.on if isinstance(self.on, tuple) else (self.on,))
         if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
             raise TaskConfigurationError(f"Retry(on={self.on!r}): give exception classes, such as (ConnectionError,).")

@@ -70,6 +70,11 @@ class NetTask(Task):
     outputs = Ports(open=True)
 
 
+class LimitedTask(NetTask):
+    timeout = 5.0
+    queue = "slow"
+
+
 @task(output="text", inline=True)
 def shout(text: str) -> str:
     return text.upper()
@@ -80,7 +85,7 @@ def gather(values: Collect[float]) -> float:
     return sum(values)
 
 
-REGISTRY = TaskRegistry([DoubleToResultTask, ConfiguredTask, NetTask, shout.task_type, gather.task_type])
+REGISTRY = TaskRegistry([DoubleToResultTask, ConfiguredTask, NetTask, LimitedTask, shout.task_type, gather.task_type])
 
 
 def read(data: Any, **options: Any) -> TaskGraph:
@@ -335,6 +340,14 @@ def test_a_function_without_a_name_is_refused():
     graph.add_task(lambda value: value)
     with pytest.raises(TaskSerializationError, match="named function under @task"):
         graph.to_json()
+
+
+def test_a_task_that_takes_the_limits_of_its_class_away_stays_without_them():
+    graph = TaskGraph()
+    graph.add_task(LimitedTask(id="plain"))
+    graph.add_task(LimitedTask(id="unlimited", timeout=0, queue=""))
+    back = same(graph)
+    assert [(task.timeout, task.queue) for task in back.tasks.values()] == [(5.0, "slow"), (0, "")]
 
 
 def test_exception_classes_of_a_retry_are_refused():

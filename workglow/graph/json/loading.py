@@ -301,10 +301,10 @@ def _setting_names(kind: type[Task]) -> dict[str, str] | None:
     return names
 
 
-def _timeout(value: object, path: str) -> float | None:
+def _timeout(value: object, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         refuse(path, "has to be a number of milliseconds")
-    return value / 1000 or None
+    return value / 1000
 
 
 def _retry(value: object, path: str) -> Retry:
