@@ -502,8 +502,8 @@ def test_a_value_that_was_changed_by_hand_is_refused():
     read(written)
 
 
-def test_a_timeout_of_zero_is_none():
-    assert read(envelope(item(config={"timeout": 0}))).tasks["a"].timeout is None
+def test_a_timeout_of_zero_is_no_limit():
+    assert read(envelope(item(config={"timeout": 0}))).tasks["a"].timeout == 0
 
 
 def test_tasks_may_be_listed_in_any_order():
