@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import cast
 
 from workglow.errors import TaskConfigurationError
 
@@ -23,16 +24,24 @@ class Retry:
     delay: float = 0.0
     factor: float = 2.0
     maximum: float = 600.0
-    on: tuple[type[BaseException], ...] = (Exception,)
+    on: type[BaseException] | tuple[type[BaseException], ...] = (Exception,)
     jitter: bool = False
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise TaskConfigurationError(f"Retry(attempts={self.attempts}): give at least 1, the first try counts.")
-        if self.delay < 0 or self.factor < 1:
-            raise TaskConfigurationError("Retry: the delay must not be negative and the factor at least 1.")
+        if type(self.attempts) is not int or self.attempts < 1:
+            raise TaskConfigurationError(f"Retry(attempts={self.attempts!r}): give at least 1, the first try counts.")
+        for name, least in (("delay", 0), ("factor", 1), ("maximum", 0)):
+            value: object = getattr(self, name)
+            if not (isinstance(value, int | float) and least <= value < float("inf")):  # NaN too
+                raise TaskConfigurationError(f"Retry({name}={value!r}): give a finite number, at least {least}.")
+        kinds = cast("tuple[object, ...]", self.on if isinstance(self.on, tuple) else (self.on,))
+        if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+            raise TaskConfigurationError(f"Retry(on={self.on!r}): give exception classes, such as (ConnectionError,).")
 
     def wait(self, failures: int) -> float:
         """Seconds to wait after the given number of failures."""
-        longest = min(self.delay * self.factor ** (failures - 1), self.maximum)
+        try:
+            longest = min(self.delay * self.factor ** (failures - 1), self.maximum)
+        except OverflowError:
+            longest = self.maximum if self.delay else 0.0
         return random.uniform(0, longest) if self.jitter else longest

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+import workglow as wg
+from workglow import WaitForEventTask, Workflow
+
 Call = Callable[..., Any]
 
 
@@ -199,3 +202,29 @@ def test_rerun_runs_what_failed(call: Call, chain: str, tasks: str) -> None:
         "tidy": True,
         "shout": False,
     }
+
+
+def test_resume_with_json_prints_a_document_also_when_there_is_nothing_to_do(
+    call: Call, chain: str, tasks: str
+) -> None:
+    call("run", chain, "--tasks", tasks, "-i", "text=a", "--project", "notes.wg")
+    assert json.loads(call("resume", "notes.wg", "--json").stdout) is None
+    assert json.loads(call("resume", "notes.wg", "--all", "--json").stdout) == []
+
+
+def test_resume_all_goes_on_with_each_run_whatever_becomes_of_those_before_it(call: Call, tmp_path: Path) -> None:
+    with wg.open(tmp_path / "many.wg") as project:
+        begun = [
+            project.begin(each).id
+            for each in (
+                Workflow().regex(value="a", pattern="("),
+                Workflow().then(WaitForEventTask(id="go", event="go")),
+                Workflow().scalar_add(a=1, b=2),
+            )
+        ]
+    result = call("resume", "many.wg", "--all", "--json")
+    shown = json.loads(result.stdout)
+    assert [run["run"] for run in shown] == begun
+    assert [run["status"] for run in shown] == ["failed", "waiting", "completed"]
+    assert result.exit_code == 1
+    assert "error: The pattern '(' cannot be used" in result.stderr

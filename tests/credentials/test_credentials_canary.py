@@ -24,7 +24,7 @@ PASSPHRASE = "passphrase-77b90c1a2df4"
 ROOT = Path(__file__).parents[2]
 
 
-@wg.task(name="CanaryKeeper", output="length", registry=wg.TaskRegistry())
+@wg.task(name="CanaryKeeper", output="length")
 def uses(key: Annotated[Any, Field(json_schema_extra={"format": "credential"})], fail: bool = False) -> int:
     logging.getLogger("canary").warning("the key is %s", key)
     print(f"the key is {key!r}")

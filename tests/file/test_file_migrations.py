@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import apsw
 import pytest
@@ -277,3 +277,17 @@ def test_named_graphs_of_an_older_file_have_a_first_version(tmp_path: Path, monk
         rows = file.reader.execute("SELECT name, number, graph_id, note, saved_at FROM graph_version").fetchall()
     assert rows == [("ingest", 1, 1, "", 5)]
     assert doctor(path).ok
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("postgresql://host/base", "Postgres database is not built yet"), ("a\0b.wg", "is no path")]
+)
+def test_what_is_no_path_is_refused(path: str, said: str) -> None:
+    with pytest.raises(FileError, match=said):
+        File.open(path)
+
+
+def test_an_unknown_durability_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="durability is 'pwoer'; give 'auto', 'power' or 'process'"):
+        File.open(tmp_path / "new.wg", durability=cast("Any", "pwoer"))
+    assert not list(tmp_path.iterdir())

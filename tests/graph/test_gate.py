@@ -386,3 +386,15 @@ def test_a_task_from_data_that_needs_something_gives_no_preview() -> None:
     assert (silent.state, silent.outputs) == ("unknown", {})
     assert "entitlement" in silent.reason
     assert ran == ["peeked"]
+
+
+@pytest.mark.parametrize("graph", [graph_of(read), graph_of(plain, read)])
+def test_a_path_that_is_none_is_refused_like_any_other(graph: TaskGraph) -> None:
+    error = refused(loaded(graph), {"path": "a\0b"}, entitlements=["files:read=docs"])
+    assert "files:read=a\0b for 'gate_read'" in str(error)
+    assert "denied" in str(refused(graph, {"path": "a\0b"}, deny=["files:read=docs"]))
+
+
+def test_a_rule_about_a_path_that_is_none_is_refused_where_it_is_given() -> None:
+    with pytest.raises(TaskConfigurationError, match="is no path"):
+        loaded(graph_of(read)).run_sync({"path": "a"}, entitlements=["files:read=a\0b"])

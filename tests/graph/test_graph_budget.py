@@ -108,7 +108,7 @@ def test_without_a_project_the_run_fails(registry: wg.TaskRegistry) -> None:
 
 
 def test_tasks_that_take_nothing_of_models_go_on(project: wg.Project) -> None:
-    @wg.task(name="budget_free", output="output", registry=project.registry)
+    @wg.task(name="budget_free", output="output")
     def free(cost: float) -> float:
         return cost
 

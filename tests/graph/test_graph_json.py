@@ -70,6 +70,11 @@ class NetTask(Task):
     outputs = Ports(open=True)
 
 
+class LimitedTask(NetTask):
+    timeout = 5.0
+    queue = "slow"
+
+
 @task(output="text", inline=True)
 def shout(text: str) -> str:
     return text.upper()
@@ -80,7 +85,7 @@ def gather(values: Collect[float]) -> float:
     return sum(values)
 
 
-REGISTRY = TaskRegistry([DoubleToResultTask, ConfiguredTask, NetTask, shout.task_type, gather.task_type])
+REGISTRY = TaskRegistry([DoubleToResultTask, ConfiguredTask, NetTask, LimitedTask, shout.task_type, gather.task_type])
 
 
 def read(data: Any, **options: Any) -> TaskGraph:
@@ -200,12 +205,12 @@ def test_everything_about_a_task_comes_back():
         description="D",
         extras={"deep": {"x": [1, None]}},
         timeout=0.25,
-        retry=Retry(5, 1.5),
+        retry=Retry(5, 1.5, jitter=True),
         cache=False,
     )
     graph.add_task(made, value=2.5)
     back = same(graph).tasks["a"]
-    assert (back.title, back.description, back.timeout, back.retry) == ("T", "D", 0.25, Retry(5, 1.5))
+    assert (back.title, back.description, back.timeout, back.retry) == ("T", "D", 0.25, Retry(5, 1.5, jitter=True))
     assert back.extras == {"deep": {"x": [1, None]}}
     assert dict(back.defaults) == {"value": 2.5}
     assert back.cacheable is False
@@ -337,6 +342,14 @@ def test_a_function_without_a_name_is_refused():
         graph.to_json()
 
 
+def test_a_task_that_takes_the_limits_of_its_class_away_stays_without_them():
+    graph = TaskGraph()
+    graph.add_task(LimitedTask(id="plain"))
+    graph.add_task(LimitedTask(id="unlimited", timeout=0, queue=""))
+    back = same(graph)
+    assert [(task.timeout, task.queue) for task in back.tasks.values()] == [(5.0, "slow"), (0, "")]
+
+
 def test_exception_classes_of_a_retry_are_refused():
     graph = TaskGraph()
     graph.add_task(NetTask(id="a", retry=Retry(on=(ValueError,))))
@@ -381,6 +394,7 @@ def test_exception_classes_of_a_retry_are_refused():
         (envelope(item(config={"timeout": True})), "$.tasks[0].config.timeout"),
         (envelope(item(config={"retry": {"attempts": 0}})), "$.tasks[0].config.retry: Retry(attempts=0)"),
         (envelope(item(config={"retry": {"attempts": 1.5}})), "$.tasks[0].config.retry.attempts"),
+        (envelope(item(config={"retry": {"jitter": 1}})), "$.tasks[0].config.retry.jitter: has to be true or false"),
         (envelope(item(config={"retry": {"on": []}})), "$.tasks[0].config.retry.on"),
         (envelope(item(subgraph={})), "$.tasks[0]: Subgraph is only supported for GraphAsTask"),
         (envelope(item(extra=1)), "$.tasks[0].extra: is not known here"),
@@ -488,8 +502,8 @@ def test_a_value_that_was_changed_by_hand_is_refused():
     read(written)
 
 
-def test_a_timeout_of_zero_is_none():
-    assert read(envelope(item(config={"timeout": 0}))).tasks["a"].timeout is None
+def test_a_timeout_of_zero_is_no_limit():
+    assert read(envelope(item(config={"timeout": 0}))).tasks["a"].timeout == 0
 
 
 def test_tasks_may_be_listed_in_any_order():

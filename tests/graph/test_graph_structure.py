@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Any, TypedDict
@@ -17,6 +18,7 @@ from workglow.errors import (
     UnknownPortError,
     UnknownTaskError,
 )
+from workglow.graph.building.workflow import Workflow
 from workglow.graph.dataflow import Transform
 from workglow.graph.graph import TaskGraph
 from workglow.tasks import Collect, Ports, Task
@@ -422,3 +424,17 @@ def test_schemas_are_asked_for_once_for_tasks_of_one_type(monkeypatch: pytest.Mo
     monkeypatch.setattr(admission, "compatibility", lambda *ends: asked.append(ends) or real(*ends))
     chain(*(f"t{number}" for number in range(100)))
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda merge: TaskGraph(merge=merge),
+        lambda merge: setattr(TaskGraph(), "merge", merge),
+        lambda merge: Workflow().parallel([double, half], merge=merge),
+        lambda merge: Workflow().group(merge=merge),
+    ],
+)
+def test_an_unknown_merge_is_refused_where_it_is_given(made: Callable[[Any], object]):
+    with pytest.raises(GraphError, match="merge is 'ARRAYS'; give 'PROPERTY_ARRAY' or 'GRAPH_RESULT_ARRAY'"):
+        made("ARRAYS")

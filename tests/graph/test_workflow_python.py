@@ -226,7 +226,11 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_literals_of_every_kind(value: object) -> None:
-    written(Workflow().then(WpAnything, x=value, retry=Retry(attempts=5, delay=0.5), extras={"position": [1, 2]}))
+    written(
+        Workflow().then(
+            WpAnything, x=value, retry=Retry(attempts=5, delay=0.5, jitter=True), extras={"position": [1, 2]}
+        )
+    )
 
 
 # ---------------------------------------------------------------------- what is refused

@@ -512,6 +512,25 @@ def test_a_handler_answers_in_the_process(project: Project) -> None:
     assert project.resume_sync(run.id, on_question=lambda question: True).status == "completed"
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_handler_is_asked_in_the_order_of_the_questions(project: Project, kept: bool) -> None:
+    ask = HumanInputTask(id="ask", message="Who?", content_schema=NAME)
+    asked: list[str] = []
+
+    def answer(question: Question) -> str:
+        asked.append(question.task)
+        return question.task
+
+    given: dict[str, Any] = {"prompt": ["a", "b", "c"]}
+    workflow = Workflow().map(ask)
+    if kept:
+        run = project.run_sync(workflow, given, on_question=answer)
+    else:
+        run = workflow.run_sync(given, on_question=answer)
+    assert run.outputs["name"] == asked
+    assert asked == ["map[0]/ask", "map[1]/ask", "map[2]/ask"]
+
+
 def test_cancelling_a_process_that_waits_loses_nothing(project: Project) -> None:
     async def go() -> None:
         running = asyncio.ensure_future(project.run(around(APPROVAL), {"topic": "bees"}, wait=True))

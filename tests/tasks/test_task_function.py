@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -288,3 +289,22 @@ def test_a_name_belongs_to_one_function() -> None:
     stranger: Any = type("split", (Task,), {"__module__": "elsewhere", "type": "split"})
     with pytest.raises(TaskConfigurationError, match=r'"split" is already registered.*elsewhere\.split.*@task\(name'):
         registry.register(stranger)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"side_effect": True}, "'side_effect' is not known. Did you mean 'side_effects'"),
+        ({"executor": "process"}, "'executor' is not known. The options are name, output"),
+        ({"cache": "no"}, "cacheable has to be True or False, not 'no'"),
+        ({"side_effects": "no"}, "side_effects has to be True or False"),
+        ({"inline": 1}, "inline has to be True or False"),
+        ({"version": 2}, "version has to be a str, not 2"),
+        ({"output": ""}, "give the name of a port"),
+        ({"output": "*"}, "give the name of a port"),
+        ({"output": "[error]"}, "give the name of a port"),
+    ],
+)
+def test_an_option_that_is_none_is_refused_where_the_function_is_decorated(options: dict[str, Any], said: str):
+    with pytest.raises(TaskConfigurationError, match=re.escape(said)):
+        task(name="refused_where_it_is_decorated", **options)(len)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -18,7 +18,7 @@ from workglow.clock import SystemClock
 from workglow.errors import UnknownRunError, WorkglowError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from workglow.graph.events import Event
     from workglow.graph.graph import TaskGraph
@@ -44,6 +44,7 @@ class Follower:
         self._out = Screen()
         self._err = Screen(stderr=True)
         self._progress: LiveProgress | PlainProgress | None = None
+        self._listed: list[dict[str, Any]] | None = None
 
     @property
     def asks(self) -> dict[str, Any]:
@@ -74,6 +75,22 @@ class Follower:
     def _ask(self, request: EntitlementRequest) -> Answer:
         with nullcontext() if self._progress is None else self._progress.paused():
             return ask(self._err, request, keeps=is_durable(self._path))
+
+    @contextmanager
+    def listing(self) -> Generator[None]:
+        """With --json, show all runs that are followed here as one list at the end, instead of each by itself."""
+        self._listed = []
+        try:
+            yield
+        finally:
+            if self._as_json:
+                self._out.json(self._listed)
+            self._listed = None
+
+    def show_none(self) -> None:
+        """There was no run to follow: with --json, that is a document too."""
+        if self._as_json:
+            self._out.json(None)
 
     def follow(
         self,
@@ -122,7 +139,11 @@ class Follower:
 
     def _show(self, run: Run) -> None:
         if self._as_json:
-            self._out.json(run_as_json(run, self._path))
+            facts = run_as_json(run, self._path)
+            if self._listed is None:
+                self._out.json(facts)
+            else:
+                self._listed.append(facts)
             return
         show_tasks(self._out, run.tasks.values(), most=0)
         show_outputs(self._out, run.outputs)

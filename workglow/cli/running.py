@@ -12,8 +12,11 @@ from workglow.cli.inputs import named_graph, read_graph, read_inputs
 from workglow.cli.parameters import Allow, AsJson, Budgeted, Deny, Inputs, InputsFile, ProjectFile, RunName, TaskFiles
 from workglow.cli.projects import pick, work_on
 from workglow.cli.taskfiles import import_tasks
+from workglow.errors import WorkglowError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workglow.graph.graph import TaskGraph
     from workglow.project import Project
 
@@ -21,6 +24,9 @@ __all__ = ["app", "graph_file"]
 
 app = typer.Typer(rich_markup_mode=None)
 
+
+_INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 
 _OnChange = Literal["error", "keep", "rerun"]
 _Interrupted = Literal["retry", "fail"]
@@ -167,15 +173,44 @@ def resume(
     follower = Follower(file, as_json=json, task_files=tasks, asks=not no_ask)
     given = {**rights(allow, deny), **follower.asks}
     with work_on(file) as project:
-        for name in _unfinished(project, file, run, everyone=all, stay=stay):
+
+        def go_on(name: str) -> None:
             follower.follow(
                 project.graph_of(name),
-                lambda listen, name=name: project.resume_sync(
+                lambda listen: project.resume_sync(
                     name, on_change=on_change, interrupted=interrupted, wait=stay or None, on_event=listen, **given
                 ),
                 project=project,
                 resumed=name,
             )
+
+        found = _unfinished(project, file, run, everyone=all, stay=stay)
+        if all:
+            with follower.listing():
+                _resume_each(found, go_on)
+        elif found:
+            go_on(found[0])
+        else:
+            follower.show_none()
+
+
+def _resume_each(names: list[str], go_on: Callable[[str], None]) -> None:
+    """Go on with each run, whatever becomes of those before it; exits with 1 if any failed, else 3 if any waits."""
+    from workglow.cli.failures import show_failure
+
+    codes: set[int] = set()
+    for name in names:
+        try:
+            go_on(name)
+        except typer.Exit as left:
+            if left.exit_code == _INTERRUPTED:
+                raise
+            codes.add(left.exit_code)
+        except WorkglowError as error:
+            show_failure(error)
+            codes.add(1)
+    if codes:
+        raise typer.Exit(min(codes))
 
 
 def _unfinished(project: Project, file: str, run: str | None, *, everyone: bool, stay: bool) -> list[str]:

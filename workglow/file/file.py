@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import apsw
 
@@ -109,6 +109,8 @@ class File:
         another FileError; a file that is refused has not been touched.
         """
         time = clock or SystemClock()
+        if durability not in get_args(Durability):
+            raise FileError(f"durability is {durability!r}; give 'auto', 'power' or 'process'.")
         if os.fspath(path) == ":memory:":
             return cls(open_memory(time), ":memory:", clock=time, durability=durability)._begun(unmarked=False)
         place = absolute(path)

@@ -23,8 +23,12 @@ _LOG_HEADER: Final = 32  # bytes; a shorter write-ahead log holds nothing
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """Return the absolute path, with symbolic links kept."""
+    """Return the absolute path, with symbolic links kept; FileError for what is no path."""
     text: str = os.fspath(path)
+    if text.startswith(("postgresql://", "postgres://")):
+        raise FileError("A project is a file; one in a Postgres database is not built yet.  Give the path of a file.")
+    if "\0" in text:
+        raise FileError(f"{text!r} is no path: it holds a zero character.")
     return os.path.abspath(text)
 
 

@@ -8,7 +8,7 @@ edge nor a literal.  `graph.inputs` gives such ports, and any other free one, na
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from workglow.errors import GraphError, TaskInputError
 from workglow.graph.dataflow import ALL_PORTS, ERROR_FIELDS, ERROR_PORT
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workglow.graph.graph import TaskGraph
     from workglow.tasks import Task
 
-__all__ = ["DeliveryPlan", "deliver", "delivery_plan", "free_ports"]
+__all__ = ["DeliveryPlan", "as_inputs", "deliver", "delivery_plan", "free_ports"]
 
 
 class DeliveryPlan:
@@ -81,6 +81,19 @@ def _check_named(graph: TaskGraph, name: str, task_id: str, port: str) -> None:
 def delivery_plan(graph: TaskGraph) -> DeliveryPlan:
     """Return the graph's plan, made again only after the graph changed."""
     return graph.derive("delivery", DeliveryPlan)
+
+
+def as_inputs(given: object) -> Mapping[str, object]:
+    """Return the inputs that a caller gave, where None is none; TaskInputError when they are no mapping of names."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TaskInputError(f"Inputs are a mapping of names to values, such as {{'text': …}}, not {given!r:.80}.")
+    inputs = cast("Mapping[object, object]", given)
+    for name in inputs:
+        if not isinstance(name, str):
+            raise TaskInputError(f"The name of an input is a text, not {name!r}.")
+    return cast("Mapping[str, object]", inputs)
 
 
 def deliver(graph: TaskGraph, inputs: Mapping[str, object], *, where: str = "") -> dict[str, dict[str, object]]:

@@ -20,7 +20,7 @@ from workglow.graph.control.map import ForEachTask, MapTask
 from workglow.graph.control.reduce import ReduceTask
 from workglow.graph.control.switch import SwitchTask
 from workglow.graph.control.while_task import WhileTask
-from workglow.graph.delivery import deliver
+from workglow.graph.delivery import as_inputs, deliver
 from workglow.graph.environment import Environment
 from workglow.graph.options import RunOptions
 from workglow.graph.recovery import Recovery
@@ -217,7 +217,7 @@ class Engine:
         record = self.repositories.runs.get(uid)
         graph = self._graph(record)
         old = decode(record.input, self.repositories.values.load)
-        new = {**old, **await named_inputs(graph, inputs or {}, self.resolvers)}
+        new = {**old, **await named_inputs(graph, as_inputs(inputs), self.resolvers)}
         again = [] if from_task is None else [from_task]
         again += _changed_targets(graph, old, new)
         if not again:

@@ -15,6 +15,7 @@ from workglow.errors import (
     TaskTimeoutError,
     WorkglowError,
 )
+from workglow.storage.error_record import error_text
 
 if TYPE_CHECKING:
     from workglow.graph.schedule import TaskRun
@@ -31,7 +32,7 @@ def as_failure(run: TaskRun, error: BaseException) -> WorkglowError:
     if isinstance(error, WorkglowError):
         failure = error
     else:
-        failure = TaskFailedError(f"Task '{run.path}' failed: {type(error).__name__}: {error}")
+        failure = TaskFailedError(f"Task '{run.path}' failed: {type(error).__name__}: {error_text(error)}")
         failure.__cause__ = error
     if isinstance(failure, TaskFailedError) and failure.task is None:
         failure.task = run.path

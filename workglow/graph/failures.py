@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from workglow.errors import TaskAbortedError, TaskTimeoutError
 from workglow.graph.dataflow import ERROR_PORT
 from workglow.graph.failure import as_failure, failure_outputs, is_worth_a_retry
-from workglow.storage.error_record import error_record
+from workglow.storage.error_record import error_record, error_text
 from workglow.storage.records import EventRecord
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Failures:
         run.status = "pending"
         run.wake_at = environment.clock.now() + round(wait * 1000) if wait else None
         if environment.journal is not None:
-            data = {"attempt": run.attempt, "error": f"{type(error).__name__}: {error}", "wait": wait}
+            data = {"attempt": run.attempt, "error": f"{type(error).__name__}: {error_text(error)}", "wait": wait}
             environment.journal.note(EventRecord(environment.clock.now(), run.path, "retried", data))
             runner.touch(run)
         runner.emit("task_retried", run.path, error)

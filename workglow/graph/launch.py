@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from workglow.blocking import run_blocking
 from workglow.clock import SystemClock
 from workglow.errors import WorkglowError
 from workglow.graph.budget import Spending
-from workglow.graph.delivery import deliver
+from workglow.graph.delivery import as_inputs, deliver
 from workglow.graph.environment import Environment
 from workglow.graph.options import RunOptions
 from workglow.graph.resolution import named_inputs
@@ -53,7 +52,7 @@ async def run_in_memory(
     permission = Permission.taken_from(settings)
     environment = _environment(graph, settings, options, registry, clock)
     environment.options.check_size(len(graph.tasks))
-    given = inputs or {}
+    given = as_inputs(inputs)
     if guarded_tasks(graph):
         environment.resolvers = environment.resolvers or standard_resolvers(registry)
         given = await named_inputs(graph, given, environment.resolvers)
@@ -94,7 +93,7 @@ def _environment(
         resolvers=rest.pop("resolvers", None),
         on_question=rest.pop("on_question", None),
         tracer=rest.pop("tracer", None),
-        options=replace(options or RunOptions(), **rest),
+        options=RunOptions.of(rest, options),
     )
     budget = environment.options.limit
     environment.spending = None if budget is None else Spending(budget)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from workglow.errors import TaskConfigurationError
 from workglow.graph.budget import Budget
+from workglow.graph.naming import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,8 +42,14 @@ class RunOptions:
     wait: bool | float | None = None
 
     def __post_init__(self) -> None:
-        if self.concurrency is not None and self.concurrency < 1:
-            raise TaskConfigurationError(f"concurrency is {self.concurrency}; give at least 1, or None for no limit.")
+        for name in ("concurrency", "max_tasks"):
+            value = getattr(self, name)
+            if value is not None and not (type(value) is int and value >= 1):
+                raise TaskConfigurationError(f"{name} is {value!r}; give at least 1, or None for no limit.")
+        if self.timeout is not None and not _is_seconds(self.timeout):
+            raise TaskConfigurationError(
+                f"timeout is {self.timeout!r}; give a number of seconds, or None or 0 for no limit."
+            )
         if self.cache not in ("use", "refresh", "off"):
             hint = "" if isinstance(cast("object", self.cache), str) else "  A repository is given as output_cache."
             raise TaskConfigurationError(f"cache is {self.cache!r}; give 'use', 'refresh' or 'off'.{hint}")
@@ -51,8 +58,20 @@ class RunOptions:
         names = cast("Mapping[object, object]", self.queues or {})
         if not all(isinstance(each, str) for pair in names.items() for each in pair):
             raise TaskConfigurationError(f"queues is {self.queues!r}; give types of tasks with names of queues.")
-        if self.wait is not None and not self.wait >= 0:  # NaN too
+        if self.wait is not None and self.wait not in (True, False) and not _is_seconds(self.wait):
             raise TaskConfigurationError(f"wait is {self.wait!r}; give True, False, a number of seconds, or None.")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], base: RunOptions | None = None) -> RunOptions:
+        """Return the options with settings that a caller gave by name; TypeError for a name that is none of them."""
+        known = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in known:
+                raise TypeError(
+                    f"{name!r} is no option of a run.{did_you_mean(name, known)}  The graph's inputs are one mapping, "
+                    "and come first."
+                )
+        return replace(base or _DEFAULTS, **settings)
 
     @property
     def limit(self) -> Budget | None:
@@ -82,6 +101,10 @@ class RunOptions:
         if given.get("budget") is not None:
             given["budget"] = Budget.from_json(given["budget"])
         return cls(**given)
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < float("inf")
 
 
 _DEFAULTS = RunOptions()

@@ -147,6 +147,8 @@ class TaskGraphRunner:
                 self._run_in_memory(turn_ends)
             if self._monotonic() > turn_ends:
                 turn_ends = await self._yield()
+            if self.schedule.closed:  # scopes without tasks: nothing that ends would go on with them
+                self.after_resolve()
             if ready and len(self._in_flight) < self._limit:
                 continue
             if self._recovery is not None and len(ready) < self._batch:
@@ -276,6 +278,9 @@ class TaskGraphRunner:
                             result = stop.value
                         else:
                             raise suspended(run, result)
+            except asyncio.CancelledError:  # nobody could cancel it from outside: it ran in one go
+                self.failures.fail(run, _cancelled_itself(run))
+                return
             except Exception as error:
                 self.failures.fail(run, error)
                 return
@@ -297,7 +302,7 @@ class TaskGraphRunner:
         elif run.controller is not None:
             self.failures.fail_compound(run, cast("WorkglowError", error))
         elif isinstance(error, asyncio.CancelledError):
-            self.failures.fail(run, TaskAbortedError(f"Task '{run.path}' was cancelled by its own code."))
+            self.failures.fail(run, _cancelled_itself(run))
         elif isinstance(error, Exception):
             self.failures.fail(run, error)
         else:  # SystemExit and KeyboardInterrupt are for the caller; raised here, asyncio would catch them
@@ -458,3 +463,7 @@ class TaskGraphRunner:
             event = Event(kind, self._run_id, path, self._now(), data)
             for listener in self._listeners:
                 listener(event)
+
+
+def _cancelled_itself(run: TaskRun) -> TaskAbortedError:
+    return TaskAbortedError(f"Task '{run.path}' was cancelled by its own code.")

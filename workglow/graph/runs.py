@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from workglow.blocking import run_blocking
 from workglow.errors import RunStateError
 from workglow.graph.budget import Budget
 from workglow.graph.caller import Caller
 from workglow.graph.conversion import as_graph
+from workglow.graph.delivery import as_inputs
 from workglow.graph.options import RunOptions
 from workglow.graph.queued.driving import abort_run, wait_for_run
 from workglow.graph.resuming import resume_each
@@ -82,12 +83,12 @@ class Runs:
     ) -> Run:
         whole = as_graph(graph)
         caller = _caller(whole, settings, alone=alone)
-        return await self._engine.run(whole, inputs or {}, options=_options(settings), caller=caller)
+        return await self._engine.run(whole, as_inputs(inputs), options=_options(settings), caller=caller)
 
     def begin(self, graph: Any, inputs: Mapping[str, object] | None = None, **options: Unpack[RunSettings]) -> Run:
         """Store a run without starting it; `resume` starts it, in this process or in another one."""
         permission = Permission.taken_from(options)
-        return self._engine.begin(as_graph(graph), inputs or {}, options=_options(options), permission=permission)
+        return self._engine.begin(as_graph(graph), as_inputs(inputs), options=_options(options), permission=permission)
 
     def submit(
         self,
@@ -105,7 +106,7 @@ class Runs:
         permission = Permission.taken_from(options)
         return self._engine.begin(
             as_graph(graph),
-            inputs or {},
+            as_inputs(inputs),
             options=_options(options),
             permission=permission,
             queue=self._open_queues().queue(queue),
@@ -410,7 +411,7 @@ class Runs:
 
 def _options(options: RunSettings) -> RunOptions:
     """The options that are left when the caller has been taken out."""
-    return RunOptions(**cast("Any", options))
+    return RunOptions.of(options)
 
 
 def _caller(graph: TaskGraph | None, settings: Any, *, alone: bool) -> Caller:

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
+from workglow.errors import GraphError
 from workglow.graph.branches import Branches
 from workglow.graph.delivery import delivery_plan
 
@@ -29,6 +30,7 @@ __all__ = [
     "PROPERTY_ARRAY",
     "Merge",
     "ResultPlan",
+    "as_merge",
     "combined_schema",
     "either",
     "graph_input_schema",
@@ -48,6 +50,13 @@ _RESULT: Schema = {
     "properties": {"id": {"type": "string"}, "type": {"type": "string"}, "data": {"type": "object"}},
     "required": ["id", "type", "data"],
 }
+
+
+def as_merge(given: object) -> Merge:
+    """Return what was given as a graph's `merge`; GraphError when it is none."""
+    if given not in (PROPERTY_ARRAY, GRAPH_RESULT_ARRAY):
+        raise GraphError(f"merge is {given!r}; give {PROPERTY_ARRAY!r} or {GRAPH_RESULT_ARRAY!r}.")
+    return cast("Merge", given)
 
 
 class ResultPlan(NamedTuple):

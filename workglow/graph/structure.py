@@ -14,7 +14,7 @@ from workglow.graph.dataflow import ALL_PORTS, ERROR_PORT, Dataflow, as_transfor
 from workglow.graph.events import Events
 from workglow.graph.naming import did_you_mean, snake_name
 from workglow.graph.ordering import TopologicalOrder, definition_order, dependency_layers, reachable
-from workglow.graph.schemas import PROPERTY_ARRAY, Merge
+from workglow.graph.schemas import PROPERTY_ARRAY, Merge, as_merge
 from workglow.graph.tasklike import make_task
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class GraphStructure:
         self.outgoing: dict[str, list[Dataflow]] = {}
         self.inputs: dict[str, list[tuple[str, str]]] = {}
         self.outputs: dict[str, tuple[str, str]] = {}
-        self.merge: Merge = merge
+        self.merge = merge
         self.transforms = transforms
         self.events = Events()
         self._order = TopologicalOrder()
@@ -48,6 +48,15 @@ class GraphStructure:
         self.shared: set[tuple[str, str]] = set()  # ports that take one value, and have edges from several branches
         self._derived: dict[str, object] = {}
         self._named: tuple[object, ...] = ({}, {}, merge)
+
+    @property
+    def merge(self) -> Merge:
+        """How the outputs of several last tasks become one: "PROPERTY_ARRAY" or "GRAPH_RESULT_ARRAY"."""
+        return self._merge
+
+    @merge.setter
+    def merge(self, merge: Merge) -> None:
+        self._merge = as_merge(merge)
 
     # ------------------------------------------------------------------ building
 

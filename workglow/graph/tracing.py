@@ -19,6 +19,7 @@ from workglow.errors import WorkglowError
 from workglow.graph.compounds import Compounds
 from workglow.graph.runner import TaskGraphRunner
 from workglow.graph.usage import read_parts, total
+from workglow.storage.error_record import error_text
 from workglow.telemetry import Tracing
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class TracedRunner(TaskGraphRunner):
                 await super().run(root, recovery)
         except BaseException as error:
             if isinstance(error, Exception) and self.status != "aborted":
-                failure = f"{type(error).__name__}: {error}"
+                failure = f"{type(error).__name__}: {error_text(error)}"
             raise
         finally:
             status = "interrupted" if self.status == "running" else self.status
@@ -91,7 +92,7 @@ class TracedRunner(TaskGraphRunner):
     def emit(self, kind: EventKind, path: str, data: object = None) -> None:
         if kind == "task_retried" and path in self._open:
             error = cast("BaseException", data)
-            self._end(self._open[path][0], "retried", (type(error).__name__, str(error)))
+            self._end(self._open[path][0], "retried", (type(error).__name__, error_text(error)))
         super().emit(kind, path, data)
 
     def end_turn(self, scope: Scope) -> None:

@@ -23,6 +23,10 @@ _OPTIONS: dict[str, tuple[tuple[type, ...], str]] = {
     "title": ((str,), "a str"),
     "description": ((str,), "a str"),
     "cache": ((bool,), "True or False"),
+    "version": ((str,), "a str"),
+    "cacheable": ((bool,), "True or False"),
+    "inline": ((bool,), "True or False"),
+    "side_effects": ((bool,), "True or False"),
     "retry": ((Retry,), "a Retry"),
     "queue": ((str,), "the name of a queue"),
     "extras": ((Mapping,), "a mapping"),
@@ -49,9 +53,10 @@ def check_option(owner: type, name: str, value: object) -> None:
 def check_class(owner: type) -> None:
     """Raise TaskConfigurationError when a class declares an option that no task can have."""
     declared = vars(owner)
-    for name in ("timeout", "retry", "queue"):
-        if declared.get(name) is not None and not isinstance(declared[name], property):
-            check_option(owner, name, declared[name])
+    for name in ("timeout", "retry", "queue", "cacheable", "inline", "side_effects", "version", "title", "description"):
+        value: object = declared.get(name)
+        if value is not None and not hasattr(type(value), "__get__"):
+            check_option(owner, name, value)
     _check_entitlements(owner, declared.get("entitlements", ()))
     policy = declared.get("on_interrupt", "retry")
     if policy not in _ON_INTERRUPT:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import re
 from collections.abc import Awaitable, Callable
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
     from workglow.tasks.entitlements import Entitlement
 
 __all__ = ["FunctionTask", "TaskFunction", "task"]
+
+_OPTIONS = (
+    *("name", "output", "inline", "version", "cache", "side_effects", "timeout", "retry", "queue", "on_interrupt"),
+    *("title", "description", "category", "entitlements", "preview"),
+)
+_NOT_IN_PORTS = re.compile(r"[\[\]*]|==>")
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -202,7 +210,19 @@ def task_function(function: Any, *, register: bool, name: str | None = None, **o
     return TaskFunction(function, task_type)
 
 
+def _check_options(name: str, options: dict[str, Any]) -> None:
+    for option in options:
+        if option not in _OPTIONS:
+            near = difflib.get_close_matches(option, _OPTIONS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" The options are {', '.join(_OPTIONS)}."
+            raise TaskConfigurationError(f"@task {name}: {option!r} is not known.{hint}")
+    output = options.get("output")
+    if output is not None and not (isinstance(output, str) and output and not _NOT_IN_PORTS.search(output)):
+        raise TaskConfigurationError(f"@task {name}: output={output!r}; give the name of a port, such as 'text'.")
+
+
 def _task_type(function: Any, name: str, options: dict[str, Any]) -> type[FunctionTask]:
+    _check_options(name, options)
     given = {key: value for key, value in options.items() if value is not None}
     if "cache" in given:
         given["cacheable"] = given.pop("cache")

@@ -17,6 +17,8 @@ import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from workglow.errors import TaskConfigurationError
+
 __all__ = ["is_granted", "is_touched", "rule_patterns"]
 
 _PATHS = frozenset({"files", "filesystem", "sqlite"})
@@ -26,13 +28,17 @@ _HOST = re.compile(r"[\w.*-]+|[0-9a-f:.*]+", re.ASCII)
 def rule_patterns(id: str, text: str) -> tuple[str, ...]:
     """Return what a person wrote in a rule as patterns that mean the same wherever and whenever they are read.
 
-    A path behind a symbolic link gives two: where it leads, and the link itself.
+    A path behind a symbolic link gives two: where it leads, and the link itself.  TaskConfigurationError for what no
+    path can be.
     """
     if _kind(id) not in _PATHS:
         return (text,)
     fixed, star, rest = os.path.expanduser(text).partition("*")
     folder, name = (fixed, "") if not star else os.path.split(fixed)
-    bases = (os.path.realpath(folder or "."), os.path.abspath(folder or "."))
+    try:
+        bases = (os.path.realpath(folder or "."), os.path.abspath(folder or "."))
+    except (ValueError, OSError) as error:  # a null character, say
+        raise TaskConfigurationError(f"{text!r} is no path: {error}.") from None
     return tuple(dict.fromkeys(_joined(base, name + star + rest) for base in bases))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from workglow.graph.building.nesting import NestingBuilder
-from workglow.graph.schemas import PROPERTY_ARRAY, Merge
+from workglow.graph.schemas import PROPERTY_ARRAY, Merge, as_merge
 
 if TYPE_CHECKING:
     from workglow.graph.control.compound import GraphAsTask
@@ -34,6 +34,8 @@ class LoopBuilder(NestingBuilder):
     ) -> Self:
         """Add a graph that behaves as one task; `merge` says how the outputs of several last tasks become one."""
         from workglow.graph.control.compound import GraphAsTask
+
+        as_merge(merge)  # here, and not where the body ends
 
         def make(graph: TaskGraph, **options: Any) -> GraphAsTask:
             graph.merge = merge

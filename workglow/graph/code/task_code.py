@@ -155,7 +155,7 @@ class TaskWriter:
         from workglow.retry import Retry
 
         plain = Retry()
-        names = ("attempts", "delay", "factor", "maximum")
+        names = ("attempts", "delay", "factor", "maximum", "jitter")
         return [
             (name, Atom(repr(getattr(retry, name)))) for name in names if getattr(retry, name) != getattr(plain, name)
         ]

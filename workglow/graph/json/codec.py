@@ -135,12 +135,12 @@ def _config(task: Task, large: dict[str, list[str]]) -> Item:
     config = {name: text for name, text in config.items() if text != getattr(type(task), name)}
     if "cacheable" in own:
         config["cacheable"] = own["cacheable"]
-    if own.get("timeout"):
+    if own.get("timeout") or ("timeout" in own and type(task).timeout):  # 0 takes the limit of the class away
         milliseconds = own["timeout"] * 1000
         config["timeout"] = int(milliseconds) if milliseconds == int(milliseconds) else milliseconds
     if own.get("retry"):
         config["retry"] = _retry_item(task, own["retry"])
-    if own.get("queue"):
+    if own.get("queue") or ("queue" in own and type(task).queue):
         config["queue"] = own["queue"]
     if task.extras:
         config["extras"] = _written("extras", dict(task.extras), task, large)
@@ -207,4 +207,5 @@ def _retry_item(task: Task, retry: Retry) -> Item:
             f'Task "{task.type}" cannot be serialized: its retry names exception classes. '
             "Give them with @task(retry=…)."
         )
-    return {"attempts": retry.attempts, "delay": retry.delay, "factor": retry.factor, "maximum": retry.maximum}
+    item: Item = {"attempts": retry.attempts, "delay": retry.delay, "factor": retry.factor, "maximum": retry.maximum}
+    return {**item, "jitter": True} if retry.jitter else item

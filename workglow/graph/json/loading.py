@@ -43,7 +43,7 @@ _SUBGRAPH_KEYS = _GRAPH_KEYS - {"format", "merge"}
 _TASK_KEYS = frozenset({"id", "type", "defaults", "config", "values", "subgraph", "merge", "entitlements"})
 _DATAFLOW_KEYS = ("sourceTaskId", "sourceTaskPortId", "targetTaskId", "targetTaskPortId")
 _ALL_DATAFLOW_KEYS = frozenset({*_DATAFLOW_KEYS, "transforms"})
-_RETRY_KEYS = frozenset({"attempts", "delay", "factor", "maximum"})
+_RETRY_KEYS = frozenset({"attempts", "delay", "factor", "maximum", "jitter"})
 _GRAPH_TYPES = {
     "ArrayTask": "control.array",
     "InputTask": "boundary",
@@ -301,17 +301,20 @@ def _setting_names(kind: type[Task]) -> dict[str, str] | None:
     return names
 
 
-def _timeout(value: object, path: str) -> float | None:
+def _timeout(value: object, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         refuse(path, "has to be a number of milliseconds")
-    return value / 1000 or None
+    return value / 1000
 
 
 def _retry(value: object, path: str) -> Retry:
     fields = as_object(value, path)
     check_keys(fields, _RETRY_KEYS, path)
     for key, number in fields.items():
-        if isinstance(number, bool) or not isinstance(number, int | float) or not number < float("inf"):
+        if key == "jitter":
+            if not isinstance(number, bool):
+                refuse(f"{path}.{key}", "has to be true or false")
+        elif isinstance(number, bool) or not isinstance(number, int | float) or not number < float("inf"):
             refuse(f"{path}.{key}", "has to be a number")
     if not isinstance(fields.get("attempts", 1), int):
         refuse(f"{path}.attempts", "has to be a whole number")

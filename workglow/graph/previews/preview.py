@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from workglow.blocking import run_blocking
 from workglow.clock import SystemClock
 from workglow.errors import UnknownTaskError
+from workglow.graph.delivery import as_inputs
 from workglow.graph.naming import did_you_mean
 from workglow.graph.options import RunOptions
 from workglow.graph.previews.run import PreviewRun
@@ -70,7 +71,7 @@ class Preview:
     ) -> None:
         RunOptions(max_tasks=max_tasks).check_size(len(graph.tasks))
         self.graph = graph.copy()
-        self._inputs: dict[str, object] = clone(dict(inputs or {}))
+        self._inputs: dict[str, object] = clone(dict(as_inputs(inputs)))
         self._scope = PreviewScope(surroundings or Surroundings(task_registry, SystemClock()), self.graph)
         self._scope.update(self.graph, self._inputs)
         self._settle()

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from workglow.errors import TaskEntitlementError, WorkglowError
+from workglow.errors import TaskConfigurationError, TaskEntitlementError, WorkglowError
 from workglow.graph.rights.permission import EntitlementRequest
 from workglow.tasks import Entitlement
 from workglow.tasks.entitlements import merged
@@ -212,8 +212,11 @@ def _refusal(missing: list[EntitlementRequest]) -> TaskEntitlementError:
 
 
 def _exact(needed: Entitlement) -> Entitlement:
-    """What was really meant: a path without symbolic links."""
-    return replace(as_rules([needed])[0], reason="")
+    """What was really meant: a path without symbolic links; what no path can be stays as it is."""
+    try:
+        return replace(as_rules([needed])[0], reason="")
+    except TaskConfigurationError:
+        return replace(needed, reason="")
 
 
 def _said(text: str, requests: list[EntitlementRequest]) -> str:

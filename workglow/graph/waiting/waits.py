@@ -216,8 +216,8 @@ class Waits:
     async def take_turn(self, idle: bool) -> bool:
         """End the waits that are over; when the loop is idle, perhaps leave.  True when the loop must look again."""
         while self._asking is not None and self._to_ask:
-            run, question = self._to_ask.popitem()
-            self._asking.ask(run, question)
+            run = next(iter(self._to_ask))
+            self._asking.ask(run, self._to_ask.pop(run))
         if (self._due or self._news) and self._look():
             return True
         if idle and self._is_to_leave():
