@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from workglow import job
+from workglow import JobContext, job
 from workglow.errors import (
     JobAbortedError,
     JobFailedError,
@@ -294,3 +294,54 @@ def test_a_handler_that_was_unknown_where_its_job_came_from_still_says_how_long_
 
     project.queue("work").work_sync()
     assert one.record.run_after == clock.now() + 120_000
+
+
+@pytest.mark.parametrize("mode", ["in place", "in place with a context", "inline", "on the loop", "in a thread"])
+@pytest.mark.parametrize(
+    ("error", "status"), [(SystemExit, "failed"), (GeneratorExit, "failed"), (asyncio.CancelledError, "aborted")]
+)
+def test_a_handler_that_wants_to_end_the_program_ends_its_job_only(
+    project: Project, handlers: HandlerRegistry, mode: str, error: type[BaseException], status: str
+) -> None:
+    async def in_place() -> None:
+        raise error
+
+    async def with_a_context(context: JobContext) -> None:
+        raise error
+
+    async def on_the_loop() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    def plainly() -> None:
+        raise error
+
+    function = {"in place": in_place, "in place with a context": with_a_context, "on the loop": on_the_loop}
+    leave = job(registry=handlers, name="leave", inline=mode == "inline")(function.get(mode, plainly))
+    note = job(registry=handlers, name="note")(lambda: "noted")
+    queue = project.queue("work")
+    one, other = queue.enqueue(leave), queue.enqueue(note)
+    assert queue.work_sync() == 2
+    assert (one.status, one.attempt, other.status) == (status, 1, "completed")
+
+
+def test_an_error_that_cannot_be_told_is_kept_as_well_as_it_can(project: Project, handlers: HandlerRegistry) -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    errors = {"mute": MuteError(), "half": ValueError("\ud800 is half a letter"), "long": ValueError("x" * 1_000_000)}
+
+    @job(registry=handlers)
+    async def fail(how: str) -> None:
+        raise errors[how]
+
+    queue = project.queue("work")
+    jobs = queue.enqueue_many(fail, [{"how": how} for how in errors], max_attempts=1)
+    assert queue.work_sync() == 3
+    told = [str(each.error) for each in jobs]
+    assert "MuteError: (its message cannot be told: str() raised RuntimeError)" in told[0]
+    assert "ValueError: \\ud800 is half a letter" in told[1]
+    assert len(told[2]) < 21_000
+    assert told[2].endswith("… (1000000 characters)")
+    assert len(jobs[2].record.error or "") < 100_000

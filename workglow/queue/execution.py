@@ -112,8 +112,6 @@ class Execution:
         if running.handle is not finished:
             self._freed()
         else:
-            if isinstance(error, asyncio.CancelledError):
-                error = TaskAbortedError(f"Job {running.job.id} was cancelled.")
             self._report(running, None if error is not None else finished.result(), error)
 
     def _in_process(self, running: Running, call: Call, timeout: float | None) -> None:

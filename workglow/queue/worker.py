@@ -300,7 +300,9 @@ class Worker:
             try:
                 result = call_in_place(handler, handler.check(decode(job.input, queues.load)))
                 self._settled.append(settle_result(job, result, queue.settings, queues.clock))
-            except Exception as error:
+            except KeyboardInterrupt:  # of whoever presses keys
+                raise
+            except BaseException as error:
                 self._fail(Running(job, handler), error)
         else:
             self._run(Running(job, handler), queue)
@@ -334,7 +336,9 @@ class Worker:
                 self._execution.launch(running, inputs, self._seconds_for(job, handler.timeout, queue))
                 return
             result = call_in_place(handler, inputs)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._running.pop(job.id, None)
             self._fail(running, error)
             return
@@ -398,6 +402,8 @@ class Worker:
 
     def _fail(self, running: Running, error: BaseException) -> None:
         job = running.job
+        if isinstance(error, asyncio.CancelledError):
+            error = TaskAbortedError(f"Job {job.id} was cancelled.")
         settings = self._by_id[job.queue_id].settings
         own, usual = JobOptions.from_json(job.options).retry, running.handler.retry
         retry = own or (settings.retry if usual is None else RetryPolicy.of(usual))
