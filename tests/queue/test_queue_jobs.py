@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,8 +16,10 @@ from workglow.errors import (
     JobStateError,
     PermanentJobError,
     RetryableJobError,
+    TaskConfigurationError,
     UnknownJobError,
 )
+from workglow.queue.terms import JobTerms
 from workglow.retry import Retry
 
 if TYPE_CHECKING:
@@ -171,11 +174,11 @@ def test_a_running_job_is_aborted_as_soon_as_its_worker_hears_of_it(
 def test_of_jobs_with_one_key_only_one_is_unfinished(project: Project, handlers: HandlerRegistry) -> None:
     note = job(registry=handlers, name="note", inline=True)(lambda: 1)
     queue, other = project.queue("work"), project.queue("other")
-    one = queue.enqueue(note, key="daily")
-    assert queue.enqueue(note, key="daily") == one
-    assert other.enqueue(note, key="daily") != one
+    one = queue.enqueue(note, idempotency_key="daily")
+    assert queue.enqueue(note, idempotency_key="daily") == one
+    assert other.enqueue(note, idempotency_key="daily") != one
     queue.work_sync()
-    assert queue.enqueue(note, key="daily") != one
+    assert queue.enqueue(note, idempotency_key="daily") != one
 
 
 def test_a_job_starts_when_what_it_needs_is_completed(project: Project, handlers: HandlerRegistry) -> None:
@@ -345,3 +348,89 @@ def test_an_error_that_cannot_be_told_is_kept_as_well_as_it_can(project: Project
     assert len(told[2]) < 21_000
     assert told[2].endswith("… (1000000 characters)")
     assert len(jobs[2].record.error or "") < 100_000
+
+
+@pytest.mark.parametrize(
+    ("term", "meaning"),
+    [
+        ({"retries": 3}, "retries=3 is nothing that a job has; it has priority, delay, "),
+        ({"key": "daily"}, "it has .*idempotency_key"),
+        ({"priority": "high"}, "priority='high': give a whole number"),
+        ({"priority": 2**63}, "priority=9223372036854775808: give a whole number"),
+        ({"delay": -5}, "delay=-5: give seconds, 0 or more"),
+        ({"delay": float("inf")}, "delay=inf: give seconds, 0 or more"),
+        ({"delay": 1e12}, "delay=1000000000000.0: that is after the year 9999"),
+        ({"delay": timedelta(seconds=5)}, "give seconds, 0 or more"),
+        ({"delay": 5, "run_after": datetime.now(UTC)}, "delay and run_after both say when"),
+        ({"run_after": "tomorrow"}, "run_after='tomorrow': give a datetime with a time zone"),
+        ({"run_after": datetime(2026, 1, 1)}, "has no time zone"),
+        ({"deadline": float("nan")}, "deadline=nan: give seconds, 0 or more, or a datetime"),
+        ({"deadline": True}, "deadline=True: give seconds"),
+        ({"timeout": 0}, "timeout=0: give seconds, more than 0"),
+        ({"max_attempts": 1.5}, "max_attempts=1.5: give a whole number, 1 or more"),
+        ({"max_attempts": 0}, "max_attempts=0: give a whole number, 1 or more"),
+        ({"retry": 3}, r"retry=3: give a Retry: Retry\(attempts=5, delay=1\)"),
+        ({"idempotency_key": ""}, "give (a text that is not empty|enqueue_many none)"),
+        ({"group": ""}, "group='': give a text that is not empty"),
+        ({"needs": [1]}, r"needs=\[1\]: give a list of jobs"),
+        ({"cost": 0.5}, "cost=0.5: give a whole number, 0 or more"),
+    ],
+)
+def test_a_term_that_makes_no_sense_is_refused_by_name(
+    project: Project, handlers: HandlerRegistry, term: dict[str, Any], meaning: str
+) -> None:
+    note = job(registry=handlers, name="note")(lambda: "noted")
+    queue = project.queue("work")
+    for enqueue in (lambda: queue.enqueue(note, **term), lambda: queue.enqueue_many(note, [{}], **term)):
+        with pytest.raises((TaskConfigurationError, JobInputError), match=meaning):
+            enqueue()
+    assert queue.counts() == {}
+
+
+def test_a_term_that_is_none_is_not_said(project: Project, handlers: HandlerRegistry) -> None:
+    note = job(registry=handlers, name="note", retry=Retry(attempts=7), timeout=5)(lambda: "noted")
+    queue = project.queue("work")
+    silent = dict.fromkeys(JobTerms.__annotations__)
+    one, other = queue.enqueue(note, **silent), queue.enqueue(note)
+    assert (one.record.max_attempts, one.record.options) == (other.record.max_attempts, other.record.options)
+    assert other.record.max_attempts == 7
+
+
+def test_what_is_no_handler_no_input_no_queue_or_no_status_is_refused(
+    project: Project, handlers: HandlerRegistry
+) -> None:
+    queue = project.queue("work")
+    for handler in (print, None, "", 3):
+        with pytest.raises(TaskConfigurationError, match="is no handler: give a function under @job, or its name"):
+            queue.enqueue(handler)  # pyright: ignore[reportArgumentType]
+    for inputs in ([1], "text", []):
+        with pytest.raises(JobInputError, match="give a mapping, name → value"):
+            queue.enqueue("note", inputs)  # pyright: ignore[reportArgumentType]
+    for concurrency in (0, 1.5, "4", True):
+        with pytest.raises(TaskConfigurationError, match="at least 1 job at a time"):
+            project.worker(queue, concurrency=concurrency)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TaskConfigurationError, match="3 is no queue"):
+        project.worker(3)  # pyright: ignore[reportArgumentType]
+    for look in (queue.jobs, project.queues.jobs):
+        with pytest.raises(TaskConfigurationError, match="'done' is no status of a job; give some of pending, running"):
+            look("done")  # pyright: ignore[reportArgumentType]
+    for number in (2**63, "1"):
+        with pytest.raises(UnknownJobError, match="There is no job"):
+            project.job(number)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("setting", "meaning"),
+    [
+        ({"concurrency": 3}, "concurrency is no setting of a queue; it has limits, retry, timeout, keep_completed"),
+        ({"retry": 3}, "give a Retry"),
+        ({"timeout": "30"}, "timeout='30': give seconds"),
+        ({"timeout": 0}, "timeout=0: give seconds, more than 0, or None"),
+        ({"keep_failed": timedelta(days=1)}, "keep_failed=.*: give seconds, 0 or more, or None"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_by_name(
+    project: Project, setting: dict[str, Any], meaning: str
+) -> None:
+    with pytest.raises(TaskConfigurationError, match=meaning):
+        project.queue("work", **setting)

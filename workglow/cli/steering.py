@@ -88,7 +88,7 @@ def enqueue(
         "deadline": deadline,
         "timeout": timeout or None,
         "max_attempts": max_attempts,
-        "key": key,
+        "idempotency_key": key,
         "group": group,
     }
     terms: Any = {name: value for name, value in given.items() if value is not None}

@@ -59,7 +59,7 @@ class JobContext(TaskContext):
 
     def spend(self, cost: int) -> None:
         """Say what the job has really cost, tokens say, when that is not what was reserved for it."""
-        if isinstance(cost, bool) or cost < 0:
+        if isinstance(cost, bool) or not isinstance(cost, int) or not 0 <= cost < 2**63:  # pyright: ignore
             raise JobInputError(f"spend({cost!r}): give a whole number, 0 or more.")
         self.spent = cost
 

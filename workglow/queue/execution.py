@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-from workglow.errors import TaskAbortedError, TaskConfigurationError, TaskTimeoutError
+from workglow.errors import TaskConfigurationError, TaskTimeoutError
 from workglow.leaving import contained, failure_of
 from workglow.queue.processes import Leash, Processes
 from workglow.threads import Threads

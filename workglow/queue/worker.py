@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from workglow.errors import FileError, TaskAbortedError, UnknownHandlerError
+from workglow.errors import FileError, TaskAbortedError, TaskConfigurationError, UnknownHandlerError
 from workglow.queue.context import JobContext
 from workglow.queue.events import JobEvent
 from workglow.queue.execution import Execution, Running, call_in_place
@@ -460,6 +460,6 @@ class Worker:
 
 
 def _checked(concurrency: int) -> int:
-    if concurrency < 1:
-        raise ValueError(f"concurrency={concurrency}: a worker runs at least 1 job at a time.")
+    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:  # pyright: ignore
+        raise TaskConfigurationError(f"concurrency={concurrency!r:.60}: a worker runs at least 1 job at a time.")
     return concurrency
