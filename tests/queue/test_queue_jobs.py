@@ -434,3 +434,28 @@ def test_a_setting_that_makes_no_sense_is_refused_by_name(
 ) -> None:
     with pytest.raises(TaskConfigurationError, match=meaning):
         project.queue("work", **setting)
+
+
+def test_why_a_job_is_not_retried(project: Project, handlers: HandlerRegistry, clock: FakeClock) -> None:
+    note = job(registry=handlers, name="note")(lambda: "noted")
+    queue = project.queue("work", keep_aborted=60)
+    pending, completed = queue.enqueue(note, delay=60), queue.enqueue(note)
+    keyed = queue.enqueue(note, idempotency_key="daily")
+    keyed.abort()
+    queue.work_sync()
+    queue.enqueue(note, idempotency_key="daily")
+    needed = queue.enqueue(note)
+    needing = queue.enqueue(note, needs=[needed])
+    needed.abort()
+    project.queue("work", keep_failed=None, keep_aborted=None)
+    for one, why in (
+        (pending, "it is pending, and only failed and aborted jobs are"),
+        (completed, "it is completed, and only failed and aborted jobs are"),
+        (keyed, "another unfinished job has its idempotency key"),
+    ):
+        with pytest.raises(JobStateError, match=f"Job {one.id} is not retried: {why}"):
+            one.retry()
+    clock.advance(61)
+    project.queues.repository.prune()
+    with pytest.raises(JobStateError, match=f"it needs job {needed.id}, which is not kept any more"):
+        needing.retry()

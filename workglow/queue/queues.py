@@ -85,7 +85,7 @@ class Queues:
 
         Queues of different `scope`, {"user": "u1"} say, share nothing but the name.
         """
-        if not name or len(name) > 200:
+        if not isinstance(cast("object", name), str) or not 0 < len(name) <= 200:
             raise TaskConfigurationError(f"{name!r:.60}: a queue's name has 1 to 200 characters.")
         whose = canonical(dict(scope or {})).decode()
         record = self.repository.queue(name, whose)

@@ -194,11 +194,12 @@ class Worker:
         if turn.claimed and len(self._order) > 1:
             self._order = self._order[1:] + self._order[:1]
         if settled:
-            self.done += len(settled)
+            self.done += sum(each.outcome != "returned" for each in settled)
             self._untold = True
         if settled and len(self._queues.events):
             for done in settled:
-                self._tell_end(done, turn)
+                if done.outcome != "returned" or done.error is not None:  # else it was told of when it was handed back
+                    self._tell_end(done, turn)
         return turn
 
     async def _sleep(self, next_at: int | None) -> None:
