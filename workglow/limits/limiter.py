@@ -123,6 +123,7 @@ class Slot:
                 await file.wait_for_change(_LOOK_AGAIN, since=version)
             else:
                 await _pause(file, min(_LOOK_AGAIN, (wait.until - file.clock.now()) / 1000))
+                file.check_place()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
