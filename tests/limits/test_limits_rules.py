@@ -23,7 +23,6 @@ from workglow import (
     TokenLimiter,
 )
 from workglow.errors import RateLimitedError, TaskConfigurationError, UnknownLimiterError
-from workglow.storage.limits import Backoff
 from workglow.testing import FakeClock
 
 
@@ -296,7 +295,6 @@ class Every:
     n: int
     kind: ClassVar[str] = "tests.Every"
     holds: ClassVar[bool] = False
-    backoff: ClassVar[Backoff | None] = None
 
     def earliest(self, state: dict[str, Any], now: int, cost: int, held: int) -> float | None:
         return max(now, state.get("next", 0))

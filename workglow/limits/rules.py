@@ -57,7 +57,6 @@ class ConcurrencyLimiter(msgspec.Struct, frozen=True):
     most: int
     kind: ClassVar[str] = "ConcurrencyLimiter"
     holds: ClassVar[bool] = True
-    backoff: ClassVar[Backoff | None] = None
 
     def __post_init__(self) -> None:
         _check_whole(self, most=self.most)
@@ -162,7 +161,6 @@ class TokenLimiter(_Window, frozen=True):
     per: float = 60.0
     kind: ClassVar[str] = "TokenLimiter"
     holds: ClassVar[bool] = True
-    backoff: ClassVar[Backoff | None] = None
 
     def __post_init__(self) -> None:
         _check(self, tokens=(self.tokens, 0), per=(self.per, 0))
@@ -194,7 +192,6 @@ class DelayLimiter(msgspec.Struct, frozen=True):
     seconds: float = 0.05
     kind: ClassVar[str] = "DelayLimiter"
     holds: ClassVar[bool] = False
-    backoff: ClassVar[Backoff | None] = None
 
     def __post_init__(self) -> None:
         _check(self, seconds=(self.seconds, 0))
@@ -219,7 +216,6 @@ class EvenlySpacedRateLimiter(msgspec.Struct, frozen=True):
     per: float = 60.0
     kind: ClassVar[str] = "EvenlySpacedRateLimiter"
     holds: ClassVar[bool] = False
-    backoff: ClassVar[Backoff | None] = None
 
     def __post_init__(self) -> None:
         _check(self, starts=(self.starts, 0), per=(self.per, 0))
