@@ -249,13 +249,11 @@ def test_ops_13_a_task_in_a_queue_is_done_when_a_worker_is_there(project: Projec
     def add(a: int = 1, b: int = 2) -> int:
         return a + b
 
-    adding = task(add, output="result", queue="sums")
+    adding = task(output="result", queue="sums")(add)
 
     async def main() -> None:
         waiting = asyncio.create_task(project.run(adding))
-        while not project.queue("sums").counts():
-            await asyncio.sleep(0)
-        for _ in range(10):
+        for _ in range(20):
             await asyncio.sleep(0)
         assert not waiting.done(), "nobody works"
         assert project.queue("sums").counts() == {"pending": 1}
