@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -27,12 +28,29 @@ class Retry:
     jitter: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.on, type):
+            object.__setattr__(self, "on", (self.on,))
+        for name, value, kind in (
+            ("attempts", self.attempts, int),
+            ("delay", self.delay, int | float),
+            ("factor", self.factor, int | float),
+            ("maximum", self.maximum, int | float),
+        ):
+            if isinstance(value, bool) or not isinstance(value, kind) or (name != "maximum" and not value < math.inf):
+                raise TaskConfigurationError(f"Retry({name}={value!r:.60}): give a {'whole ' * (kind is int)}number.")
+        if not all(isinstance(each, type) and issubclass(each, BaseException) for each in self.on):  # pyright: ignore
+            raise TaskConfigurationError(f"Retry(on={self.on!r:.60}): give a tuple of exceptions.")
         if self.attempts < 1:
             raise TaskConfigurationError(f"Retry(attempts={self.attempts}): give at least 1, the first try counts.")
-        if self.delay < 0 or self.factor < 1:
-            raise TaskConfigurationError("Retry: the delay must not be negative and the factor at least 1.")
+        if self.delay < 0 or not self.maximum >= 0 or self.factor < 1:
+            raise TaskConfigurationError(
+                "Retry: the delay and the maximum must not be negative, and the factor at least 1."
+            )
 
     def wait(self, failures: int) -> float:
         """Seconds to wait after the given number of failures."""
-        longest = min(self.delay * self.factor ** (failures - 1), self.maximum)
+        try:
+            longest = min(self.delay * self.factor ** (failures - 1), self.maximum)
+        except OverflowError:  # after a thousand failures
+            longest = self.maximum if self.delay else 0.0
         return random.uniform(0, longest) if self.jitter else longest

@@ -459,3 +459,42 @@ def test_why_a_job_is_not_retried(project: Project, handlers: HandlerRegistry, c
     project.queues.repository.prune()
     with pytest.raises(JobStateError, match=f"it needs job {needed.id}, which is not kept any more"):
         needing.retry()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"retry": 3}, "later: retry=3: give a Retry"),
+        ({"timeout": 0}, "later: timeout=0: give seconds, more than 0"),
+        ({"timeout": "30"}, "later: timeout='30': give seconds, more than 0"),
+        ({"executor": "thread"}, "later: executor='thread': 'process', or None"),
+    ],
+)
+def test_a_handler_that_makes_no_sense_is_refused_at_once(
+    handlers: HandlerRegistry, given: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(TaskConfigurationError, match=says):
+        job(registry=handlers, name="later", **given)(lambda: None)
+    assert "later" not in handlers
+
+
+@pytest.mark.parametrize(
+    "report",
+    [("half",), (float("nan"),), (0.5, 7), (0.5, "\ud800"), (0.5, "", {"a": object()})],
+    ids=["text", "nan", "no text", "half a letter", "no JSON"],
+)
+@pytest.mark.parametrize("threaded", [True, False])
+def test_a_report_that_cannot_be_kept_is_refused_where_it_is_made(
+    project: Project, handlers: HandlerRegistry, report: tuple[Any, ...], threaded: bool
+) -> None:
+    def plainly(context: JobContext) -> None:
+        context.progress(*report)
+
+    async def on_the_loop(context: JobContext) -> None:
+        context.progress(*report)
+
+    tell = job(registry=handlers, name="tell")(plainly if threaded else on_the_loop)
+    one = project.queue("work").enqueue(tell)
+    assert project.queue("work").work_sync() == 1
+    assert (one.status, one.attempt) == ("failed", 1)
+    assert "JobInputError: progress(" in str(one.error)
