@@ -498,3 +498,24 @@ def test_a_report_that_cannot_be_kept_is_refused_where_it_is_made(
     assert project.queue("work").work_sync() == 1
     assert (one.status, one.attempt) == ("failed", 1)
     assert "JobInputError: progress(" in str(one.error)
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+def test_a_trace_begins_where_the_handler_does(project: Project, handlers: HandlerRegistry, threaded: bool) -> None:
+    def inner() -> None:
+        raise ValueError("deep inside")
+
+    def plainly() -> None:
+        inner()
+
+    async def on_the_loop() -> None:
+        await asyncio.sleep(0)
+        inner()
+
+    one = project.queue("work").enqueue(job(registry=handlers, name="dig")(plainly if threaded else on_the_loop))
+    project.queue("work").work_sync()
+    assert one.error is not None
+    places = [line.rpartition(" in ")[2] for line in one.error.trace if line.startswith("  File ")]
+    assert places[0] in ("plainly", "on_the_loop")
+    assert places[1:] in (["inner"], ["sleep", "inner"])
+    assert one.error.trace[-1] == "ValueError: deep inside"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["error_record"]
 
 _TRACE_LINES = 40
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_ENGINE = tuple(os.path.join(_PACKAGE, room) for room in ("queue", "graph", "threads.py", "leaving.py"))
 _LONGEST = 20_000  # characters of a message, and of a line
 
 
@@ -23,13 +26,21 @@ def error_record(
 
     `facts` are stored beside it, for programs.
     """
-    lines = [_kept(line) for line in "".join(traceback.format_exception(error)).splitlines()[-_TRACE_LINES:]]
+    lines = [_kept(line) for line in _trace(error)[-_TRACE_LINES:]]
     record: dict[str, object] = {**_said(error), "trace": lines}
     if unhandled is not None:
         record["unhandled"] = {**_said(unhandled), "trace": lines}
     if facts is not None:
         record["facts"] = facts
     return msgspec.json.encode(record).decode()
+
+
+def _trace(error: BaseException) -> list[str]:
+    """The lines of the trace from where somebody's code was called on: how it came to be called is no news."""
+    told = traceback.TracebackException.from_exception(error)
+    begins = next((n for n, frame in enumerate(told.stack) if not frame.filename.startswith(_ENGINE)), 0)
+    del told.stack[:begins]
+    return "".join(told.format()).splitlines()
 
 
 def _said(error: BaseException) -> dict[str, object]:
