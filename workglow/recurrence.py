@@ -71,11 +71,14 @@ class Recurrence:
 
         zone = _zone(self.timezone or "UTC")
         try:
+            if len((self.cron or "").split()) != 5:  # a sixth would be seconds, for which `every` is there
+                raise CronSimError("Wrong number of fields")
             moments: Any = CronSim(self.cron or "", datetime.fromtimestamp(time // 1000, UTC).astimezone(zone))
         except CronSimError as error:
+            wrong = str(error).rstrip(".")
             raise ScheduleError(
-                f"cron={self.cron!r}: {error}.  Write minute, hour, day of month, month, day of week: '0 3 * * MON'."
-            ) from error
+                f"cron={self.cron!r}: {wrong}.  Write minute, hour, day of month, month, day of week: '0 3 * * MON'."
+            ) from None
         for moment in moments:
             due = round(moment.timestamp() * 1000)
             if due > time:  # the second pass of an hour that comes twice begins with times of the first
@@ -121,8 +124,8 @@ def _zone(name: str) -> ZoneInfo:
 
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ScheduleError(
             f"timezone={name!r} is none that this machine knows.  Give a name like 'Europe/Berlin'; where a system "
             "has no time zones at all, `pip install tzdata` brings them."
-        ) from error
+        ) from None

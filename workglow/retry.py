@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from typing import cast
@@ -28,20 +29,25 @@ class Retry:
     jitter: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.on, type):
+            object.__setattr__(self, "on", (self.on,))
         if type(self.attempts) is not int or self.attempts < 1:
-            raise TaskConfigurationError(f"Retry(attempts={self.attempts!r}): give at least 1, the first try counts.")
+            raise TaskConfigurationError(
+                f"Retry(attempts={self.attempts!r:.60}): give a whole number, at least 1; the first try counts."
+            )
         for name, least in (("delay", 0), ("factor", 1), ("maximum", 0)):
             value: object = getattr(self, name)
-            if not (isinstance(value, int | float) and least <= value < float("inf")):  # NaN too
-                raise TaskConfigurationError(f"Retry({name}={value!r}): give a finite number, at least {least}.")
-        kinds = cast("tuple[object, ...]", self.on if isinstance(self.on, tuple) else (self.on,))
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (is_number and least <= value < math.inf):  # NaN too
+                raise TaskConfigurationError(f"Retry({name}={value!r:.60}): give a finite number, at least {least}.")
+        kinds = cast("tuple[object, ...]", self.on)
         if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
-            raise TaskConfigurationError(f"Retry(on={self.on!r}): give exception classes, such as (ConnectionError,).")
+            raise TaskConfigurationError(f"Retry(on={self.on!r:.60}): give exceptions, such as (ConnectionError,).")
 
     def wait(self, failures: int) -> float:
         """Seconds to wait after the given number of failures."""
         try:
             longest = min(self.delay * self.factor ** (failures - 1), self.maximum)
-        except OverflowError:
+        except OverflowError:  # after a thousand failures
             longest = self.maximum if self.delay else 0.0
         return random.uniform(0, longest) if self.jitter else longest

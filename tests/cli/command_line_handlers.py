@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 
@@ -20,13 +21,28 @@ def fail(value: int) -> int:
     raise ValueError(f"{value} is wrong")
 
 
+def _tell(begun: str) -> None:
+    with open(begun, "w") as tell:
+        tell.write(str(os.getpid()))
+
+
 @job(name="cli_hold")
 def hold(begun: str, end: str) -> int:
     """Tell one FIFO that it began, and wait for the other."""
-    with open(begun, "w") as tell:
-        tell.write(str(os.getpid()))
+    _tell(begun)
     with open(end) as wait:
         return len(wait.read())
+
+
+@job(name="cli_stubborn")
+async def stubborn(begun: str, end: str) -> None:
+    """Go on whatever one is told."""
+    _tell(begun)
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            print("no")
 
 
 @job(name="cli_die")

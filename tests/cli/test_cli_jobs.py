@@ -37,6 +37,9 @@ def notes(call: Call, tasks: str) -> str:
     return "notes.wg"
 
 
+WHY_NOT = "it is completed, and only failed and aborted jobs are"
+
+
 def work(*queues: str) -> None:
     """Do what can be done now."""
     with wg.open("notes.wg") as project:
@@ -103,6 +106,28 @@ def test_a_key_that_an_unfinished_job_has_gives_that_job(call: Call, notes: str)
     assert "Job 1 of queue voices has this key and is unfinished." in result.stdout
     assert look(call, "enqueue", notes, "voices", "CliLoud", "-i", "text=c", "--key", "k")["new"] is False
     assert len(look(call, "jobs", notes)) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("enqueue", "--delay", "inf", "notes.wg", "a", "h"), "delay=inf: give seconds, 0 or more."),
+        (("enqueue", "--timeout", "0", "notes.wg", "a", "h"), "timeout=0.0: give seconds, more than 0."),
+        (("enqueue", "--priority", "9" * 20, "notes.wg", "a", "h"), f"priority={'9' * 20}: give a whole number."),
+        (("enqueue", "notes.wg", "a", ""), "'' is no handler"),
+        (("job", "notes.wg", "9" * 20), f"There is no job {'9' * 20} in"),
+        (("abort", "notes.wg", "9" * 20), f"There is no job {'9' * 20} in"),
+        (("retry", "notes.wg", "9" * 20), f"There is no job {'9' * 20} in"),
+        (("schedule", "notes.wg", "s", "h", "--every", "nan"), "every=nan: give seconds, or a timedelta"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_with_a_word(
+    call: Call, notes: str, words: tuple[str, ...], says: str
+) -> None:
+    result = call(*words)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert says in " ".join(result.stderr.split())
+    assert look(call, "jobs", notes) == []
 
 
 def test_with_the_handler_at_hand_a_wrong_input_is_refused(call: Call, notes: str, tasks: str) -> None:
@@ -281,7 +306,7 @@ def test_retry_by_number_and_all_that_failed(call: Call, notes: str) -> None:
     call("enqueue", notes, "b", "CliLoud", "-i", "text=fine")
     work("a", "b")
     assert call("retry", notes, "1").stdout == "Job 1 is pending again.\n"
-    assert look(call, "retry", notes, "2", "4") == {"retried": [2], "left": [{"job": 4, "why": "it is completed"}]}
+    assert look(call, "retry", notes, "2", "4") == {"retried": [2], "left": [{"job": 4, "why": WHY_NOT}]}
     work("a")
     assert look(call, "retry", notes, "--failed", "--queue", "a") == {"retried": [2, 1], "left": []}
     assert look(call, "retry", notes, "--failed")["retried"] == [3]

@@ -31,14 +31,14 @@ def ended(pid: int) -> bool:
 class Held:
     """A project with a job that begins and ends when the test wants it to, and one behind it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, handler: str = "cli_hold") -> None:
         self.path = folder / "jobs.wg"
         self.begun, self.end = folder / "begun", folder / "end"
         for fifo in (self.begun, self.end):
             os.mkfifo(fifo)
         with wg.open(self.path) as project:
             queue = project.queue("work")
-            queue.enqueue("cli_hold", {"begun": str(self.begun), "end": str(self.end)}, max_attempts=1)
+            queue.enqueue(handler, {"begun": str(self.begun), "end": str(self.end)}, max_attempts=1)
             queue.enqueue("cli_note", {"value": 1})
 
     def wait(self) -> int:
@@ -130,6 +130,18 @@ def test_a_grace_that_is_over_hands_back(spawn: Spawn, held: Held) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 0
+    assert held.jobs() == [("pending", 0), ("pending", 0)]
+
+
+def test_a_handler_that_goes_on_whatever_it_is_told_keeps_no_process(spawn: Spawn, tmp_path: Path) -> None:
+    held = Held(tmp_path, "cli_stubborn")
+    with spawn("worker", "jobs.wg", "--grace", "0", "--json", "--tasks", HANDLERS) as process:
+        held.wait()
+        process.send_signal(signal.SIGTERM)
+        told, said = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert [json.loads(line)["kind"] for line in told.splitlines()] == ["job_started", "worker_stopped"]
+    assert set(said.splitlines()) == {"no"}, "what a handler prints is no JSON"
     assert held.jobs() == [("pending", 0), ("pending", 0)]
 
 

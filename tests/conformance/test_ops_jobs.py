@@ -1,4 +1,4 @@
-"""Cases 1 to 4, 6 to 8, 11 and 13 of the operations, in our words.
+"""Cases 1 to 4, 6 to 8 and 11 to 13 of the operations, in our words.
 
 What is ours: `max_retries` n is `max_attempts` n + 1; PROCESSING is running; ABORTED is a status; a prefix is a scope.
 """
@@ -10,7 +10,7 @@ import asyncio
 import pytest
 from queue_jobs import project, scripted
 
-from workglow import Project
+from workglow import JobChange, Project, RateLimiter, task
 from workglow.errors import JobAbortedError, JobFailedError, UnknownJobError
 from workglow.queue import JobEvent
 from workglow.storage.jobs import Turn
@@ -187,5 +187,79 @@ def test_ops_13_restart(project: Project) -> None:
         async with queue.worker(), queue.worker():  # two live workers do it once
             assert await after.result() == {"result": "after_pause"}
         assert after.attempt == 1
+
+    asyncio.run(main())
+
+
+def test_ops_08_who_does_not_listen_any_more_hears_nothing(project: Project) -> None:
+    heard: list[JobEvent] = []
+    stop = project.queues.events.subscribe(heard.append)
+    queue = project.queue("work")
+    queue.enqueue(scripted, {"task_type": "progress"})
+    queue.work_sync()
+    before = len(heard)
+    stop()
+    queue.enqueue(scripted, {"task_type": "progress"})
+    queue.work_sync()
+    assert len(heard) == before > 0
+
+
+def test_ops_11_limits_of_scopes_are_apart(project: Project, clock: FakeClock) -> None:
+    mine, yours = (project.queue("calls", scope={"user": user}, limits=[RateLimiter(1)]) for user in ("u1", "u2"))
+    untils = [mine.hold(3600, "until 2030"), yours.hold(7200, "until 2031")]
+    assert [queue.limits[0].hold_until for queue in (mine, yours)] == untils
+    assert untils == [clock.now() + 3_600_000, clock.now() + 7_200_000]
+    jobs = [queue.enqueue(scripted) for queue in (mine, yours)]
+    clock.advance(3600)
+    assert [mine.work_sync(), yours.work_sync()] == [1, 0]
+    assert [job.status for job in jobs] == ["completed", "pending"]
+    ours = [project.limiter("openai", RateLimiter(1), scope={"user": user}) for user in ("u1", "u2")]
+    assert [limiter.take() is not None for limiter in (*ours, *ours)] == [True, True, False, False]
+
+
+def test_ops_12_change_feed(project: Project) -> None:
+    feed, other = project.events(), project.events()
+    queue = project.queue("work", keep_completed=60)
+    job = queue.enqueue(scripted, {"task_type": "progress", "data": "test-job"})
+    queue.work_sync()
+    feed_at = feed.seq
+    changes = feed.read()
+    assert [(each.kind, each.old, each.new) for each in changes if each.kind != "progress"] == [
+        ("added", None, "pending"),
+        ("started", "pending", "running"),
+        ("completed", "running", "completed"),
+    ]
+    assert {each.job for each in changes if isinstance(each, JobChange)} == {job.id}
+    assert job.inputs["data"] == "test-job"
+    assert [each.seq for each in changes] == list(range(feed_at, feed.seq)), "no gap"
+    assert other.read() == changes, "two readers hear the same"
+    again = project.events(changes[0].seq + 1)
+    assert again.read() == changes[1:], "a reader goes on from where it was"
+
+
+def test_ops_12_scopes_choose(project: Project) -> None:
+    scopes = [{"user": "u1", "project": "p1"}, {"user": "u1", "project": "p2"}, {"user": "u2", "project": "p1"}]
+    everything, of_u1, of_one = (project.events(scope=scope) for scope in ({}, {"user": "u1"}, scopes[0]))
+    jobs = [project.queue("work", scope=scope).enqueue(scripted).id for scope in scopes]
+    heard = [[each.job for each in feed.read() if isinstance(each, JobChange)] for feed in (everything, of_u1, of_one)]
+    assert heard == [jobs, jobs[:2], jobs[:1]]
+
+
+def test_ops_13_a_task_in_a_queue_is_done_when_a_worker_is_there(project: Project) -> None:
+    def add(a: int = 1, b: int = 2) -> int:
+        return a + b
+
+    adding = task(output="result", queue="sums")(add)
+
+    async def main() -> None:
+        waiting = asyncio.create_task(project.run(adding))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not waiting.done(), "nobody works"
+        assert project.queue("sums").counts() == {"pending": 1}
+        async with project.worker("sums"):
+            run = await waiting
+        assert run.outputs == {"result": 3}
+        assert project.queue("sums").counts() == {"completed": 1}
 
     asyncio.run(main())

@@ -23,7 +23,6 @@ from workglow import (
     TokenLimiter,
 )
 from workglow.errors import RateLimitedError, TaskConfigurationError, UnknownLimiterError
-from workglow.storage.limits import Backoff
 from workglow.testing import FakeClock
 
 
@@ -54,6 +53,11 @@ def most_in_a_window(times: list[int], window: int) -> int:
         (lambda: EvenlySpacedRateLimiter(1, per=-1), "EvenlySpacedRateLimiter: per must be greater than 0"),
         (lambda: TokenLimiter(True), "TokenLimiter: tokens must be greater than 0, and it is True"),
         (lambda: DelayLimiter(0), "DelayLimiter: seconds must be greater than 0"),
+        (lambda: RateLimiter(1.5), "RateLimiter: starts must be a whole number, and it is 1.5"),  # pyright: ignore
+        (lambda: TokenLimiter(0.5), "TokenLimiter: tokens must be a whole number, and it is 0.5"),  # pyright: ignore
+        (lambda: EvenlySpacedRateLimiter(1.5), "starts must be a whole number, and it is 1.5"),  # pyright: ignore
+        (lambda: ConcurrencyLimiter(1.5), "ConcurrencyLimiter: most must be a whole number"),  # pyright: ignore
+        (lambda: ConcurrencyLimiter("4"), "most must be a whole number, and it is '4'"),  # pyright: ignore
         (lambda: ConcurrencyLimiter(-1), "ConcurrencyLimiter: most must be 0 or more, and it is -1"),
     ],
 )
@@ -291,7 +295,6 @@ class Every:
     n: int
     kind: ClassVar[str] = "tests.Every"
     holds: ClassVar[bool] = False
-    backoff: ClassVar[Backoff | None] = None
 
     def earliest(self, state: dict[str, Any], now: int, cost: int, held: int) -> float | None:
         return max(now, state.get("next", 0))
@@ -358,3 +361,25 @@ def test_what_was_undone_was_never_started(tmp_path: Path, clock: FakeClock) -> 
                 limiter.take()
         broken = False
         assert [limiter.take() is not None for _ in range(3)] == [True, True, False]
+
+
+def test_a_cost_or_a_hold_that_makes_no_sense_is_refused(project: Project) -> None:
+    limiter = project.limiter("tokens", TokenLimiter(100))
+    slot = limiter.take(cost=5)
+    assert slot is not None
+    for cost in (-1, 1.5, "3", True, 2**63):
+        with pytest.raises(TaskConfigurationError, match="give a whole number, 0 or more"):
+            limiter.take(cost=cost)  # pyright: ignore[reportArgumentType]
+        with pytest.raises(TaskConfigurationError, match="give a whole number, 0 or more"):
+            slot.cost = cost  # pyright: ignore[reportAttributeAccessIssue]
+    slot.cost = 7
+    slot.release()
+    assert limiter.take(cost=94) is None
+    for seconds in (-1, float("nan"), float("inf"), 1e30, "60"):
+        for hold in (limiter.hold, project.queue("held").hold):
+            with pytest.raises(TaskConfigurationError, match="give seconds, 0 or more"):
+                hold(seconds)  # pyright: ignore[reportArgumentType]
+    assert limiter.record.hold_until is None
+    for limits in (ConcurrencyLimiter(1), "abc", 3):
+        with pytest.raises(TaskConfigurationError, match=r"give a list of limiters, \[\] for none"):
+            project.queue("held", limits=limits)  # pyright: ignore[reportArgumentType]

@@ -258,6 +258,11 @@ def test_a_strange_retention_is_refused(project: Project, days: float, rows: int
         project.keep_events(days, rows=rows)
 
 
+def test_a_choice_that_there_is_not_is_refused(project: Project) -> None:
+    with pytest.raises(TypeError, match="'handler'; it has jobs, runs, queue, scope"):
+        project.events(0, handler="note")  # pyright: ignore[reportCallIssue]
+
+
 # ---------------------------------------------------------------------- properties
 
 ACTIONS = st.lists(

@@ -15,7 +15,7 @@ from workglow.errors import FileError, FileFullError, FileLostError, FileReadOnl
 from workglow.file import File, doctor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
     from workglow.queue import HandlerRegistry
@@ -30,6 +30,65 @@ def replace(path: Path) -> None:
     with wg.open(path.with_name("new.wg")) as other:
         other.queue("other")
     os.replace(path.with_name("new.wg"), path)
+
+
+def _noted() -> str:
+    return "noted"
+
+
+async def _result(project: Project) -> None:
+    await project.job(1).result()
+
+
+async def _reports(project: Project) -> None:
+    async for _ in project.job(1).follow():
+        pass
+
+
+async def _changes(project: Project) -> None:
+    async for _ in project.events():
+        pass
+
+
+async def _place(project: Project) -> None:
+    async with project.limiter("one", wg.ConcurrencyLimiter(0)).slot():
+        pass
+
+
+async def _time(project: Project) -> None:
+    limiter = project.limiter("late", wg.RateLimiter(1))
+    limiter.hold(3600)
+    async with limiter.slot():
+        pass
+
+
+async def _run(project: Project) -> None:
+    await project.wait(project.runs()[0].id)
+
+
+@pytest.mark.parametrize("wait", [_result, _reports, _changes, _place, _time, _run])
+def test_whoever_waits_is_told_that_the_file_was_taken_away(
+    tmp_path: Path, clock: FakeClock, wait: Callable[[Project], Coroutine[None, None, None]]
+) -> None:
+    path = tmp_path / "jobs.wg"
+
+    async def main(project: Project) -> None:
+        waiting = asyncio.create_task(wait(project))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        delete(path)
+        while not waiting.done():
+            clock.advance(0.25)
+            await asyncio.sleep(0)
+            assert clock.monotonic() < start + 100
+        with pytest.raises(FileLostError, match="deleted or moved"):
+            await waiting
+
+    with wg.open(path, clock=clock) as project:
+        start = clock.monotonic()
+        project.queue("work").enqueue("nobody knows")
+        project.submit(wg.task(_noted))
+        asyncio.run(main(project))
 
 
 @pytest.mark.parametrize(("how", "said"), [(delete, "deleted or moved"), (replace, "replaced by another file")])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from workglow import job
+from workglow import JobContext, job
 from workglow.errors import (
     JobAbortedError,
     JobFailedError,
@@ -15,8 +16,10 @@ from workglow.errors import (
     JobStateError,
     PermanentJobError,
     RetryableJobError,
+    TaskConfigurationError,
     UnknownJobError,
 )
+from workglow.queue.terms import JobTerms
 from workglow.retry import Retry
 
 if TYPE_CHECKING:
@@ -171,11 +174,11 @@ def test_a_running_job_is_aborted_as_soon_as_its_worker_hears_of_it(
 def test_of_jobs_with_one_key_only_one_is_unfinished(project: Project, handlers: HandlerRegistry) -> None:
     note = job(registry=handlers, name="note", inline=True)(lambda: 1)
     queue, other = project.queue("work"), project.queue("other")
-    one = queue.enqueue(note, key="daily")
-    assert queue.enqueue(note, key="daily") == one
-    assert other.enqueue(note, key="daily") != one
+    one = queue.enqueue(note, idempotency_key="daily")
+    assert queue.enqueue(note, idempotency_key="daily") == one
+    assert other.enqueue(note, idempotency_key="daily") != one
     queue.work_sync()
-    assert queue.enqueue(note, key="daily") != one
+    assert queue.enqueue(note, idempotency_key="daily") != one
 
 
 def test_a_job_starts_when_what_it_needs_is_completed(project: Project, handlers: HandlerRegistry) -> None:
@@ -294,3 +297,225 @@ def test_a_handler_that_was_unknown_where_its_job_came_from_still_says_how_long_
 
     project.queue("work").work_sync()
     assert one.record.run_after == clock.now() + 120_000
+
+
+@pytest.mark.parametrize("mode", ["in place", "in place with a context", "inline", "on the loop", "in a thread"])
+@pytest.mark.parametrize(
+    ("error", "status"), [(SystemExit, "failed"), (GeneratorExit, "failed"), (asyncio.CancelledError, "aborted")]
+)
+def test_a_handler_that_wants_to_end_the_program_ends_its_job_only(
+    project: Project, handlers: HandlerRegistry, mode: str, error: type[BaseException], status: str
+) -> None:
+    async def in_place() -> None:
+        raise error
+
+    async def with_a_context(context: JobContext) -> None:
+        raise error
+
+    async def on_the_loop() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    def plainly() -> None:
+        raise error
+
+    function = {"in place": in_place, "in place with a context": with_a_context, "on the loop": on_the_loop}
+    leave = job(registry=handlers, name="leave", inline=mode == "inline")(function.get(mode, plainly))
+    note = job(registry=handlers, name="note")(lambda: "noted")
+    queue = project.queue("work")
+    one, other = queue.enqueue(leave), queue.enqueue(note)
+    assert queue.work_sync() == 2
+    assert (one.status, one.attempt, other.status) == (status, 1, "completed")
+
+
+def test_an_error_that_cannot_be_told_is_kept_as_well_as_it_can(project: Project, handlers: HandlerRegistry) -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    errors = {"mute": MuteError(), "half": ValueError("\ud800 is half a letter"), "long": ValueError("x" * 1_000_000)}
+
+    @job(registry=handlers)
+    async def fail(how: str) -> None:
+        raise errors[how]
+
+    queue = project.queue("work")
+    jobs = queue.enqueue_many(fail, [{"how": how} for how in errors], max_attempts=1)
+    assert queue.work_sync() == 3
+    told = [str(each.error) for each in jobs]
+    assert "MuteError: (its message cannot be told: str() raised RuntimeError)" in told[0]
+    assert "ValueError: \\ud800 is half a letter" in told[1]
+    assert len(told[2]) < 21_000
+    assert told[2].endswith("… (1000000 characters)")
+    assert len(jobs[2].record.error or "") < 100_000
+
+
+@pytest.mark.parametrize(
+    ("term", "meaning"),
+    [
+        ({"retries": 3}, "retries=3 is nothing that a job has; it has priority, delay, "),
+        ({"key": "daily"}, "it has .*idempotency_key"),
+        ({"priority": "high"}, "priority='high': give a whole number"),
+        ({"priority": 2**63}, "priority=9223372036854775808: give a whole number"),
+        ({"delay": -5}, "delay=-5: give seconds, 0 or more"),
+        ({"delay": float("inf")}, "delay=inf: give seconds, 0 or more"),
+        ({"delay": 1e12}, "delay=1000000000000.0: that is after the year 9999"),
+        ({"delay": timedelta(seconds=5)}, "give seconds, 0 or more"),
+        ({"delay": 5, "run_after": datetime.now(UTC)}, "delay and run_after both say when"),
+        ({"run_after": "tomorrow"}, "run_after='tomorrow': give a datetime with a time zone"),
+        ({"run_after": datetime(2026, 1, 1)}, "has no time zone"),
+        ({"deadline": float("nan")}, "deadline=nan: give seconds, 0 or more, or a datetime"),
+        ({"deadline": True}, "deadline=True: give seconds"),
+        ({"timeout": 0}, "timeout=0: give seconds, more than 0"),
+        ({"max_attempts": 1.5}, "max_attempts=1.5: give a whole number, 1 or more"),
+        ({"max_attempts": 0}, "max_attempts=0: give a whole number, 1 or more"),
+        ({"retry": 3}, r"retry=3: give a Retry: Retry\(attempts=5, delay=1\)"),
+        ({"idempotency_key": ""}, "give (a text that is not empty|enqueue_many none)"),
+        ({"group": ""}, "group='': give a text that is not empty"),
+        ({"needs": [1]}, r"needs=\[1\]: give a list of jobs"),
+        ({"cost": 0.5}, "cost=0.5: give a whole number, 0 or more"),
+    ],
+)
+def test_a_term_that_makes_no_sense_is_refused_by_name(
+    project: Project, handlers: HandlerRegistry, term: dict[str, Any], meaning: str
+) -> None:
+    note = job(registry=handlers, name="note")(lambda: "noted")
+    queue = project.queue("work")
+    for enqueue in (lambda: queue.enqueue(note, **term), lambda: queue.enqueue_many(note, [{}], **term)):
+        with pytest.raises((TaskConfigurationError, JobInputError), match=meaning):
+            enqueue()
+    assert queue.counts() == {}
+
+
+def test_a_term_that_is_none_is_not_said(project: Project, handlers: HandlerRegistry) -> None:
+    note = job(registry=handlers, name="note", retry=Retry(attempts=7), timeout=5)(lambda: "noted")
+    queue = project.queue("work")
+    silent = dict.fromkeys(JobTerms.__annotations__)
+    one, other = queue.enqueue(note, **silent), queue.enqueue(note)
+    assert (one.record.max_attempts, one.record.options) == (other.record.max_attempts, other.record.options)
+    assert other.record.max_attempts == 7
+
+
+def test_what_is_no_handler_no_input_no_queue_or_no_status_is_refused(
+    project: Project, handlers: HandlerRegistry
+) -> None:
+    queue = project.queue("work")
+    for handler in (print, None, "", 3):
+        with pytest.raises(TaskConfigurationError, match="is no handler: give a function under @job, or its name"):
+            queue.enqueue(handler)  # pyright: ignore[reportArgumentType]
+    for inputs in ([1], "text", []):
+        with pytest.raises(JobInputError, match="give a mapping, name → value"):
+            queue.enqueue("note", inputs)  # pyright: ignore[reportArgumentType]
+    for concurrency in (0, 1.5, "4", True):
+        with pytest.raises(TaskConfigurationError, match="at least 1 job at a time"):
+            project.worker(queue, concurrency=concurrency)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TaskConfigurationError, match="3 is no queue"):
+        project.worker(3)  # pyright: ignore[reportArgumentType]
+    for look in (queue.jobs, project.queues.jobs):
+        with pytest.raises(TaskConfigurationError, match="'done' is no status of a job; give some of pending, running"):
+            look("done")  # pyright: ignore[reportArgumentType]
+    for number in (2**63, "1"):
+        with pytest.raises(UnknownJobError, match="There is no job"):
+            project.job(number)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("setting", "meaning"),
+    [
+        ({"concurrency": 3}, "concurrency is no setting of a queue; it has limits, retry, timeout, keep_completed"),
+        ({"retry": 3}, "give a Retry"),
+        ({"timeout": "30"}, "timeout='30': give seconds"),
+        ({"timeout": 0}, "timeout=0: give seconds, more than 0, or None"),
+        ({"keep_failed": timedelta(days=1)}, "keep_failed=.*: give seconds, 0 or more, or None"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_by_name(
+    project: Project, setting: dict[str, Any], meaning: str
+) -> None:
+    with pytest.raises(TaskConfigurationError, match=meaning):
+        project.queue("work", **setting)
+
+
+def test_why_a_job_is_not_retried(project: Project, handlers: HandlerRegistry, clock: FakeClock) -> None:
+    note = job(registry=handlers, name="note")(lambda: "noted")
+    queue = project.queue("work", keep_aborted=60)
+    pending, completed = queue.enqueue(note, delay=60), queue.enqueue(note)
+    keyed = queue.enqueue(note, idempotency_key="daily")
+    keyed.abort()
+    queue.work_sync()
+    queue.enqueue(note, idempotency_key="daily")
+    needed = queue.enqueue(note)
+    needing = queue.enqueue(note, needs=[needed])
+    needed.abort()
+    project.queue("work", keep_failed=None, keep_aborted=None)
+    for one, why in (
+        (pending, "it is pending, and only failed and aborted jobs are"),
+        (completed, "it is completed, and only failed and aborted jobs are"),
+        (keyed, "another unfinished job has its idempotency key"),
+    ):
+        with pytest.raises(JobStateError, match=f"Job {one.id} is not retried: {why}"):
+            one.retry()
+    clock.advance(61)
+    project.queues.repository.prune()
+    with pytest.raises(JobStateError, match=f"it needs job {needed.id}, which is not kept any more"):
+        needing.retry()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"retry": 3}, "later: retry=3: give a Retry"),
+        ({"timeout": 0}, "later: timeout=0: give seconds, more than 0"),
+        ({"timeout": "30"}, "later: timeout='30': give seconds, more than 0"),
+        ({"executor": "thread"}, "later: executor='thread': 'process', or None"),
+    ],
+)
+def test_a_handler_that_makes_no_sense_is_refused_at_once(
+    handlers: HandlerRegistry, given: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(TaskConfigurationError, match=says):
+        job(registry=handlers, name="later", **given)(lambda: None)
+    assert "later" not in handlers
+
+
+@pytest.mark.parametrize(
+    "report",
+    [("half",), (float("nan"),), (0.5, 7), (0.5, "\ud800"), (0.5, "", {"a": object()})],
+    ids=["text", "nan", "no text", "half a letter", "no JSON"],
+)
+@pytest.mark.parametrize("threaded", [True, False])
+def test_a_report_that_cannot_be_kept_is_refused_where_it_is_made(
+    project: Project, handlers: HandlerRegistry, report: tuple[Any, ...], threaded: bool
+) -> None:
+    def plainly(context: JobContext) -> None:
+        context.progress(*report)
+
+    async def on_the_loop(context: JobContext) -> None:
+        context.progress(*report)
+
+    tell = job(registry=handlers, name="tell")(plainly if threaded else on_the_loop)
+    one = project.queue("work").enqueue(tell)
+    assert project.queue("work").work_sync() == 1
+    assert (one.status, one.attempt) == ("failed", 1)
+    assert "JobInputError: progress(" in str(one.error)
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+def test_a_trace_begins_where_the_handler_does(project: Project, handlers: HandlerRegistry, threaded: bool) -> None:
+    def inner() -> None:
+        raise ValueError("deep inside")
+
+    def plainly() -> None:
+        inner()
+
+    async def on_the_loop() -> None:
+        await asyncio.sleep(0)
+        inner()
+
+    one = project.queue("work").enqueue(job(registry=handlers, name="dig")(plainly if threaded else on_the_loop))
+    project.queue("work").work_sync()
+    assert one.error is not None
+    places = [line.rpartition(" in ")[2] for line in one.error.trace if line.startswith("  File ")]
+    assert places[0] in ("plainly", "on_the_loop")
+    assert places[1:] in (["inner"], ["sleep", "inner"])
+    assert one.error.trace[-1] == "ValueError: deep inside"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -156,6 +156,30 @@ def test_a_schedule_that_cannot_be_is_refused_at_once(project: Project, handlers
         project.schedule("s", strict, {"number": "many"}, every=5)
     assert project.schedules() == []
     assert project.schedule("s", strict, {"number": 1}, every=5).inputs == {"number": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"every": float("nan")}, "every=nan: give seconds, or a timedelta"),
+        ({"every": float("inf")}, "every=inf: give seconds, or a timedelta"),
+        ({"every": 1e300}, "of at most 1000 years"),
+        ({"every": "60"}, "every='60': give seconds"),
+        ({"every": 0.0001}, "give more than 0 seconds"),
+        ({"cron": 5}, "cron=5: give a text"),
+        ({"cron": "* * * * *", "timezone": None}, "timezone=None: give a text"),
+        ({"cron": "0 0 3 * * *"}, "Wrong number of fields.  Write minute, hour, day of month"),
+        ({"every": 5, "delay": 3}, "delay is nothing that a schedule says of its jobs; it has priority, "),
+        ({"every": 5, "idempotency_key": "a"}, "idempotency_key is nothing that a schedule says"),
+        ({"every": 5, "prioritty": 3}, "prioritty is nothing that a schedule says"),
+    ],
+)
+def test_what_makes_no_sense_of_a_schedule_is_refused_by_name(
+    project: Project, given: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ScheduleError, match=says):
+        project.schedule("s", "note", **given)
+    assert project.schedules() == []
 
 
 def test_one_that_this_machine_cannot_read_stops_nobody(project: Project, clock: FakeClock) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import workglow as wg
 from workglow import job
+from workglow.errors import TaskConfigurationError
 from workglow.queue import JobContext
 from workglow.retry import Retry
 
@@ -143,9 +144,9 @@ def test_concurrency_changes_while_it_works(project: Project, handlers: HandlerR
     asyncio.run(main())
     counts = queue.counts()
     assert counts["completed"] + counts["pending"] == 9
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(TaskConfigurationError, match="at least 1"):
         queue.worker().concurrency = 0
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(TaskConfigurationError, match="at least 1"):
         queue.worker(concurrency=0)
 
 
@@ -255,3 +256,13 @@ def test_another_process_may_take_what_still_runs_here(
     assert elsewhere.queue("work").work_sync() == 1
     end.set()
     assert one.result_sync() == "the other one"
+
+
+def test_a_job_of_an_unknown_handler_is_handed_back_once_and_not_counted(project: Project) -> None:
+    queue = project.queue("work")
+    one = queue.enqueue("nobody knows")
+    heard: list[tuple[str, str]] = []
+    project.queues.events.subscribe(lambda event: heard.append((event.kind, str(event.data))))
+    assert queue.work_sync() == 0
+    assert heard == [("job_started", "None"), ("job_returned", "This worker knows no handler 'nobody knows'.")]
+    assert (one.status, one.attempt, one.error) == ("pending", 0, None)

@@ -61,7 +61,11 @@ def enqueue(
     key: Annotated[
         str | None,
         typer.Option(
-            metavar="TEXT", help="Of jobs with the same key one is unfinished: this gives that one.", show_default=False
+            "--key",
+            "--idempotency-key",
+            metavar="TEXT",
+            help="Of jobs with the same key one is unfinished: this gives that one.",
+            show_default=False,
         ),
     ] = None,
     group: Annotated[
@@ -83,12 +87,12 @@ def enqueue(
     import_tasks(tasks)
     inputs = read_inputs(input, input_file)
     given = {
-        "priority": priority or None,
+        "priority": priority,
         "delay": delay,
         "deadline": deadline,
-        "timeout": timeout or None,
+        "timeout": timeout,
         "max_attempts": max_attempts,
-        "key": key,
+        "idempotency_key": key,
         "group": group,
     }
     terms: Any = {name: value for name, value in given.items() if value is not None}
@@ -182,12 +186,8 @@ def retry(
         else:
             named = []
             reached = [each.id for one in pick_queues(project, queue, scope) for each in one.retry_failed(group)]
-        left = {each.id: each.refresh().status for each in named if each.id not in reached}
-    reasons = {
-        number: "another unfinished job has its key" if status in ("failed", "aborted") else f"it is {status}"
-        for number, status in left.items()
-    }
-    _tell(reached, reasons, "retried", "pending again", as_json=json)
+        left = {each.id: each.why_not_retried() for each in named if each.id not in reached}
+    _tell(reached, left, "retried", "pending again", as_json=json)
 
 
 @app.command()

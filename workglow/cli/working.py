@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING, Annotated
+import sys
+from contextlib import nullcontext, redirect_stdout
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import typer
 
@@ -15,7 +17,7 @@ from workglow.cli.screen import Screen
 from workglow.cli.taskfiles import import_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from workglow.cli.worklog import JsonLog, PlainLog
     from workglow.project import Project
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(rich_markup_mode=None)
+
+_LAST_WORDS: Final = 1.0  # seconds for what was cancelled, after everything was handed back
 
 
 @app.command()
@@ -75,7 +79,9 @@ def worker(
         import_tasks(tasks)
         with work_on(file) as project:
             chosen = project.worker(*(queue or ()), concurrency=concurrency)
-            code = asyncio.run(_work(project, chosen, until_idle=until_idle, grace=grace, as_json=json))
+            out = sys.stdout if json else None
+            with redirect_stdout(sys.stderr) if json else nullcontext():  # what handlers print is no JSON
+                code = _run(_work(project, chosen, until_idle=until_idle, grace=grace, json_to=out))
     if code:
         raise typer.Exit(code)
 
@@ -108,19 +114,39 @@ def _end_with_supervisor() -> None:
         end_with(int(parent), signal.SIGTERM)
 
 
-async def _work(project: Project, worker: Worker, *, until_idle: bool, grace: float | None, as_json: bool) -> int:
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    """What `asyncio.run` does, which would wait for ever for a handler that goes on although it was cancelled."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=_LAST_WORDS))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.set_exception_handler(lambda _, __: None)  # that some of them never ended is no news
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+async def _work(
+    project: Project, worker: Worker, *, until_idle: bool, grace: float | None, json_to: TextIO | None
+) -> int:
     from workglow.cli.service import keep_alive, notify
     from workglow.cli.stopping import on_signals
 
     screen = Screen(stderr=True)
-    log = _log(screen, worker, as_json=as_json)
+    log = _log(screen, worker, json_to)
     told = 0
 
     def stop() -> None:
         nonlocal told
         told += 1
         notify("STOPPING=1")
-        if told == 1 and not as_json:
+        if told == 1 and json_to is None:
             screen.line("Finishing what runs; once more hands it back.")
         worker.stop(grace if told == 1 else 0.0)
 
@@ -137,11 +163,11 @@ async def _work(project: Project, worker: Worker, *, until_idle: bool, grace: fl
     return 130 if told > 1 else 0
 
 
-def _log(screen: Screen, worker: Worker, *, as_json: bool) -> JsonLog | PlainLog:
+def _log(screen: Screen, worker: Worker, json_to: TextIO | None) -> JsonLog | PlainLog:
     from workglow.cli.supervising import SUPERVISOR
     from workglow.cli.worklog import JsonLog, LiveLog, PlainLog
 
-    if as_json:
-        return JsonLog()
+    if json_to is not None:
+        return JsonLog(json_to)
     live = screen.terminal and SUPERVISOR not in os.environ
     return LiveLog(screen, worker) if live else PlainLog(screen)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import msgspec
 
@@ -33,6 +32,9 @@ _ENDINGS = {
 class JsonLog:
     """Every event as one line of JSON."""
 
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
     def __enter__(self) -> Self:
         return self
 
@@ -52,10 +54,9 @@ class JsonLog:
         """Say how many jobs were settled."""
         self.write({"kind": "worker_stopped", "done": done})
 
-    @staticmethod
-    def write(told: dict[str, Any]) -> None:
-        sys.stdout.write(to_json(told, indent=0) + "\n")
-        sys.stdout.flush()
+    def write(self, told: dict[str, Any]) -> None:
+        self._out.write(to_json(told, indent=0) + "\n")
+        self._out.flush()
 
 
 class PlainLog:

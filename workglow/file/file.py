@@ -38,6 +38,8 @@ __all__ = ["Durability", "File"]
 T = TypeVar("T")
 Durability = Literal["auto", "power", "process"]
 
+_LOOK_AFTER = 0.5  # seconds of waiting, after which it is looked whether the file is still there
+
 
 class File:
     """A project file that is open.
@@ -268,8 +270,17 @@ class File:
         """Wait for the next commit, here or in another process; False when `timeout` seconds passed without one.
 
         `since` is what `version` said before the caller looked: a commit that came meanwhile counts as the next one.
+        FileLostError when the file is taken away meanwhile: nothing will ever be committed to it.
         """
-        return await self._wakeup.wait(timeout, since)
+        since = self.version() if since is None else since
+        until = None if timeout is None else self.clock.monotonic() + timeout
+        while True:
+            left = _LOOK_AFTER if until is None else min(_LOOK_AFTER, until - self.clock.monotonic())
+            if await self._wakeup.wait(left, since):
+                return True
+            self.check_place()
+            if until is not None and self.clock.monotonic() >= until:
+                return False
 
     def close(self) -> None:
         """Close the file.  The last process out leaves one complete file behind.  Closing twice does nothing."""

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from workglow.limits.line import Line
     from workglow.storage.limits import LimiterRecord, LimiterRepository
 
-__all__ = ["Limiter", "Slot"]
+__all__ = ["Limiter", "Slot", "hold_seconds"]
 
+_LONGEST: Final = 1000 * 365 * 86_400  # seconds
 _LOOK_AGAIN: Final = 1.0  # seconds: a process that held a slot may have died, a hold may have been cleared
 
 
@@ -58,7 +59,7 @@ class Limiter:
         None is what "too many requests" without a time is worth: twice as long each time that comes in a row.  A hold
         is over when its time is, or with `clear`; a shorter one does not shorten it.
         """
-        return self._repository.hold(self.row_id, None if seconds is None else _seconds(seconds), reason)
+        return self._repository.hold(self.row_id, None if seconds is None else hold_seconds(seconds), reason)
 
     def clear(self) -> None:
         """Forget everything but the rules: starts, holds, and the slots that are taken."""
@@ -80,17 +81,23 @@ class Slot:
         self, file: File, repository: LimiterRepository, limiter_ids: Sequence[int], cost: int, line: Line
     ) -> None:
         """Use `limiter.slot`, or `limiter.take`."""
-        if isinstance(cost, bool) or cost < 0:
-            raise TaskConfigurationError(f"cost={cost!r}: give a whole number, 0 or more.")
         self._file = file
         self._repository = repository
         self._limiter_ids = limiter_ids
         self._line = line
-        self._reserved = cost
+        self._reserved = _cost(cost)
         self._taken: Sequence[SlotRecord] = ()
         self._started_at = 0
-        self.cost: int | None = None
+        self._spent: int | None = None
+
+    @property
+    def cost(self) -> int | None:
         """What it really cost; None: what was reserved."""
+        return self._spent
+
+    @cost.setter
+    def cost(self, cost: int | None) -> None:
+        self._spent = None if cost is None else _cost(cost)
 
     def try_to_take(self) -> Wait | None:
         """Take it unless it is taken; why it cannot be, None when it is."""
@@ -111,7 +118,7 @@ class Slot:
         if isinstance(error, RateLimitedError):
             for one in taken:
                 repository.hold(one.limiter_id, hold_for(error), str(error), self._started_at)
-        repository.release(taken, self.cost, succeeded=error is None)
+        repository.release(taken, self._spent, succeeded=error is None)
 
     async def __aenter__(self) -> Self:
         async with self._line.turn():
@@ -129,6 +136,7 @@ class Slot:
                 await file.wait_for_change(_LOOK_AGAIN, since=version)
             else:
                 await _pause(file, min(_LOOK_AGAIN, (wait.until - file.clock.now()) / 1000))
+                file.check_place()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -172,7 +180,14 @@ async def _pause(file: File, seconds: float) -> None:
         timer.cancel()
 
 
-def _seconds(seconds: float) -> float:
-    if not 0 <= seconds < float("inf"):
-        raise TaskConfigurationError(f"hold({seconds!r}): give seconds, 0 or more.")
+def hold_seconds(seconds: float) -> float:
+    """The seconds of a hold, or TaskConfigurationError."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST:  # pyright: ignore
+        raise TaskConfigurationError(f"hold({seconds!r:.60}): give seconds, 0 or more, and less than 1000 years.")
     return seconds
+
+
+def _cost(cost: int) -> int:
+    if isinstance(cost, bool) or not isinstance(cost, int) or not 0 <= cost < 2**63:  # pyright: ignore
+        raise TaskConfigurationError(f"cost={cost!r:.60}: give a whole number, 0 or more.")
+    return cost

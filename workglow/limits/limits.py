@@ -71,6 +71,8 @@ class Limits:
 
     def limit_queue(self, queue_id: int, limits: Iterable[LimitRule | CompositeLimiter | Limiter]) -> None:
         """Let a queue be limited by these, all at once, and by nothing else."""
+        if not isinstance(limits, list | tuple):
+            raise TaskConfigurationError(f"limits={limits!r:.80}: give a list of limiters, [] for none.")
         own: list[LimitRule | CompositeLimiter] = []
         shared: list[int] = []
         for each in limits:

@@ -25,8 +25,14 @@ __all__ = ["LimiterRegistry", "limiter_registry"]
 
 Kind = TypeVar("Kind", bound=type[Any])
 
-_SHIPPED = (ConcurrencyLimiter, DelayLimiter, EvenlySpacedRateLimiter, RateLimiter, TokenLimiter)
-_PARTS = ("kind", "holds", "backoff", "earliest", "take", "settle")
+_SHIPPED: tuple[type[LimitRule], ...] = (
+    ConcurrencyLimiter,
+    DelayLimiter,
+    EvenlySpacedRateLimiter,
+    RateLimiter,
+    TokenLimiter,
+)
+_PARTS = ("kind", "holds", "earliest", "take", "settle")
 
 
 class LimiterRegistry:

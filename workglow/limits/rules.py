@@ -44,15 +44,22 @@ def _check(rule: object, **least: tuple[object, float]) -> None:
             )
 
 
+def _check_whole(rule: object, **given: object) -> None:
+    """Refuse what cannot be counted; the file could not give it back."""
+    for name, value in given.items():
+        if not isinstance(value, int):
+            raise TaskConfigurationError(f"{type(rule).__name__}: {name} must be a whole number, and it is {value!r}.")
+
+
 class ConcurrencyLimiter(msgspec.Struct, frozen=True):
     """At most `most` at once.  What a process had that was killed, does not count any more."""
 
     most: int
     kind: ClassVar[str] = "ConcurrencyLimiter"
     holds: ClassVar[bool] = True
-    backoff: ClassVar[Backoff | None] = None
 
     def __post_init__(self) -> None:
+        _check_whole(self, most=self.most)
         if isinstance(self.most, bool) or self.most < 0:
             raise TaskConfigurationError(f"ConcurrencyLimiter: most must be 0 or more, and it is {self.most!r}.")
 
@@ -121,6 +128,7 @@ class RateLimiter(_Window, frozen=True):
 
     def __post_init__(self) -> None:
         _check(self, starts=(self.starts, 0), per=(self.per, 0), initial_backoff=(self.initial_backoff, 0))
+        _check_whole(self, starts=self.starts)
         _check(
             self, backoff_factor=(self.backoff_factor, 1), longest_backoff=(self.longest_backoff, self.initial_backoff)
         )
@@ -153,10 +161,10 @@ class TokenLimiter(_Window, frozen=True):
     per: float = 60.0
     kind: ClassVar[str] = "TokenLimiter"
     holds: ClassVar[bool] = True
-    backoff: ClassVar[Backoff | None] = None
 
     def __post_init__(self) -> None:
         _check(self, tokens=(self.tokens, 0), per=(self.per, 0))
+        _check_whole(self, tokens=self.tokens)
 
     def __str__(self) -> str:
         return f"at most {self.tokens} tokens in any {self.per:g} s"
@@ -184,7 +192,6 @@ class DelayLimiter(msgspec.Struct, frozen=True):
     seconds: float = 0.05
     kind: ClassVar[str] = "DelayLimiter"
     holds: ClassVar[bool] = False
-    backoff: ClassVar[Backoff | None] = None
 
     def __post_init__(self) -> None:
         _check(self, seconds=(self.seconds, 0))
@@ -209,10 +216,10 @@ class EvenlySpacedRateLimiter(msgspec.Struct, frozen=True):
     per: float = 60.0
     kind: ClassVar[str] = "EvenlySpacedRateLimiter"
     holds: ClassVar[bool] = False
-    backoff: ClassVar[Backoff | None] = None
 
     def __post_init__(self) -> None:
         _check(self, starts=(self.starts, 0), per=(self.per, 0))
+        _check_whole(self, starts=self.starts)
 
     def __str__(self) -> str:
         return f"at most {self.starts} in any {self.per:g} s, evenly spaced"

@@ -39,6 +39,11 @@ class Chosen(TypedDict, total=False):
 
 def chooser(chosen: Chosen) -> Callable[[Change], bool]:
     """Return what says whether a change is wanted."""
+    for name in chosen:
+        if name not in Chosen.__annotations__:
+            raise TypeError(
+                f"events() got an unexpected keyword argument {name!r}; it has {', '.join(Chosen.__annotations__)}"
+            )
     jobs, queue, scope = chosen.get("jobs", True), chosen.get("queue"), chosen.get("scope")
     wanted = (scope or {}).items()
     runs = chosen.get("runs", True) and queue is None and not wanted  # a run is in no queue and is everybody's

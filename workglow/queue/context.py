@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from math import isnan
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import msgspec
 
 from workglow.errors import JobInputError
 from workglow.tasks.context import TaskContext
@@ -59,15 +62,23 @@ class JobContext(TaskContext):
 
     def spend(self, cost: int) -> None:
         """Say what the job has really cost, tokens say, when that is not what was reserved for it."""
-        if isinstance(cost, bool) or cost < 0:
+        if isinstance(cost, bool) or not isinstance(cost, int) or not 0 <= cost < 2**63:  # pyright: ignore
             raise JobInputError(f"spend({cost!r}): give a whole number, 0 or more.")
         self.spent = cost
 
     def progress(self, fraction: float, message: str = "", details: Mapping[str, object] | None = None) -> None:
         """Report how much is done, from 0 to 1, with a message for people and details for programs.
 
-        The newest report is kept in the file, at most ten times a second.
+        The newest report is kept in the file, at most ten times a second.  JobInputError for what cannot be kept.
         """
+        if not isinstance(cast("object", fraction), int | float) or isnan(fraction):
+            raise JobInputError(f"progress({fraction!r:.60}): give a number from 0 to 1.")
+        if not isinstance(cast("object", message), str):
+            raise JobInputError(f"progress(message={message!r:.60}): give a text.")
+        try:
+            msgspec.json.encode((message, details))
+        except (TypeError, ValueError) as error:  # a lone surrogate is a ValueError
+            raise JobInputError(f"progress(): its message and details are kept as JSON, and {error}") from error
         if self._on_report is not None:
             percent = min(max(float(fraction), 0.0), 1.0) * 100
             self._on_report(Progress(percent, message, details))

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-from workglow.errors import TaskAbortedError, TaskConfigurationError, TaskTimeoutError
+from workglow.errors import TaskConfigurationError, TaskTimeoutError
 from workglow.leaving import contained, failure_of
 from workglow.queue.processes import Leash, Processes
 from workglow.threads import Threads
@@ -112,8 +112,6 @@ class Execution:
         if running.handle is not finished:
             self._freed()
         else:
-            if isinstance(error, asyncio.CancelledError):
-                error = TaskAbortedError(f"Job {running.job.id} was cancelled.")
             self._report(running, None if error is not None else finished.result(), error)
 
     def _in_process(self, running: Running, call: Call, timeout: float | None) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 from workglow.errors import JobInputError, PortError, TaskConfigurationError, UnknownHandlerError
 from workglow.queue.function_place import place_of_function
+from workglow.queue.settings import is_seconds
+from workglow.retry import Retry
 from workglow.tasks.signature import names_around, signature_of
 from workglow.tasks.suspension import mode_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-    from workglow.retry import Retry
 
 __all__ = ["Executor", "Handler", "HandlerRegistry", "Judgement", "handler_registry", "job"]
 
@@ -49,6 +49,12 @@ class Handler:
         self.name = name or getattr(function, "__name__", "")
         if not self.name or self.name == "<lambda>":
             raise TaskConfigurationError(f"{function!r} has no name that a job could keep; give @job(name=…).")
+        if not isinstance(cast("object", retry), Retry | None):
+            raise TaskConfigurationError(f"{self.name}: retry={retry!r:.60}: give a Retry: Retry(attempts=5, delay=1).")
+        if timeout is not None and (not is_seconds(timeout) or timeout == 0):
+            raise TaskConfigurationError(f"{self.name}: timeout={timeout!r:.60}: give seconds, more than 0.")
+        if executor not in (None, "process"):
+            raise TaskConfigurationError(f"{self.name}: executor={executor!r:.60}: 'process', or None.")
         self.retry = retry
         self.timeout = timeout
         self.executor = executor

@@ -151,11 +151,19 @@ class Job:
     def retry(self) -> None:
         """Try a failed or aborted job again, with all its attempts; JobStateError when it is neither."""
         if not self._queues.repository.retry([self.id]):
-            raise JobStateError(
-                f"Job {self.id} has {self.refresh().status}, or another unfinished job has its key; only failed and "
-                "aborted jobs are retried."
-            )
+            raise JobStateError(f"Job {self.id} is not retried: {self.why_not_retried()}.")
         self._record = None
+
+    def why_not_retried(self) -> str:
+        """Why `retry` leaves it as it is."""
+        status = self.refresh().status
+        if status not in ("failed", "aborted"):
+            return f"it is {status}, and only failed and aborted jobs are"
+        repository = self._queues.repository
+        for needed in repository.needs(self.id):
+            if repository.get(needed) is None:
+                return f"it needs job {needed}, which is not kept any more"
+        return "another unfinished job has its idempotency key"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Job) and other.id == self.id and other._queues is self._queues

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 import msgspec
 
 from workglow.errors import TaskConfigurationError
+from workglow.limits.limiter import hold_seconds
 from workglow.queue.job_handle import Job
 from workglow.queue.settings import QueueSettings
 from workglow.queue.terms import JobTerms, new_job, new_jobs
+from workglow.storage.jobs import MOVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from workglow.storage.jobs import JobStatus, QueueRecord
     from workglow.storage.limits import LimiterRecord
 
-__all__ = ["JobQueue"]
+__all__ = ["JobQueue", "known_statuses"]
 
 _PAGE: Final = 1000
 
@@ -60,15 +62,21 @@ class JobQueue:
         keep.
         """
         queues = self._queues
-        job = new_job(queues.known(handler) or handler, inputs or {}, terms, self.settings, now=queues.clock.now())
+        job = new_job(
+            queues.known(handler) or handler,
+            {} if inputs is None else inputs,
+            terms,
+            self.settings,
+            now=queues.clock.now(),
+        )
         return Job(queues, queues.repository.add(self.row_id, (job,))[0])
 
     def enqueue_many(
         self, handler: Handler | str, inputs: Iterable[Mapping[str, object]], **terms: Unpack[JobTerms]
     ) -> list[Job]:
         """Keep a job for each of the inputs, all or none, in one transaction."""
-        if "key" in terms:
-            raise TaskConfigurationError("A key is for one job; give enqueue_many none.")
+        if terms.get("idempotency_key") is not None:
+            raise TaskConfigurationError("An idempotency_key is for one job; give enqueue_many none.")
         queues = self._queues
         known = queues.known(handler) or handler
         job, texts = new_jobs(known, inputs, terms, self.settings, now=queues.clock.now())
@@ -78,7 +86,9 @@ class JobQueue:
 
     def jobs(self, *status: JobStatus, group: str | None = None, limit: int = 100) -> list[Job]:
         """Its newest jobs, those with one of these statuses when any is given."""
-        records = self._queues.repository.find(queue_id=self.row_id, statuses=status, group=group, limit=limit)
+        records = self._queues.repository.find(
+            queue_id=self.row_id, statuses=known_statuses(status), group=group, limit=limit
+        )
         return [Job(self._queues, record.id, record) for record in records]
 
     def counts(self) -> dict[JobStatus, int]:
@@ -104,7 +114,7 @@ class JobQueue:
     def hold(self, seconds: float, reason: str = "") -> int:
         """Start none of its jobs for so many seconds, nor those of others that share its limiters; until when, in
         milliseconds.  It ends when its time is over, or with `clear_limits`."""
-        return self._queues.limits.repository.hold_queue(self.row_id, seconds, reason)
+        return self._queues.limits.repository.hold_queue(self.row_id, hold_seconds(seconds), reason)
 
     def clear_limits(self) -> None:
         """Let its limiters forget everything but their rules: starts, holds, and the slots of what runs."""
@@ -154,3 +164,11 @@ class JobQueue:
 
     def __repr__(self) -> str:
         return f"<queue {self.name}>"
+
+
+def known_statuses(given: tuple[JobStatus, ...]) -> tuple[JobStatus, ...]:
+    """The statuses that are asked for; TaskConfigurationError for what no job can have."""
+    for status in given:
+        if status not in MOVES:
+            raise TaskConfigurationError(f"{status!r:.60} is no status of a job; give some of {', '.join(MOVES)}.")
+    return given

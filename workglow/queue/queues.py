@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
 from workglow.errors import TaskConfigurationError, UnknownJobError
 from workglow.listeners import Listeners
 from workglow.queue.function_place import refuse_in_import
 from workglow.queue.handler import Handler, HandlerRegistry, handler_registry
 from workglow.queue.job_handle import Job
-from workglow.queue.job_queue import JobQueue
+from workglow.queue.job_queue import JobQueue, known_statuses
 from workglow.queue.settings import QueueSettings, QueueTerms, changed
 from workglow.storage.jobs import FINAL_JOB_STATUSES
 from workglow.values import canonical, encode
@@ -85,7 +85,7 @@ class Queues:
 
         Queues of different `scope`, {"user": "u1"} say, share nothing but the name.
         """
-        if not name or len(name) > 200:
+        if not isinstance(cast("object", name), str) or not 0 < len(name) <= 200:
             raise TaskConfigurationError(f"{name!r:.60}: a queue's name has 1 to 200 characters.")
         whose = canonical(dict(scope or {})).decode()
         record = self.repository.queue(name, whose)
@@ -104,18 +104,20 @@ class Queues:
         """The handler that is meant; None for a name that is unknown here."""
         if isinstance(handler, Handler):
             return handler
+        if not isinstance(cast("object", handler), str) or not handler:
+            raise TaskConfigurationError(f"{handler!r:.80} is no handler: give a function under @job, or its name.")
         return self.handlers.find(handler)
 
     def job(self, job_id: int) -> Job:
         """Find a job; UnknownJobError when there is none of that number."""
-        record = self.repository.get(job_id)
+        record = self.repository.get(job_id) if isinstance(cast("object", job_id), int) and job_id < 2**63 else None
         if record is None:
-            raise UnknownJobError(f"There is no job {job_id} in {self.file.path}.")
+            raise UnknownJobError(f"There is no job {job_id!r:.60} in {self.file.path}.")
         return Job(self, job_id, record)
 
     def jobs(self, *status: JobStatus, group: str | None = None, limit: int = 100) -> list[Job]:
         """The newest jobs of all queues, those with one of these statuses when any is given."""
-        records = self.repository.find(statuses=status, group=group, limit=limit)
+        records = self.repository.find(statuses=known_statuses(status), group=group, limit=limit)
         return [Job(self, record.id, record) for record in records]
 
     def worker(self, *queues: JobQueue | str, concurrency: int = 1) -> Worker:
@@ -123,6 +125,9 @@ class Queues:
         from workglow.queue.worker import Worker
 
         chosen = [self.queue(queue) if isinstance(queue, str) else queue for queue in queues]
+        for queue in chosen:
+            if not isinstance(cast("object", queue), JobQueue):
+                raise TaskConfigurationError(f"{queue!r:.80} is no queue: give what project.queue returns, or a name.")
         return Worker(self, chosen, concurrency=concurrency)
 
     def workers(self) -> list[WorkerInfo]:

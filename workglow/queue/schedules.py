@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 from workglow.errors import ScheduleError, UnknownScheduleError
+from workglow.queue.settings import is_seconds
 from workglow.queue.terms import new_job
 from workglow.recurrence import Recurrence
 from workglow.storage.schedules import NewSchedule
@@ -35,6 +36,10 @@ class ScheduleTerms(TypedDict, total=False):
     retry: Retry
     group: str
     cost: int
+
+
+_TERMS: Final = ", ".join(ScheduleTerms.__annotations__)
+_LONGEST: Final = 1000 * 365 * 86_400  # seconds
 
 
 class Schedule:
@@ -148,17 +153,19 @@ class Schedules:
         graph_id: int | None = None,
     ) -> Schedule:
         """Keep a schedule in place of the one of that name; see `project.schedule`."""
-        if not name or len(name) > 200:
+        if not isinstance(cast("object", name), str) or not 0 < len(name) <= 200:
             raise ScheduleError(f"{name!r:.60}: a schedule's name has 1 to 200 characters.")
         if catch_up not in ("skip", "one", "all"):
             raise ScheduleError(f"catch_up={catch_up!r}: 'skip', 'one' or 'all'.")
+        for term in terms:
+            if term not in ScheduleTerms.__annotations__:
+                raise ScheduleError(f"{term} is nothing that a schedule says of its jobs; it has {_TERMS}.")
+        for text, value in (("cron", cron), ("timezone", timezone)):
+            if not isinstance(cast("object", value), str) and not (value is None and text == "cron"):
+                raise ScheduleError(f"{text}={value!r:.60}: give a text.")
         now = self.queues.clock.now()
-        seconds = every.total_seconds() if isinstance(every, timedelta) else every
         recurrence = Recurrence(
-            cron=cron,
-            timezone=None if cron is None else timezone,
-            every=None if seconds is None else round(seconds * 1000),
-            start=now,
+            cron=cron, timezone=None if cron is None else timezone, every=_milliseconds(every), start=now
         )
         known = handler if graph_id is not None else self.queues.known(handler) or handler
         job = new_job(known, inputs, cast("JobTerms", terms), queue.settings, now=now)
@@ -178,3 +185,12 @@ class Schedules:
         """The error for a name that no schedule has."""
         names = ", ".join(record.name for record in self.repository.all())
         return UnknownScheduleError(f"There is no schedule {name!r}; there is {names or 'none at all'}.")
+
+
+def _milliseconds(every: float | timedelta | None) -> int | None:
+    seconds = every.total_seconds() if isinstance(every, timedelta) else every
+    if seconds is None:
+        return None
+    if not is_seconds(seconds) or seconds > _LONGEST:
+        raise ScheduleError(f"every={every!r:.60}: give seconds, or a timedelta, of at most 1000 years.")
+    return round(seconds * 1000)

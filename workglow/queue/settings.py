@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+import math
+from typing import TypedDict, cast
 
 import msgspec
 
 from workglow.errors import TaskConfigurationError
 from workglow.retry import Retry
 
-__all__ = ["JobOptions", "QueueSettings", "QueueTerms", "RetryPolicy", "changed"]
+__all__ = ["JobOptions", "QueueSettings", "QueueTerms", "RetryPolicy", "changed", "is_seconds"]
+
+
+def is_seconds(value: object) -> bool:
+    """Whether this can be a duration."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,8 +52,10 @@ class QueueSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     def __post_init__(self) -> None:
         for name in ("timeout", "keep_completed", "keep_failed", "keep_aborted"):
             value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise TaskConfigurationError(f"{name}={value!r}: give seconds, 0 or more, or None.")
+            if value is not None and not is_seconds(value):
+                raise TaskConfigurationError(f"{name}={value!r:.60}: give seconds, 0 or more, or None.")
+        if self.timeout == 0:
+            raise TaskConfigurationError("timeout=0: give seconds, more than 0, or None.")
 
     def to_json(self) -> str:
         return msgspec.json.encode(self).decode()
@@ -73,7 +81,13 @@ class QueueTerms(TypedDict, total=False):
 
 
 def changed(settings: QueueSettings, terms: QueueTerms) -> QueueSettings:
-    """Return the settings with what the caller gave."""
+    """Return the settings with what the caller gave; TaskConfigurationError for what is no setting."""
+    for name in terms:
+        if name not in QueueSettings.__struct_fields__:
+            known = ", ".join(QueueSettings.__struct_fields__)
+            raise TaskConfigurationError(f"{name} is no setting of a queue; it has limits, {known}.")
+    if "retry" in terms and not isinstance(cast("object", terms["retry"]), Retry):
+        raise TaskConfigurationError(f"retry={terms['retry']!r:.60}: give a Retry: Retry(attempts=5, delay=1).")
     given = {**terms, "retry": RetryPolicy.of(terms["retry"])} if "retry" in terms else {**terms}
     return msgspec.structs.replace(settings, **given) if given else settings
 

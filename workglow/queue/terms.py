@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from workglow.errors import JobInputError, TaskConfigurationError
 from workglow.queue.handler import Handler
-from workglow.queue.settings import JobOptions, RetryPolicy
+from workglow.queue.job_handle import Job
+from workglow.queue.settings import JobOptions, RetryPolicy, is_seconds
+from workglow.retry import Retry
 from workglow.storage.jobs import NewJob
 from workglow.values import Encoded, encode, encode_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Sequence
 
-    from workglow.queue.job_handle import Job
     from workglow.queue.settings import QueueSettings
-    from workglow.retry import Retry
 
 __all__ = ["JobTerms", "new_job", "new_jobs"]
 
@@ -27,32 +28,86 @@ class JobTerms(TypedDict, total=False):
     `priority`: larger first.  `delay` (seconds from now) or `run_after` (a time): not before then.  `needs`: not before
     these jobs are completed; when one of them fails, so does this.  `deadline` (seconds from now, or a time): failed
     when it is not over by then.  `timeout`: seconds an attempt may take.  `max_attempts` and `retry`: how often it is
-    tried, and how long is waited in between.  `key`: of jobs with the same key at most one is unfinished, and
-    enqueueing another gives that one.  `group`: what `abort_group` names.  `cost`: what it takes of a token budget.
+    tried, and how long is waited in between.  `idempotency_key`: of jobs with the same one at most one is unfinished,
+    and enqueueing another gives that one.  `group`: what `abort_group` names.  `cost`: what it takes of a token budget.
+    None is the same as not saying it.
     """
 
-    priority: int
-    delay: float
-    run_after: datetime
-    needs: Sequence[Job]
-    deadline: float | datetime
-    timeout: float
-    max_attempts: int
-    retry: Retry
-    key: str
-    group: str
-    cost: int
+    priority: int | None
+    delay: float | None
+    run_after: datetime | None
+    needs: Sequence[Job] | None
+    deadline: float | datetime | None
+    timeout: float | None
+    max_attempts: int | None
+    retry: Retry | None
+    idempotency_key: str | None
+    group: str | None
+    cost: int | None
+
+
+_LATEST: Final = 253_402_300_799_999  # the end of the year 9999, in milliseconds
+
+
+def _whole(least: int) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+_TERMS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "priority": (_whole(-(2**63)), "a whole number"),
+    "delay": (is_seconds, "seconds, 0 or more"),
+    "run_after": (lambda value: isinstance(value, datetime), "a datetime with a time zone"),
+    "needs": (
+        lambda value: (
+            isinstance(value, list | tuple | set)
+            and all(isinstance(each, Job) for each in cast("Sequence[object]", value))
+        ),
+        "a list of jobs, as enqueue and project.job return them",
+    ),
+    "deadline": (
+        lambda value: isinstance(value, datetime) or is_seconds(value),
+        "seconds, 0 or more, or a datetime with a time zone",
+    ),
+    "timeout": (lambda value: is_seconds(value) and value != 0, "seconds, more than 0"),
+    "max_attempts": (_whole(1), "a whole number, 1 or more"),
+    "retry": (lambda value: isinstance(value, Retry), "a Retry: Retry(attempts=5, delay=1)"),
+    "idempotency_key": (_is_text, "a text that is not empty"),
+    "group": (_is_text, "a text that is not empty"),
+    "cost": (_whole(0), "a whole number, 0 or more"),
+}
+
+
+def _checked(terms: JobTerms) -> dict[str, Any]:
+    """The terms that are said; TaskConfigurationError for what is no term, or has no meaning as one."""
+    said: dict[str, Any] = {}
+    for name, value in terms.items():
+        term = _TERMS.get(name)
+        if term is None:
+            raise TaskConfigurationError(f"{name}={value!r:.60} is nothing that a job has; it has {', '.join(_TERMS)}.")
+        if value is None:
+            continue
+        fits, meaning = term
+        if not fits(value):
+            raise TaskConfigurationError(f"{name}={value!r:.60}: give {meaning}.")
+        said[name] = value
+    if "delay" in said and "run_after" in said:
+        raise TaskConfigurationError("delay and run_after both say when a job is due; give one of them.")
+    return said
 
 
 def new_job(
     handler: Handler | str, inputs: Mapping[str, object], terms: JobTerms, settings: QueueSettings, *, now: int
 ) -> NewJob:
     """Make what is stored; a handler that is not known here is only a name."""
+    name = handler.name if isinstance(handler, Handler) else handler
+    if not isinstance(cast("object", inputs), Mapping):
+        raise JobInputError(f"Job {name!r}: its inputs are a {type(inputs).__name__}; give a mapping, name → value.")
     if isinstance(handler, Handler):
         inputs = handler.check(dict(inputs))
-        name = handler.name
-    else:
-        name = handler
     return _with_terms(handler, name, encode(inputs, where=f"job {name!r}"), terms, settings, now=now)
 
 
@@ -66,12 +121,10 @@ def new_jobs(
 ) -> tuple[NewJob, list[str]]:
     """Make what is stored of jobs that differ in their inputs only: one without any, which has the rows that all of
     them refer to, and the inputs."""
+    name = handler.name if isinstance(handler, Handler) else handler
     if isinstance(handler, Handler):
         check = handler.check
         many = [check(each if isinstance(each, dict) else dict(each)) for each in many]  # pyright: ignore
-        name = handler.name
-    else:
-        name = handler
     texts, blobs = encode_all(many, where=f"job {name!r}")
     return _with_terms(handler, name, Encoded("", blobs), terms, settings, now=now), texts
 
@@ -85,38 +138,38 @@ def _with_terms(
         retry, timeout = handler.retry, handler.timeout
     if not terms and retry is None and timeout is None:
         return NewJob(name, encoded, settings.retry.attempts)
-    retry, timeout = terms.get("retry", retry), terms.get("timeout", timeout)
+    said = _checked(terms)
+    retry, timeout = said.get("retry", retry), said.get("timeout", timeout)
     policy = None if retry is None else RetryPolicy.of(retry)
-    attempts = terms.get("max_attempts", (policy or settings.retry).attempts)
-    cost = terms.get("cost", 1)
-    if attempts < 1 or cost < 0 or (timeout is not None and not timeout > 0):
-        raise TaskConfigurationError(
-            f"max_attempts={attempts}, cost={cost}, timeout={timeout}: give at least 1, at least 0, and more than 0."
-        )
-    start = _time(terms.get("run_after"), "run_after") if "run_after" in terms else None
-    if start is None and (delay := terms.get("delay", 0)) > 0:
-        start = now + round(delay * 1000)
-    deadline = terms.get("deadline")
-    timed = isinstance(deadline, int | float)
-    end = now + round(deadline * 1000) if timed else _time(deadline, "deadline")
+    attempts = said.get("max_attempts", (policy or settings.retry).attempts)
+    start = _time(said.get("run_after"), "run_after", now)
+    if start is None:
+        start = _time(said.get("delay"), "delay", now)
+    end = _time(said.get("deadline"), "deadline", now)
     return NewJob(
         name,
         encoded,
         attempts,
-        terms.get("priority", 0),
+        said.get("priority", 0),
         start if start is not None and start > now else None,
         end,
-        terms.get("key"),
-        terms.get("group"),
-        cost,
+        said.get("idempotency_key"),
+        said.get("group"),
+        said.get("cost", 1),
         JobOptions(policy, timeout, end).to_json(),
-        tuple(job.id for job in terms.get("needs", ())),
+        tuple(job.id for job in said.get("needs", ())),
     )
 
 
-def _time(time: datetime | None, name: str) -> int | None:
+def _time(time: datetime | float | None, name: str, now: int) -> int | None:
+    """In milliseconds; of seconds: from now."""
     if time is None:
         return None
-    if time.tzinfo is None:
-        raise JobInputError(f"{name}={time!r} has no time zone; give it one, tzinfo=UTC say.")
-    return round(time.timestamp() * 1000)
+    if isinstance(time, datetime):
+        if time.tzinfo is None:
+            raise JobInputError(f"{name}={time!r} has no time zone; give it one, tzinfo=UTC say.")
+        return round(time.timestamp() * 1000)
+    moment = now + round(time * 1000)
+    if moment > _LATEST:
+        raise TaskConfigurationError(f"{name}={time!r}: that is after the year 9999.")
+    return moment

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from workglow.errors import FileError, TaskAbortedError, UnknownHandlerError
+from workglow.errors import FileError, TaskAbortedError, TaskConfigurationError, UnknownHandlerError
 from workglow.queue.context import JobContext
 from workglow.queue.events import JobEvent
 from workglow.queue.execution import Execution, Running, call_in_place
@@ -194,11 +194,12 @@ class Worker:
         if turn.claimed and len(self._order) > 1:
             self._order = self._order[1:] + self._order[:1]
         if settled:
-            self.done += len(settled)
+            self.done += sum(each.outcome != "returned" for each in settled)
             self._untold = True
         if settled and len(self._queues.events):
             for done in settled:
-                self._tell_end(done, turn)
+                if done.outcome != "returned" or done.error is not None:  # else it was told of when it was handed back
+                    self._tell_end(done, turn)
         return turn
 
     async def _sleep(self, next_at: int | None) -> None:
@@ -300,7 +301,9 @@ class Worker:
             try:
                 result = call_in_place(handler, handler.check(decode(job.input, queues.load)))
                 self._settled.append(settle_result(job, result, queue.settings, queues.clock))
-            except Exception as error:
+            except KeyboardInterrupt:  # of whoever presses keys
+                raise
+            except BaseException as error:
                 self._fail(Running(job, handler), error)
         else:
             self._run(Running(job, handler), queue)
@@ -334,7 +337,9 @@ class Worker:
                 self._execution.launch(running, inputs, self._seconds_for(job, handler.timeout, queue))
                 return
             result = call_in_place(handler, inputs)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._running.pop(job.id, None)
             self._fail(running, error)
             return
@@ -398,6 +403,8 @@ class Worker:
 
     def _fail(self, running: Running, error: BaseException) -> None:
         job = running.job
+        if isinstance(error, asyncio.CancelledError):
+            error = TaskAbortedError(f"Job {job.id} was cancelled.")
         settings = self._by_id[job.queue_id].settings
         own, usual = JobOptions.from_json(job.options).retry, running.handler.retry
         retry = own or (settings.retry if usual is None else RetryPolicy.of(usual))
@@ -454,6 +461,6 @@ class Worker:
 
 
 def _checked(concurrency: int) -> int:
-    if concurrency < 1:
-        raise ValueError(f"concurrency={concurrency}: a worker runs at least 1 job at a time.")
+    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:  # pyright: ignore
+        raise TaskConfigurationError(f"concurrency={concurrency!r:.60}: a worker runs at least 1 job at a time.")
     return concurrency

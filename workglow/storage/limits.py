@@ -34,17 +34,14 @@ class LimitRule(Protocol):
     `state` is what the rule remembers, an empty dictionary at first; it is kept as JSON in the row of the limiter.
     Times are milliseconds of the limiter's own clock, which never goes back, whatever is done to the wall clock.
     Everything is called inside the transaction that starts the job, so a rule must be quick and must not touch a file.
+
+    A rule may have a `backoff`, a Backoff that says what to do about "too many requests" without a time.
     """
 
     kind: ClassVar[str]
     """The name by which a file means this rule."""
     holds: ClassVar[bool]
     """Whether its starts are remembered, each with its process, until they end: a slot that no crash can leak."""
-
-    @property
-    def backoff(self) -> Backoff | None:
-        """What to do about "too many requests" without a time; None: the usual."""
-        ...
 
     def earliest(self, state: State, now: int, cost: int, held: int) -> float | None:
         """The time from which on a start of this cost is allowed: `now` or less means at once.

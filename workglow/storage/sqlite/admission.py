@@ -103,7 +103,8 @@ class Admission:
 
     @property
     def backoff(self) -> Backoff:
-        return next((rule.backoff for rule in self.rules if rule.backoff is not None), BACKOFF)
+        found = (getattr(rule, "backoff", None) for rule in self.rules)
+        return next((each for each in found if each is not None), BACKOFF)
 
 
 class Admissions:
