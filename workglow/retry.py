@@ -37,8 +37,7 @@ class Retry:
             )
         for name, least in (("delay", 0), ("factor", 1), ("maximum", 0)):
             value: object = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (is_number and least <= value < math.inf):  # NaN too
+            if isinstance(value, bool) or not (isinstance(value, int | float) and least <= value < math.inf):  # NaN too
                 raise TaskConfigurationError(f"Retry({name}={value!r:.60}): give a finite number, at least {least}.")
         kinds = cast("tuple[object, ...]", self.on)
         if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):

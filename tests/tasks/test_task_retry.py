@@ -13,17 +13,17 @@ from workglow.errors import TaskConfigurationError
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"attempts": 0}, r"attempts=0\): give at least 1"),
-        ({"attempts": "3"}, r"attempts='3'\): give at least 1"),
-        ({"attempts": 2.5}, r"attempts=2.5\): give at least 1"),
+        ({"attempts": 0}, r"attempts=0\): give a whole number, at least 1"),
+        ({"attempts": "3"}, r"attempts='3'\): give a whole number"),
+        ({"attempts": 2.5}, r"attempts=2.5\): give a whole number"),
         ({"delay": -1}, r"delay=-1\): give a finite number, at least 0"),
         ({"delay": "1"}, r"delay='1'\): give a finite number"),
         ({"delay": float("nan")}, r"delay=nan\): give a finite number"),
         ({"factor": 0.5}, r"factor=0.5\): give a finite number, at least 1"),
         ({"maximum": None}, r"maximum=None\): give a finite number"),
         ({"maximum": float("inf")}, r"maximum=inf\): give a finite number"),
-        ({"on": int}, r"on=<class 'int'>\): give exception classes"),
-        ({"on": (ValueError, "KeyError")}, r"give exception classes"),
+        ({"on": int}, r"on=\(<class 'int'>,\)\): give exceptions"),
+        ({"on": (ValueError, "KeyError")}, r"give exceptions"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, Any], said: str) -> None:
@@ -42,4 +42,4 @@ def test_the_wait_after_very_many_failures_is_the_maximum(delay: float, longest:
 
 
 def test_one_class_of_exceptions_needs_no_tuple() -> None:
-    assert isinstance(KeyError("x"), Retry(on=LookupError).on)
+    assert Retry(on=LookupError) == Retry(on=(LookupError,))
