@@ -39,7 +39,7 @@ def awkward_job(kind: str) -> str:
     raise raised(kind)
 
 
-SAID = {"undecodable": r"no file caf\udce9", "mute": "its message cannot be told: str() raised AttributeError"}
+SAID = {"undecodable": r"no file caf\udce9", "mute": "(its message cannot be told: str() raised AttributeError)"}
 
 
 @pytest.mark.parametrize("kind", SAID)
