@@ -151,8 +151,10 @@ def hub_server() -> Generator[HubServer]:
         served.port = listening.server_address[1]
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield served
-        if served.hold is not None:
-            served.hold.set()
-        listening.shutdown()
-        thread.join()
+        try:
+            yield served
+        finally:
+            if served.hold is not None:
+                served.hold.set()
+            listening.shutdown()
+            thread.join()

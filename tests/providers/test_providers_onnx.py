@@ -112,6 +112,7 @@ def test_a_model_of_the_hub_is_downloaded_by_its_name_and_used(
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     embed = wg.Workflow().text_embedding(model="onnx:me/model")
     with pytest.raises(UnknownModelError, match="workglow models download FILE onnx:me/model"):
         project.run_sync(embed, {"text": "a guitar"})
