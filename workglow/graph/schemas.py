@@ -54,9 +54,10 @@ _RESULT: Schema = {
 
 def as_merge(given: object) -> Merge:
     """Return what was given as a graph's `merge`; GraphError when it is none."""
-    if given not in (PROPERTY_ARRAY, GRAPH_RESULT_ARRAY):
-        raise GraphError(f"merge is {given!r}; give {PROPERTY_ARRAY!r} or {GRAPH_RESULT_ARRAY!r}.")
-    return cast("Merge", given)
+    for merge in (PROPERTY_ARRAY, GRAPH_RESULT_ARRAY):
+        if given == merge:
+            return merge
+    raise GraphError(f"merge is {given!r}; give {PROPERTY_ARRAY!r} or {GRAPH_RESULT_ARRAY!r}.")
 
 
 class ResultPlan(NamedTuple):

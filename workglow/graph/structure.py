@@ -56,7 +56,7 @@ class GraphStructure:
 
     @merge.setter
     def merge(self, merge: Merge) -> None:
-        self._merge = as_merge(merge)
+        self._merge: Merge = as_merge(merge)
 
     # ------------------------------------------------------------------ building
 
