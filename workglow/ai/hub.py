@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from workglow.errors import AuthenticationError, ModelCallError, UnknownModelError
 
@@ -18,6 +18,7 @@ __all__ = [
     "check_online",
     "hub_address",
     "hub_cache",
+    "hub_host",
     "hub_refusal",
     "is_of_the_hub",
     "listing_url",
@@ -31,6 +32,11 @@ _TRUE: Final = frozenset({"1", "on", "yes", "true"})
 def hub_address(base_url: str = "") -> str:
     """Return where the hub is: what a record says, else HF_ENDPOINT, else the one of Hugging Face."""
     return (base_url or os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def hub_host() -> str:
+    """Return the host of the hub that is set for this machine."""
+    return urlsplit(hub_address()).hostname or ""
 
 
 def is_of_the_hub(url: str) -> bool:

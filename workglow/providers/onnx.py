@@ -72,7 +72,6 @@ class OnnxProvider(EncoderProvider):
     name = "onnx"
     title = "ONNX Runtime"
     extra = "onnx"
-    hosts = ("huggingface.co",)
     settings = frozenset(("pipeline", "file", "threads", "hypothesis"))
     hub_tag = "onnx"
 

@@ -85,6 +85,31 @@ def test_a_quantisation_is_fetched_and_noted_with_its_hash(
     assert len(hub.paths("/large/")) == 1
 
 
+def test_the_hub_is_searched(models: Models, hub: HubServer, repository: dict[str, bytes]) -> None:
+    hub.repositories["me/other"] = {"other-Q8_0.gguf": b"x"}
+    (found,) = asyncio.run(models.search_provider("gguf", "tiny"))
+    assert (found.name, found.source) == ("gguf:me/tiny-GGUF", "me/tiny-GGUF")
+    assert download(models, found.name).quantization == "Q4_K_M"
+    assert len(asyncio.run(models.search_provider("gguf", limit=1))) == 1
+    assert asyncio.run(models.search_provider("gguf", "nothing like it")) == []
+    asked: list[str] = []
+    asyncio.run(models.search_provider("gguf", "tiny", allow=asked.append))
+    assert asked == ["127.0.0.1"]
+    hub.refusals["/api/models"] = (429, "")
+    with pytest.raises(RateLimitedError):
+        asyncio.run(models.search_provider("gguf", "tiny"))
+
+
+@pytest.mark.parametrize("setting", ["HF_HUB_OFFLINE", "WORKGLOW_OFFLINE"])
+def test_offline_the_hub_is_not_searched(
+    models: Models, hub: HubServer, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.setenv(setting, "1")
+    with pytest.raises(ModelCallError, match=f"{setting} is set"):
+        asyncio.run(models.search_provider("gguf", "tiny"))
+    assert hub.asked == []
+
+
 def test_without_a_quantisation_it_is_the_usual_one(models: Models, repository: dict[str, bytes]) -> None:
     assert download(models, "gguf:me/tiny-GGUF").quantization == "Q4_K_M"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import msgspec
 
 from workglow.ai.capability import MANAGEMENT
+from workglow.ai.hub import hub_host
 from workglow.ai.provider import Provider
 from workglow.ai.record import ModelRecord
 from workglow.ai.residents import SupportsClose
@@ -169,6 +170,10 @@ class EncoderProvider(Provider):
                 "file_sizes": folder.file_sizes(),
             }
         return known
+
+    def hosts_asked(self) -> tuple[str, ...]:
+        """The hub."""
+        return (hub_host(),)
 
     def search(self, query: str, *, limit: int) -> list[ModelRecord]:
         """Find models of the hub, the most downloaded first."""

@@ -46,7 +46,6 @@ class TransformersProvider(EncoderProvider):
     name = "hf"
     title = "Hugging Face Transformers"
     extra = "transformers"
-    hosts = ("huggingface.co",)
     settings = frozenset(("pipeline", "hypothesis", "seed"))
     hub_tag = "transformers"
 
