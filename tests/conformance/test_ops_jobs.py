@@ -246,10 +246,10 @@ def test_ops_12_scopes_choose(project: Project) -> None:
 
 
 def test_ops_13_a_task_in_a_queue_is_done_when_a_worker_is_there(project: Project) -> None:
-    def add(a: int = 1, b: int = 2) -> int:
+    def ops_13_add(a: int = 1, b: int = 2) -> int:
         return a + b
 
-    adding = task(output="result", queue="sums")(add)
+    adding = task(output="result", queue="sums")(ops_13_add)
 
     async def main() -> None:
         waiting = asyncio.create_task(project.run(adding))
