@@ -13,6 +13,7 @@ import workglow as wg
 from workglow import Retry, TaskContext, TaskGraph, TaskRegistry, Workflow, task
 from workglow.errors import (
     CodeChangedError,
+    FileCorruptError,
     InterruptedTaskError,
     MaxIterationsError,
     RunStateError,
@@ -235,6 +236,18 @@ def test_a_run_that_was_only_begun_waits_for_whoever_resumes_it(project: wg.Proj
     assert project.resume_sync(run.id).outputs["value"] == 50
     with pytest.raises(TaskInputError):
         project.begin(flow(), {"valu": [1]})
+
+
+def test_a_run_whose_open_tasks_the_file_does_not_know_is_never_called_completed(project: wg.Project) -> None:
+    run = project.begin(Workflow().then(one).then(two), {"value": 1})
+    with project.file.transaction() as db:
+        db.execute("UPDATE run SET open_from = 1000000")
+    with pytest.raises(FileCorruptError, match="'history_two' was never reached"):
+        project.resume_sync(run.id)
+    assert project.get(run.id).finished_at is None
+    with project.file.transaction() as db:
+        db.execute("UPDATE run SET open_from = 0")
+    assert project.resume_sync(run.id).outputs == {"value": 20}
 
 
 def test_graphs_have_movable_names(project: wg.Project) -> None:

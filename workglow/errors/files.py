@@ -61,4 +61,4 @@ class FileLostError(FileError):
 
 
 class FileCorruptError(FileError):
-    """SQLite found the file damaged."""
+    """The file is damaged, or contradicts itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from workglow.errors import RunStateError
+from workglow.errors import FileCorruptError
 from workglow.graph.graph import TaskGraph
 from workglow.graph.schemas import PROPERTY_ARRAY, merge_results, result_plan
 from workglow.storage.records import FINAL_TASK_STATUSES
@@ -31,9 +31,9 @@ def scope_results(scope: Scope, outputs_of: Callable[[TaskRun], dict[str, object
             outputs = run.outputs
             finished[run.id] = outputs_of(run) if outputs is None else outputs
         elif run.status not in FINAL_TASK_STATUSES:
-            raise RunStateError(
-                f"Nothing is left to do, but task '{run.path}' was never reached, so the run is not finished.  This "
-                "should be impossible: please report it, with what `workglow doctor` says of the file."
+            raise FileCorruptError(
+                f"Nothing is left to do, but task '{run.path}' was never reached: the file does not say what is open "
+                "in the run, which is not finished.  See what `workglow doctor` says of the file."
             )
         elif plan.passing and run.status != "disabled":
             for task_id in plan.passing:  # which come before all others
