@@ -140,6 +140,7 @@ class Project(Runs):
                 handlers=ProjectHandlers(handler_registry if self._handlers is None else self._handlers, self._engine),
                 project=self,
                 limits=Limits(self.file, limits, kinds),
+                tracer=self._engine.tracer,
             )
         return self._queues
 
@@ -334,7 +335,8 @@ def open(  # workglow.open is to projects what open is to files
 
     `registry` and `transforms` say which names the graphs in the file may use, `handlers` which ones its jobs may:
     what `@job` registered, unless another registry is given.  `limiters` are the kinds of rules that its limiters may
-    have, `providers` run its models.  `tracer` is given the spans of every run that names none itself.
+    have, `providers` run its models.  `tracer` is given the spans of every run that names none itself, and of the
+    jobs that its workers run.
 
     Raises a FileError that says what is wrong with the file and what to do about it.
     """

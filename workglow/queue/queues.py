@@ -14,6 +14,7 @@ from workglow.queue.job_handle import Job
 from workglow.queue.job_queue import JobQueue, known_statuses
 from workglow.queue.settings import QueueSettings, QueueTerms, changed
 from workglow.storage.jobs import FINAL_JOB_STATUSES
+from workglow.telemetry import Tracing
 from workglow.values import canonical, encode
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from workglow.queue.worker import Worker
     from workglow.storage.jobs import JobRepository, JobStatus
     from workglow.storage.protocols import ValueRepository
+    from workglow.telemetry import Tracer
 
     Limit = LimitRule | CompositeLimiter | Limiter
 
@@ -55,6 +57,7 @@ class Queues:
         handlers: HandlerRegistry = handler_registry,
         project: Any = None,
         limits: Limits,
+        tracer: Tracer | None = None,
     ) -> None:
         refuse_in_import()
         self.file = file
@@ -66,6 +69,7 @@ class Queues:
         self.lingering: set[int] = set()
         """Jobs that were given up here while their code still runs; this process starts none of them meanwhile."""
         self.events: Listeners[JobEvent, JobEventKind] = Listeners()
+        self._tracing = None if tracer is None else Tracing(tracer, "the workers", "They go on.")
 
     @property
     def clock(self) -> Clock:
@@ -122,12 +126,16 @@ class Queues:
 
     def worker(self, *queues: JobQueue | str, concurrency: int = 1) -> Worker:
         """Make a worker of this process for these queues, or for every queue that there is."""
-        from workglow.queue.worker import Worker
-
         chosen = [self.queue(queue) if isinstance(queue, str) else queue for queue in queues]
         for queue in chosen:
             if not isinstance(cast("object", queue), JobQueue):
                 raise TaskConfigurationError(f"{queue!r:.80} is no queue: give what project.queue returns, or a name.")
+        if self._tracing is not None:
+            from workglow.queue.tracing import TracedWorker
+
+            return TracedWorker(self, chosen, self._tracing, concurrency=concurrency)
+        from workglow.queue.worker import Worker
+
         return Worker(self, chosen, concurrency=concurrency)
 
     def workers(self) -> list[WorkerInfo]:
