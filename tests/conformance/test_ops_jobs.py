@@ -179,18 +179,21 @@ def test_ops_08_progress(project: Project) -> None:
     queue = project.queue("work")
     job = queue.enqueue(scripted, {"task_type": "progress"})
 
-    async def main() -> object:
+    async def main() -> list[object]:
         async with queue.worker():
-            return await job.result()
+            seen: list[object] = [tuple(report) async for report in job.progress()]
+            assert await job.result() == {"result": "completed with progress"}
+            return seen
 
-    assert asyncio.run(main()) == {"result": "completed with progress"}
-    assert [tuple(event.data) for event in heard if event.kind == "job_progress"] == [
+    expected = [
         (25.0, "Starting task", None),
         (50.0, "Halfway there", None),
         (75.0, "Almost done", {"stage": "almost final"}),
         (100.0, "Completed", {"stage": "final"}),
     ]
-    assert job.progress.percent == 100
+    assert asyncio.run(main()) == expected
+    assert [tuple(event.data) for event in heard if event.kind == "job_progress"] == expected
+    assert job.newest_report.percent == 100
 
 
 def test_ops_11_scopes_are_apart(project: Project) -> None:

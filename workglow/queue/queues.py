@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
 from workglow.errors import TaskConfigurationError, UnknownJobError
 from workglow.listeners import Listeners
+from workglow.queue.context import Progress
 from workglow.queue.function_place import refuse_in_import
 from workglow.queue.handler import Handler, HandlerRegistry, handler_registry
-from workglow.queue.job_handle import Job
+from workglow.queue.job_handle import Job, newest_report
 from workglow.queue.job_queue import JobQueue, known_statuses
 from workglow.queue.settings import QueueSettings, QueueTerms, changed
 from workglow.storage.jobs import FINAL_JOB_STATUSES
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.file import File
     from workglow.limits import CompositeLimiter, Limiter, LimitRule, Limits
-    from workglow.queue.context import Progress
     from workglow.queue.events import JobEvent, JobEventKind
     from workglow.queue.overview import QueueInfo, WorkerInfo
     from workglow.queue.worker import Worker
@@ -40,6 +41,8 @@ _ENDS: Final[Mapping[JobEventKind, JobStatus]] = {
     "job_failed": "failed",
     "job_aborted": "aborted",
 }
+
+_NOTHING: Final = Progress(0.0)  # what is known of a job that has reported nothing
 
 
 class Queues:
@@ -196,31 +199,34 @@ class Queues:
                 raise TimeoutError(f"Job {job.id} is {status} after {timeout:g} s; it goes on without this waiter.")
             await self.file.wait_for_change(left, since=version)
 
-    async def follow(self, job: Job) -> AsyncIterator[Progress]:
+    async def progress(self, job: Job) -> AsyncIterator[Progress]:
         """Yield what the handler reports, to the end of the job."""
-        import asyncio
+        heard: deque[Progress] = deque()
 
-        heard: asyncio.Queue[Progress] = asyncio.Queue()
-        stop = self.events.subscribe(
-            lambda event: heard.put_nowait(event.data) if event.job == job.id and event.kind == "job_progress" else None
-        )
-        last: Progress | None = None
+        def hear(event: JobEvent) -> None:
+            if event.job == job.id and event.kind == "job_progress":
+                heard.append(event.data)
+                self.file.notify()  # it is kept later, and seen now
+
+        stop = self.events.subscribe(hear)
+        last, here = _NOTHING, -1  # the claim that was heard at work here, whose kept reports are older news
         try:
             while True:
                 version = self.file.version()
                 try:
-                    over = job.status in FINAL_JOB_STATUSES
+                    record = job.record
                 except UnknownJobError:  # it is over, and not kept
                     return
-                while not heard.empty():
-                    last = heard.get_nowait()
+                while heard:
+                    last, here = heard.popleft(), record.claim
                     yield last
-                kept = job.progress
-                if kept.percent and kept != last and (last is None or kept.percent > last.percent):
+                kept = newest_report(record)
+                if kept.percent > last.percent if record.claim == here else kept not in (last, _NOTHING):
                     last = kept
                     yield kept
-                if over:
+                if record.status in FINAL_JOB_STATUSES:
                     return
-                await self.file.wait_for_change(since=version)
+                if not heard:
+                    await self.file.wait_for_change(since=version)
         finally:
             stop()
