@@ -178,7 +178,10 @@ class Project(Runs):
         return self.job(job_id).why()
 
     def worker(self, *queues: JobQueue | str, concurrency: int = 1) -> Worker:
-        """A worker of this process for these queues, or for all: `async with project.worker(concurrency=4): …`."""
+        """A worker of this process for these queues, or for all: `async with project.worker(concurrency=4): …`.
+
+        A name stands for each queue of that name, also for one that comes later: none is made.
+        """
         return self.queues.worker(*queues, concurrency=concurrency)
 
     # ------------------------------------------------------------------ what is done again and again
@@ -256,7 +259,10 @@ class Project(Runs):
         return ChangeFeed(self.file, SqliteChanges(self.file), from_seq, chooser(chosen))
 
     def keep_events(self, days: float = 7, *, rows: int = 100_000) -> None:
-        """Keep what happens, for `days` and at most so many rows, whether somebody follows or not; 0 ends that."""
+        """Keep what happens, for `days` and at most so many rows, whether somebody follows or not; 0 ends that.
+
+        TaskConfigurationError for a negative number of days, and for less than 1 row.
+        """
         from workglow.queue.change_feed import keep_changes
         from workglow.storage.sqlite.changes import SqliteChanges
 

@@ -92,8 +92,7 @@ class Queues:
 
         Queues of different `scope`, {"user": "u1"} say, share nothing but the name.
         """
-        if not isinstance(cast("object", name), str) or not 0 < len(name) <= 200:
-            raise TaskConfigurationError(f"{name!r:.60}: a queue's name has 1 to 200 characters.")
+        _check_name(name)
         whose = canonical(dict(scope or {})).decode()
         record = self.repository.queue(name, whose)
         if settings:
@@ -128,18 +127,24 @@ class Queues:
         return [Job(self, record.id, record) for record in records]
 
     def worker(self, *queues: JobQueue | str, concurrency: int = 1) -> Worker:
-        """Make a worker of this process for these queues, or for every queue that there is."""
-        chosen = [self.queue(queue) if isinstance(queue, str) else queue for queue in queues]
-        for queue in chosen:
-            if not isinstance(cast("object", queue), JobQueue):
+        """Make a worker of this process for these queues, or for every queue that there is.
+
+        A name stands for each queue of that name, whatever its scope, also for one that comes later: none is made.
+        """
+        for queue in queues:
+            if isinstance(queue, str):
+                _check_name(queue)
+            elif not isinstance(cast("object", queue), JobQueue):
                 raise TaskConfigurationError(f"{queue!r:.80} is no queue: give what project.queue returns, or a name.")
+        chosen = [queue for queue in queues if isinstance(queue, JobQueue)]
+        names = [queue for queue in queues if isinstance(queue, str)]
         if self._tracing is not None:
             from workglow.queue.tracing import TracedWorker
 
-            return TracedWorker(self, chosen, self._tracing, concurrency=concurrency)
+            return TracedWorker(self, chosen, names, tracing=self._tracing, concurrency=concurrency)
         from workglow.queue.worker import Worker
 
-        return Worker(self, chosen, concurrency=concurrency)
+        return Worker(self, chosen, names, concurrency=concurrency)
 
     def workers(self) -> list[WorkerInfo]:
         """Who takes jobs of this file, in any process, and what they run."""
@@ -230,3 +235,8 @@ class Queues:
                     await self.file.wait_for_change(since=version)
         finally:
             stop()
+
+
+def _check_name(name: str) -> None:
+    if not isinstance(cast("object", name), str) or not 0 < len(name) <= 200:
+        raise TaskConfigurationError(f"{name!r:.60}: a queue's name has 1 to 200 characters.")

@@ -32,12 +32,13 @@ class TracedWorker(Worker):
         self,
         queues: Queues,
         chosen: Sequence[JobQueue],
-        tracing: Tracing,
+        names: Sequence[str] = (),
         *,
+        tracing: Tracing,
         concurrency: int = 1,
         alone: bool = False,
     ) -> None:
-        super().__init__(queues, chosen, concurrency=concurrency, alone=alone)
+        super().__init__(queues, chosen, names, concurrency=concurrency, alone=alone)
         self._tracing = tracing
         self._open: dict[ClaimedJob, OpenSpan] = {}
 

@@ -56,9 +56,16 @@ class Worker:
     """
 
     def __init__(
-        self, queues: Queues, chosen: Sequence[JobQueue], *, concurrency: int = 1, alone: bool = False
+        self,
+        queues: Queues,
+        chosen: Sequence[JobQueue],
+        names: Sequence[str] = (),
+        *,
+        concurrency: int = 1,
+        alone: bool = False,
     ) -> None:
-        """Without chosen queues it takes jobs of every queue of the file.
+        """It takes jobs of the chosen queues and of all with these names, also those that come later; without any
+        choice, of every queue of the file.
 
         `alone` says that nothing else uses this event loop, so that the worker may wait for the disk on it.
         """
@@ -67,6 +74,7 @@ class Worker:
         """How many jobs it has settled."""
         self._queues = queues
         self._chosen = tuple(chosen)
+        self._names = frozenset(names)
         self._by_id: dict[int, JobQueue] = {}
         self._order: tuple[int, ...] = ()  # in which they are asked next time
         self._alone = alone
@@ -116,7 +124,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._execution = Execution(self._ended, queues.clock, lingering=queues.lingering, freed=self._awake)
         self._choose()
-        names = [queue.name for queue in self._chosen]  # none: it takes from all, also those that come later
+        names = sorted({*self._names, *(queue.name for queue in self._chosen)})  # none: it takes from all
         self._id = queues.repository.begin_worker(
             msgspec.json.encode(names).decode(), msgspec.json.encode(sorted(queues.handlers)).decode(), self.concurrency
         )
@@ -224,7 +232,7 @@ class Worker:
             version = file.version()
             if self._running:
                 self._stop_unwanted()
-            if not self._chosen:
+            if self._names or not self._chosen:
                 self._choose()
             await file.wait_for_change(since=version)
             self._wake.set()
@@ -237,9 +245,12 @@ class Worker:
                     timer.cancel()
 
     def _choose(self) -> None:
-        chosen = self._chosen or self._queues.all()
-        if len(chosen) != len(self._by_id):
-            self._by_id = {queue.row_id: queue for queue in chosen}
+        by_id = {queue.row_id: queue for queue in self._chosen}
+        if self._names or not by_id:
+            found = self._queues.all()
+            by_id |= {queue.row_id: queue for queue in found if not self._names or queue.name in self._names}
+        if len(by_id) != len(self._by_id):
+            self._by_id = by_id
             self._order = tuple(self._by_id)
 
     def stop(self, grace: float | None = None) -> None:
