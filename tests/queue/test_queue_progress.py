@@ -6,10 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 import workglow as wg
 from workglow import job
-from workglow.queue import JobContext, Progress
+from workglow.queue import JobContext, JobEvent, Progress
 from workglow.storage.jobs import Turn
 
 if TYPE_CHECKING:
@@ -100,3 +101,23 @@ def test_from_another_process_every_report_that_was_kept_is_seen(
 
     with wg.open(project.path, clock=clock, handlers=handlers) as elsewhere:
         assert asyncio.run(main(elsewhere)) == told
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_what_is_over_when_the_call_returns_is_heard_too(
+    project: Project, handlers: HandlerRegistry, inline: bool
+) -> None:
+    heard: list[JobEvent] = []
+    project.queues.events.subscribe(heard.append)
+
+    def plainly(context: JobContext) -> None:
+        context.progress(0.5, "half")
+
+    async def without_await(context: JobContext) -> None:
+        context.progress(0.5, "half")
+
+    told = job(registry=handlers, name="t", inline=True)(plainly) if inline else job(registry=handlers)(without_await)
+    assert told.at_once
+    project.queue("work").enqueue(told)
+    project.queue("work").work_sync()
+    assert [event.data for event in heard if event.kind == "job_progress"] == [Progress(50.0, "half")]

@@ -15,7 +15,7 @@ import workglow as wg
 from workglow import JobContext, Project, Workflow, task
 from workglow.errors import JobFailedError, PermanentJobError, RateLimitedError, RetryableJobError
 from workglow.queue import HandlerRegistry
-from workglow.queue.worker import Worker
+from workglow.queue.attempts import Attempts
 from workglow.telemetry import Attributes
 from workglow.testing import FakeClock
 
@@ -207,9 +207,9 @@ def test_a_tracer_that_raises_is_asked_no_more_and_the_workers_go_on(
     assert said.getMessage() == "Raising raised, so nothing more of the workers is traced.  They go on."
 
 
-def test_without_a_tracer_the_plain_worker_works() -> None:
+def test_without_a_tracer_the_attempts_are_plain() -> None:
     with wg.open(":memory:", handlers=handlers) as project:
-        assert type(project.worker()) is Worker
+        assert type(project.worker()._attempts) is Attempts  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.mark.extra("telemetry")

@@ -138,13 +138,9 @@ class Queues:
                 raise TaskConfigurationError(f"{queue!r:.80} is no queue: give what project.queue returns, or a name.")
         chosen = [queue for queue in queues if isinstance(queue, JobQueue)]
         names = [queue for queue in queues if isinstance(queue, str)]
-        if self._tracing is not None:
-            from workglow.queue.tracing import TracedWorker
-
-            return TracedWorker(self, chosen, names, tracing=self._tracing, concurrency=concurrency)
         from workglow.queue.worker import Worker
 
-        return Worker(self, chosen, names, concurrency=concurrency)
+        return Worker(self, chosen, names, concurrency=concurrency, tracing=self._tracing)
 
     def workers(self) -> list[WorkerInfo]:
         """Who takes jobs of this file, in any process, and what they run."""

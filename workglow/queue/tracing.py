@@ -1,7 +1,7 @@
-"""A worker that is traced: a span for each attempt of a job that it runs.
+"""Attempts that are traced, each with a span.
 
 A span begins when the handler is to be called, its inputs still unchecked, and ends when the attempt has come to
-something here, before that is in the file.  A worker that is not traced is a plain Worker, and so pays nothing.
+something here, before that is in the file.  A worker that is not traced has plain Attempts, and so pays nothing.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from workglow.queue.worker import Worker
+from workglow.queue.attempts import Attempts
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping
 
     from workglow.queue.execution import Running
     from workglow.queue.job_queue import JobQueue
@@ -22,29 +21,28 @@ if TYPE_CHECKING:
     from workglow.storage.jobs import ClaimedJob, Settlement
     from workglow.telemetry import OpenSpan, Tracing
 
-__all__ = ["TracedWorker"]
+__all__ = ["TracedAttempts"]
 
 
-class TracedWorker(Worker):
-    """Runs jobs in this process, and tells the tracer."""
+class TracedAttempts(Attempts):
+    """What a worker runs, and what the tracer is told of it."""
 
     def __init__(
         self,
-        queues: Queues,
-        chosen: Sequence[JobQueue],
-        names: Sequence[str] = (),
-        *,
         tracing: Tracing,
-        concurrency: int = 1,
-        alone: bool = False,
+        queues: Queues,
+        by_id: Mapping[int, JobQueue],
+        *,
+        began: Callable[[], None],
+        awake: Callable[[], None],
     ) -> None:
-        super().__init__(queues, chosen, names, concurrency=concurrency, alone=alone)
+        super().__init__(queues, by_id, began=began, awake=awake)
         self._tracing = tracing
         self._open: dict[ClaimedJob, OpenSpan] = {}
 
-    def _start(self, job: ClaimedJob) -> None:
+    def start(self, job: ClaimedJob) -> None:
         if self._queues.handlers.find(job.handler) is None:  # it is left to others, and so no attempt
-            super()._start(job)
+            super().start(job)
             return
         span = self._open[job] = self._tracing.start(
             "workglow.job",
@@ -56,7 +54,7 @@ class TracedWorker(Worker):
             },
         )
         with span.entered():  # what is launched here copies the context, into its coroutine or thread
-            super()._start(job)
+            super().start(job)
         self._look_at(job)
 
     def _complete(self, running: Running, result: object) -> None:
@@ -68,21 +66,21 @@ class TracedWorker(Worker):
         self._look_at(running.job)
 
     def _drop(self, job_id: int) -> None:
-        running = self._running.get(job_id)
+        running = self.running.get(job_id)
         super()._drop(job_id)
         if running is not None:
             self._end(running.job, "lost")
 
-    def _stop_unwanted(self) -> None:
-        before = [running.job for running in self._running.values()]
-        super()._stop_unwanted()
+    def stop_unwanted(self) -> None:
+        before = [running.job for running in self.running.values()]
+        super().stop_unwanted()
         for job in before:
-            if job.id not in self._running:
+            if job.id not in self.running:
                 self._end(job, "lost")  # unless it was aborted, which has ended it
 
-    async def _leave(self, watching: asyncio.Task[None]) -> None:
+    async def close(self) -> None:
         try:
-            await super()._leave(watching)
+            await super().close()
         finally:
             for job in tuple(self._open):
                 self._end(job, "returned")
@@ -91,8 +89,8 @@ class TracedWorker(Worker):
 
     def _look_at(self, job: ClaimedJob) -> None:
         """End the span of an attempt that was just settled."""
-        if self._settled and self._settled[-1].job is job:
-            settled = self._settled[-1]
+        if self.settled and self.settled[-1].job is job:
+            settled = self.settled[-1]
             self._end(job, settled.outcome, settled)
 
     def _end(self, job: ClaimedJob, outcome: str, settled: Settlement | None = None) -> None:
