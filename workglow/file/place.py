@@ -43,7 +43,7 @@ def check_place(path: str, *, create: bool) -> bool:
         if not create:
             made = f"`workglow run GRAPH --project {os.path.basename(path)}` makes a new file"
             raise FileError(
-                f"{path} does not exist.  Check the name.  {made}; wg.open does, unless it is told not to."
+                f"{path} does not exist.  Check the name.  {made}, and so does wg.open, if it may."
             ) from None
         return False
     except PermissionError:
