@@ -140,6 +140,7 @@ class Project(Runs):
                 handlers=ProjectHandlers(handler_registry if self._handlers is None else self._handlers, self._engine),
                 project=self,
                 limits=Limits(self.file, limits, kinds),
+                tracer=self._engine.tracer,
             )
         return self._queues
 
@@ -177,7 +178,10 @@ class Project(Runs):
         return self.job(job_id).why()
 
     def worker(self, *queues: JobQueue | str, concurrency: int = 1) -> Worker:
-        """A worker of this process for these queues, or for all: `async with project.worker(concurrency=4): …`."""
+        """A worker of this process for these queues, or for all: `async with project.worker(concurrency=4): …`.
+
+        A name stands for each queue of that name, also for one that comes later: none is made.
+        """
         return self.queues.worker(*queues, concurrency=concurrency)
 
     # ------------------------------------------------------------------ what is done again and again
@@ -255,7 +259,10 @@ class Project(Runs):
         return ChangeFeed(self.file, SqliteChanges(self.file), from_seq, chooser(chosen))
 
     def keep_events(self, days: float = 7, *, rows: int = 100_000) -> None:
-        """Keep what happens, for `days` and at most so many rows, whether somebody follows or not; 0 ends that."""
+        """Keep what happens, for `days` and at most so many rows, whether somebody follows or not; 0 ends that.
+
+        TaskConfigurationError for a negative number of days, and for less than 1 row.
+        """
         from workglow.queue.change_feed import keep_changes
         from workglow.storage.sqlite.changes import SqliteChanges
 
@@ -334,7 +341,8 @@ def open(  # workglow.open is to projects what open is to files
 
     `registry` and `transforms` say which names the graphs in the file may use, `handlers` which ones its jobs may:
     what `@job` registered, unless another registry is given.  `limiters` are the kinds of rules that its limiters may
-    have, `providers` run its models.  `tracer` is given the spans of every run that names none itself.
+    have, `providers` run its models.  `tracer` is given the spans of every run that names none itself, and of the
+    jobs that its workers run.
 
     Raises a FileError that says what is wrong with the file and what to do about it.
     """

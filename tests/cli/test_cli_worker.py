@@ -156,6 +156,42 @@ def test_a_file_that_was_taken_away_ends_it_with_a_word(spawn: Spawn, held: Held
     assert "Traceback" not in said
 
 
+# ---------------------------------------------------------------------- queues that are not there
+
+
+@pytest.mark.parametrize("several", [(), ("--processes", "2")], ids=["one", "several"])
+def test_a_queue_that_is_not_there_is_refused_by_who_would_not_wait_for_it(
+    call: Call, tmp_path: Path, several: tuple[str, ...]
+) -> None:
+    with wg.open(tmp_path / "jobs.wg") as project:
+        project.queue("letters").enqueue("cli_note", {"value": 1})
+    refused = call("worker", "jobs.wg", "--queue", "lettres", "--until-idle", *several)
+    assert refused.exit_code == 2
+    assert "has no queue lettres; it has letters. Did you mean 'letters'?" in " ".join(refused.stderr.split())
+    with wg.open(tmp_path / "jobs.wg") as project:
+        assert [queue.name for queue in project.queues.all()] == ["letters"]
+
+
+def test_a_worker_waits_for_a_queue_that_comes_later_and_says_so(spawn: Spawn, tmp_path: Path) -> None:
+    with wg.open(tmp_path / "jobs.wg") as project:
+        project.queue("letters")
+        with spawn("worker", "jobs.wg", "--queue", "lettres", "--tasks", HANDLERS) as process:
+            assert process.stderr is not None
+            said = process.stderr.readline()
+            assert said == (
+                "jobs.wg has no queue lettres yet; its jobs are taken when there is one. Did you mean 'letters'?\n"
+            )
+            assert [queue.name for queue in project.queues.all()] == ["letters"], "none is made"
+            ours = project.queue("lettres").enqueue("cli_note", {"value": 1})
+            scoped = project.queue("lettres", scope={"user": "u1"}).enqueue("cli_note", {"value": 2})
+            other = project.queue("letters").enqueue("cli_note", {"value": 3})
+            assert [ours.result_sync(timeout=30), scoped.result_sync(timeout=30)]
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert other.status == "pending"
+
+
 # ---------------------------------------------------------------------- several processes
 
 
@@ -180,10 +216,10 @@ def test_signals_reach_every_process(spawn: Spawn, held: Held) -> None:
         pids = {held.wait(), held.wait()}
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
-        for _ in range(3):  # the supervisor and both workers
-            assert process.stderr.readline() == "Finishing what runs; once more hands it back.\n"
+        assert process.stderr.readline() == "Finishing what runs; once more hands it back.\n"
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        _, said = process.communicate(timeout=60)
+    assert "Finishing" not in said, "it is said once, for all of them"
     assert len(pids) == 2
     assert process.returncode == 130
     assert all(map(ended, pids))
@@ -195,6 +231,17 @@ def test_an_error_of_one_process_ends_all(spawn: Spawn, tmp_path: Path) -> None:
         _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "nowhere.wg does not exist" in said
+    assert "Finishing what runs" not in said
+
+
+def test_a_file_that_was_taken_away_ends_every_process_without_a_promise(spawn: Spawn, held: Held) -> None:
+    with spawn("worker", "jobs.wg", "--processes", "2", "--tasks", HANDLERS) as process:
+        held.wait()
+        held.path.unlink()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "was deleted or moved away while it was open here." in said
+    assert "Finishing what runs" not in said
 
 
 def test_workers_end_when_their_supervisor_is_killed(spawn: Spawn, held: Held) -> None:

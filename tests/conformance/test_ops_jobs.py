@@ -6,10 +6,12 @@ What is ours: `max_retries` n is `max_attempts` n + 1; PROCESSING is running; AB
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
-from queue_jobs import project, scripted
+from queue_jobs import handlers, project, scripted
 
+import workglow as wg
 from workglow import JobChange, Project, RateLimiter, task
 from workglow.errors import JobAbortedError, JobFailedError, UnknownJobError
 from workglow.queue import JobEvent
@@ -56,6 +58,33 @@ def test_ops_02_retry_stops_at_the_last_attempt(project: Project, clock: FakeClo
     with pytest.raises(JobFailedError, match="Job failed but can be retried"):
         job.result_sync()
     assert (job.status, job.attempt) == ("failed", 3)
+
+
+@pytest.mark.extra("telemetry")
+def test_ops_02_the_last_span_of_a_job_that_failed_says_why(tmp_path: Path, clock: FakeClock) -> None:
+    sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="needs opentelemetry-sdk")
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from opentelemetry.trace import StatusCode
+
+    exporter, provider = InMemorySpanExporter(), sdk.TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = wg.OpenTelemetryTracer(provider)
+    with wg.open(tmp_path / "traced.wg", clock=clock, handlers=handlers, tracer=tracer) as project:
+        queue = project.queue("work")
+        job = queue.enqueue(scripted, {"task_type": "failing_retryable"}, max_attempts=3)
+        for _ in range(3):
+            queue.work_sync()
+            clock.advance(2)
+        assert job.status == "failed"
+        told = str(job.error)
+    spans = exporter.get_finished_spans()
+    known = [span.attributes or {} for span in spans]
+    assert [each["workglow.job.attempt"] for each in known] == [1, 2, 3]
+    said = "RetryableJobError: Job failed but can be retried"
+    assert (spans[-1].status.status_code, spans[-1].status.description) == (StatusCode.ERROR, said)
+    assert known[-1]["workglow.job.error"] == said
+    assert told.endswith(said), "the same as the job's own error"
 
 
 @pytest.mark.parametrize(
@@ -150,18 +179,21 @@ def test_ops_08_progress(project: Project) -> None:
     queue = project.queue("work")
     job = queue.enqueue(scripted, {"task_type": "progress"})
 
-    async def main() -> object:
+    async def main() -> list[object]:
         async with queue.worker():
-            return await job.result()
+            seen: list[object] = [tuple(report) async for report in job.progress()]
+            assert await job.result() == {"result": "completed with progress"}
+            return seen
 
-    assert asyncio.run(main()) == {"result": "completed with progress"}
-    assert [tuple(event.data) for event in heard if event.kind == "job_progress"] == [
+    expected = [
         (25.0, "Starting task", None),
         (50.0, "Halfway there", None),
         (75.0, "Almost done", {"stage": "almost final"}),
         (100.0, "Completed", {"stage": "final"}),
     ]
-    assert job.progress.percent == 100
+    assert asyncio.run(main()) == expected
+    assert [tuple(event.data) for event in heard if event.kind == "job_progress"] == expected
+    assert job.newest_report.percent == 100
 
 
 def test_ops_11_scopes_are_apart(project: Project) -> None:

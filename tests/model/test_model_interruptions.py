@@ -31,6 +31,7 @@ from workglow.graph.options import RunOptions
 from workglow.graph.queued.handlers import ProjectHandlers
 from workglow.graph.rights.permission import Permission
 from workglow.graph.run import Run
+from workglow.graph.stored import versions_of
 from workglow.graph.waiting.answering import Answering
 from workglow.limits import Limits, limiter_registry
 from workglow.queue import HandlerRegistry, Queues
@@ -98,7 +99,7 @@ class Machine:
         return self.engine.repositories.runs.get(run.id)
 
     async def run_interrupted(self, graph: TaskGraph, value: int, random: Random) -> RunRecord:
-        types = [kind for kind in sorted(self.engine.registry) if self.engine.registry.get(kind).has_body]
+        types = [kind for kind in versions_of(graph) if self.engine.registry.get(kind).has_body]
         queued = {kind: random.choice(("fast", "slow")) for kind in types if random.random() < 0.3}
         uid = self.engine.begin(graph, {"value": value}, options=RunOptions(queues=queued)).id
         finished: dict[str, int] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from workglow.errors import (
     WorkglowError,
 )
 from workglow.file import doctor
+from workglow.graph.stored import versions_of
 from workglow.storage.sqlite.recovery import recover
 from workglow.tasks import Task, TaskRegistry, task, task_registry
 
@@ -196,7 +198,12 @@ SHAPES: dict[str, tuple[Callable[[], TaskGraph], Any]] = {
     "stream": (lambda: chain(streams, reads), 4),
 }
 KINDS = (keyed, slow, inline, fails, falters, picky, late, wrong, quits, streams, reads, comfort)
-QUEUES = {kind.task_type.type: "gpu" for kind in KINDS}
+QUEUES = {"q_keyed": "gpu"}
+
+
+def queues_of(graph: TaskGraph) -> dict[str, str]:
+    """Every task with a body through the queue."""
+    return {kind.task_type.type: "gpu" for kind in KINDS if kind.task_type.type in versions_of(graph)}
 
 
 @pytest.fixture
@@ -230,7 +237,7 @@ def test_a_queued_task_ends_like_one_done_in_place(project: Project, shape: str)
     direct = asyncio.run(finish(project, build(), {"value": value}))
     began, keys[:] = [one[:2] for one in keys], []
     assert project.queues.jobs() == []
-    queued = asyncio.run(finish(project, build(), {"value": value}, queues=QUEUES))
+    queued = asyncio.run(finish(project, build(), {"value": value}, queues=queues_of(build())))
     assert told(queued) == told(direct)
     assert sorted(one[:2] for one in keys) == sorted(began)
     assert project.queues.jobs() or shape == "wrong input"
@@ -270,6 +277,37 @@ def test_the_queue_of_a_task_is_kept_in_json_and_refused_where_it_makes_no_sense
     assert "take it out of queues=" in str(run.error)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("q_keyde", "  *Did you mean 'q_keyed'"),
+        ("nothing like it", "of that type\\.$"),
+        ("group", "as its id: name its type 'GraphAsTask'"),
+    ],
+)
+def test_queues_for_what_is_no_type_in_the_graph_are_refused(project: Project, name: str, hint: str) -> None:
+    queues = {"q_keyed": "gpu", name: "gpu"}
+    graph = TaskGraph()
+    graph.add_task(GraphAsTask(chain(keyed), id="group"))
+    for begin in (graph.run_sync, partial(project.run_sync, graph), partial(project.submit, graph)):
+        with pytest.raises(TaskConfigurationError, match=f"queues names '{name}', and no task.*{hint}"):
+            begin({"value": 1}, queues=queues)
+    assert project.runs() == []
+    run = project.run_sync(graph, {"value": 1})
+    with pytest.raises(TaskConfigurationError, match=hint):
+        project.fork_sync(run.id, from_task="group", queues=queues)
+
+
+def test_beside_a_graph_that_comes_with_its_inputs_every_registered_type_may_have_a_queue(project: Project) -> None:
+    flow = Workflow().then(task_registry.get("JsonTask"))
+    given = {"json": '[{"id": "one", "type": "q_sum"}]', "a": 1}
+    run = project.run_sync(flow, given, queues={"q_sum": "gpu"}, wait=False)
+    assert [one.queue for one in project.queues.jobs()] == ["gpu"]
+    assert run.status == "waiting"
+    with pytest.raises(TaskConfigurationError, match="queues names 'q_su'"):
+        project.run_sync(flow, given, queues={"q_su": "gpu"})
+
+
 def test_a_run_that_is_kept_nowhere_does_everything_itself() -> None:
     assert Workflow().then(add, queue="sums").run_sync({}).outputs == {"result": 3}
 
@@ -285,7 +323,7 @@ def test_progress_and_events_reach_who_looks_at_the_job(project: Project) -> Non
     async def look() -> list[str]:
         seen: list[str] = []
         project.queues.events.subscribe(lambda event: seen.append(event.kind))
-        await finish(project, chain(slow), {"value": 1}, queues=QUEUES)
+        await finish(project, chain(slow), {"value": 1}, queues={"q_slow": "gpu"})
         return seen
 
     assert asyncio.run(look()) == ["job_started", "job_progress", "job_completed"]
@@ -501,7 +539,7 @@ def test_whoever_listens_hears_that_a_task_waits_for_a_worker(project: Project) 
 
 def test_errors_of_our_own_come_back_as_what_they_were(project: Project) -> None:
     for kind, expected in ((late, TaskTimeoutError), (fails, TaskFailedError)):
-        run = project.run_sync(chain(kind), {"value": 1}, queues=QUEUES, wait=False)
+        run = project.run_sync(chain(kind), {"value": 1}, queues={kind.task_type.type: "gpu"}, wait=False)
         project.queue("gpu").work_sync()
         with pytest.raises(expected) as caught:
             project.resume_sync(run.id)

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 import workglow as wg
 from workglow import HumanApprovalTask, JobChange, JobContext, RunChange, job, task
-from workglow.errors import EventsLostError, FileReadOnlyError, PermanentJobError, RetryableJobError, TaskFailedError
+from workglow.errors import (
+    EventsLostError,
+    FileReadOnlyError,
+    PermanentJobError,
+    RetryableJobError,
+    TaskConfigurationError,
+    TaskFailedError,
+)
 from workglow.queue import HandlerRegistry
 from workglow.storage.sqlite.retention import collect, plan
 from workglow.testing import FakeClock
@@ -252,9 +259,19 @@ def test_a_file_that_may_not_be_written_is_followed_when_it_keeps_changes(tmp_pa
         assert [each.kind for each in feed.read()] == ["added"]
 
 
-@pytest.mark.parametrize(("days", "rows"), [(-1, 1), (float("nan"), 1), (1, 0)])
-def test_a_strange_retention_is_refused(project: Project, days: float, rows: int) -> None:
-    with pytest.raises(ValueError, match="0 days or more"):
+@pytest.mark.parametrize(
+    ("days", "rows", "said"),
+    [
+        (-1, 1, "days is -1; give 0 or more"),
+        (float("nan"), 1, "days is nan"),
+        ("7", 1, "days is '7'"),
+        (1, 0, "rows is 0; give a whole number, at least 1"),
+        (1, 1.5, "rows is 1.5"),
+        (1, float("inf"), "rows is inf"),
+    ],
+)
+def test_a_strange_retention_is_refused(project: Project, days: Any, rows: Any, said: str) -> None:
+    with pytest.raises(TaskConfigurationError, match=f"keep_events: {said}"):
         project.keep_events(days, rows=rows)
 
 

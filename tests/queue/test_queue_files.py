@@ -41,7 +41,7 @@ async def _result(project: Project) -> None:
 
 
 async def _reports(project: Project) -> None:
-    async for _ in project.job(1).follow():
+    async for _ in project.job(1).progress():
         pass
 
 

@@ -266,3 +266,34 @@ def test_a_job_of_an_unknown_handler_is_handed_back_once_and_not_counted(project
     assert queue.work_sync() == 0
     assert heard == [("job_started", "None"), ("job_returned", "This worker knows no handler 'nobody knows'.")]
     assert (one.status, one.attempt, one.error) == ("pending", 0, None)
+
+
+# ---------------------------------------------------------------------- queues by name
+
+
+def test_a_name_stands_for_every_queue_of_that_name_also_one_that_comes_later(
+    project: Project, handlers: HandlerRegistry
+) -> None:
+    @job(registry=handlers)
+    async def note() -> str:
+        return "noted"
+
+    chosen = project.queue("chosen")
+
+    async def main() -> None:
+        async with project.worker("later", chosen):
+            assert [queue.name for queue in project.queues.all()] == ["chosen"], "none is made"
+            assert await chosen.enqueue(note).result() == "noted"
+            for scope in ({}, {"user": "u1"}):
+                assert await project.queue("later", scope=scope).enqueue(note).result() == "noted"
+            left = project.queue("other").enqueue(note)
+            assert project.queues.workers()[0].queues == ("chosen", "later")
+        assert left.status == "pending"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201])
+def test_a_name_that_no_queue_can_have_is_refused(project: Project, name: str) -> None:
+    with pytest.raises(TaskConfigurationError, match="1 to 200 characters"):
+        project.worker(name)

@@ -69,10 +69,10 @@ def test_progress_that_cannot_be_kept_now_is_kept_later(tmp_path: Path) -> None:
                 for _ in range(3):
                     clock.advance(0.1)
                     await turns()
-            assert not job.progress.message
+            assert not job.newest_report.message
             clock.advance(0.1)
             await turns()
-            assert job.progress.message == "halfway"
+            assert job.newest_report.message == "halfway"
             go_on.set()
             await job.result()
 

@@ -59,9 +59,22 @@ class Supervisor:
             notify("STOPPING=1")
             self._screen.line("Finishing what runs; once more hands it back.")
             self._stopping.set()
-        for process in self._processes.values():
-            if process.returncode is None:
-                process.terminate()
+        self._terminate()
+
+    def _stop_others(self) -> None:
+        """Drain the other workers after the error of one, which it has told itself."""
+        assert self._stopping is not None
+        notify("STOPPING=1")
+        self._stopping.set()
+        if self._terminate():
+            self._screen.line(("A worker process ended with an error, so the others are told to stop.", "yellow"))
+
+    def _terminate(self) -> int:
+        """Tell the processes that still run to stop; how many those are."""
+        running = [process for process in self._processes.values() if process.returncode is None]
+        for process in running:
+            process.terminate()
+        return len(running)
 
     async def _keep(self, number: int, stopping: asyncio.Event) -> None:
         pause = _SHORTEST
@@ -71,7 +84,7 @@ class Supervisor:
             if code >= 0 and code in (0, 1, 2, 130):
                 self._code = max(self._code, code)
                 if code in (1, 2) and not stopping.is_set():
-                    self._stop()
+                    self._stop_others()
                 return
             if stopping.is_set():
                 self._code = max(self._code, 1)

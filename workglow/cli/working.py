@@ -36,7 +36,11 @@ def worker(
     *,
     queue: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Take jobs of this queue. May be repeated.", show_default="every queue"),
+        typer.Option(
+            metavar="NAME",
+            help="Take jobs of this queue, which may come later. May be repeated.",
+            show_default="every queue",
+        ),
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, metavar="N", help="Jobs at a time, in each process.")] = 1,
     processes: Annotated[
@@ -69,6 +73,8 @@ def worker(
     workers.  Ctrl-C or SIGTERM finishes what runs and then ends with 0; a second one hands it back, so that another
     worker starts it, and ends with 130.  With --json each line is a JSON document.
     """
+    if queue:
+        _look_for_queues(file, queue, until_idle=until_idle)
     if processes is not None:
         from workglow.cli.supervising import Supervisor
 
@@ -84,6 +90,27 @@ def worker(
                 code = _run(_work(project, chosen, until_idle=until_idle, grace=grace, json_to=out))
     if code:
         raise typer.Exit(code)
+
+
+def _look_for_queues(file: str, names: Sequence[str], *, until_idle: bool) -> None:
+    """Say which queues the file does not have yet: who waits for jobs waits for them too, but who ends when there is
+    nothing to do would end as if all was done."""
+    from workglow.cli.supervising import SUPERVISOR
+    from workglow.graph.naming import did_you_mean
+
+    if SUPERVISOR in os.environ:  # which has looked
+        return
+    with work_on(file) as project:
+        known = list(dict.fromkeys(queue.name for queue in project.queues.all()))
+    for name in dict.fromkeys(names):
+        if name in known:
+            continue
+        missing = f"{file} has no queue {name}"
+        near = did_you_mean(name, known)
+        if until_idle:
+            has = f"it has {', '.join(known)}" if known else "it has none yet"
+            raise typer.BadParameter(f"{missing}; {has}.{near}", param_hint="'--queue'")
+        Screen(stderr=True).line((f"{missing} yet; its jobs are taken when there is one.{near}", "yellow"))
 
 
 def _words(
@@ -137,6 +164,7 @@ async def _work(
 ) -> int:
     from workglow.cli.service import keep_alive, notify
     from workglow.cli.stopping import on_signals
+    from workglow.cli.supervising import SUPERVISOR
 
     screen = Screen(stderr=True)
     log = _log(screen, worker, json_to)
@@ -146,7 +174,7 @@ async def _work(
         nonlocal told
         told += 1
         notify("STOPPING=1")
-        if told == 1 and json_to is None:
+        if told == 1 and json_to is None and SUPERVISOR not in os.environ:  # which has said it for all
             screen.line("Finishing what runs; once more hands it back.")
         worker.stop(grace if told == 1 else 0.0)
 

@@ -41,7 +41,10 @@ def check_place(path: str, *, create: bool) -> bool:
         if not os.path.isdir(folder):
             raise FileError(f"{path} cannot be opened: the folder {folder} does not exist.  Create it first.") from None
         if not create:
-            raise FileError(f"{path} does not exist.  Check the name, or open it for writing to create it.") from None
+            made = f"`workglow run GRAPH --project {os.path.basename(path)}` makes a new file"
+            raise FileError(
+                f"{path} does not exist.  Check the name.  {made}, and so does wg.open, if it may."
+            ) from None
         return False
     except PermissionError:
         raise FileReadOnlyError(f"You may not look into the folder of {path}.  Change its permissions.") from None

@@ -23,6 +23,7 @@ from workglow.graph.control.while_task import WhileTask
 from workglow.graph.delivery import as_inputs, deliver
 from workglow.graph.environment import Environment
 from workglow.graph.options import RunOptions
+from workglow.graph.queued.queue_names import check_queues
 from workglow.graph.recovery import Recovery
 from workglow.graph.resolution import has_names, named_inputs
 from workglow.graph.restart import plan_restart
@@ -96,6 +97,7 @@ class Engine:
     ) -> Run:
         """Run a graph from the beginning; raises what it failed with, with the run as the error's `run`."""
         options.check_size(len(graph.tasks))
+        check_queues(options, graph, self.registry)
         inputs = await named_inputs(graph, inputs, self.resolvers)
         delivered = deliver(graph, inputs)
         licence = self.licences.for_graph(graph, caller.permission)
@@ -125,6 +127,7 @@ class Engine:
         It gets the id `uid`, which no run may have yet, or a new one.
         """
         options.check_size(len(graph.tasks))
+        check_queues(options, graph, self.registry)
         given = inputs
         inputs = run_blocking(lambda: named_inputs(graph, given, self.resolvers)) if has_names(graph) else given
         deliver(graph, inputs)
@@ -223,6 +226,8 @@ class Engine:
         if not again:
             raise RunStateError("A fork needs a change: name from_task, or give an input another value.")
         chosen = options or RunOptions.from_json(record.options)
+        if options is not None:
+            check_queues(options, graph, self.registry)
         if options is None and from_task is not None:
             chosen = replace(chosen, cache="refresh")  # the same inputs again must not give the same outputs unasked
         return await self._run_again(record, graph, new, again, options=chosen, caller=caller)

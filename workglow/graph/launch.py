@@ -11,6 +11,7 @@ from workglow.graph.budget import Spending
 from workglow.graph.delivery import as_inputs, deliver
 from workglow.graph.environment import Environment
 from workglow.graph.options import RunOptions
+from workglow.graph.queued.queue_names import check_queues
 from workglow.graph.resolution import named_inputs
 from workglow.graph.rights.gate import guarded_tasks
 from workglow.graph.rights.licence import Licences
@@ -52,6 +53,7 @@ async def run_in_memory(
     permission = Permission.taken_from(settings)
     environment = _environment(graph, settings, options, registry, clock)
     environment.options.check_size(len(graph.tasks))
+    check_queues(environment.options, graph, registry)
     given = as_inputs(inputs)
     if guarded_tasks(graph):
         environment.resolvers = environment.resolvers or standard_resolvers(registry)

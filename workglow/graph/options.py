@@ -25,7 +25,7 @@ class RunOptions:
     cache: 'use' looks outputs up, 'refresh' only stores them, 'off' does neither.
     max_tasks: refuse a graph with more tasks.
     budget: what the run may take of models, a number being its cost; then such tasks wait until it is given more.
-    queues: types of tasks, each with the queue whose workers do them; a task's own `queue` goes before.
+    queues: types of tasks of the graph, each with the queue whose workers do them; a task's own `queue` goes before.
     wait: what a process does when all that is left to do is waiting.  True stays until the run is finished; False
     leaves the run as `waiting`; a number stays so many seconds.  None stays for delays and for the workers of queues,
     and leaves when only persons and events are left.  A run in memory always stays.  It is not stored: `resume` is told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workglow.queue.context import JobContext
+from workglow.queue.context import JobContext, Progress
 from workglow.queue.events import JobEvent
 from workglow.queue.handler import Handler, HandlerRegistry, handler_registry, job
 from workglow.queue.job_handle import Job
@@ -19,6 +19,7 @@ __all__ = [
     "JobContext",
     "JobEvent",
     "JobQueue",
+    "Progress",
     "QueueInfo",
     "QueueSettings",
     "Queues",

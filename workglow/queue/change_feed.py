@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final, Self, TypedDict
 
-from workglow.errors import EventsLostError
+from workglow.errors import EventsLostError, TaskConfigurationError
 from workglow.storage.changes import JobChange, KeptChanges
 
 if TYPE_CHECKING:
@@ -58,12 +58,18 @@ def chooser(chosen: Chosen) -> Callable[[Change], bool]:
 
 def keep_changes(repository: ChangeRepository, days: float, rows: int) -> None:
     """Keep changes for so many days, or none any more with 0; at most so many rows."""
-    if not days >= 0 or rows < 1:
-        raise ValueError(f"days={days}, rows={rows}: give 0 days or more, and 1 row or more.")
+    if not _is_number(days) or not days >= 0:
+        raise TaskConfigurationError(f"keep_events: days is {days!r:.60}; give 0 or more, where 0 keeps nothing.")
+    if not _is_number(rows) or not 1 <= rows < 2**63 or rows != int(rows):
+        raise TaskConfigurationError(f"keep_events: rows is {rows!r:.60}; give a whole number, at least 1.")
     if days == 0:
         repository.forget()
     else:
-        repository.keep(keep_for=max(1, round(min(days, 1e6) * _DAY)), keep_rows=rows)
+        repository.keep(keep_for=max(1, round(min(days, 1e6) * _DAY)), keep_rows=int(rows))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class ChangeFeed:

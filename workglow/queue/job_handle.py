@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workglow.queue.queues import Queues
     from workglow.storage.jobs import AttemptRecord, JobRecord, JobStatus
 
-__all__ = ["Job"]
+__all__ = ["Job", "newest_report"]
 
 
 class Job:
@@ -96,11 +96,16 @@ class Job:
         return kind(text, job=self.id, type=str(told.get("type", "")), trace=trace)
 
     @property
-    def progress(self) -> Progress:
+    def newest_report(self) -> Progress:
         """The newest report of the handler that was kept; 100 per cent when the job is completed."""
-        record = self._read()
-        found = Progress(0.0) if record.progress is None else Progress(**msgspec.json.decode(record.progress))
-        return found._replace(percent=100.0) if record.status == "completed" else found
+        return newest_report(self._read())
+
+    def progress(self) -> AsyncIterator[Progress]:
+        """Yield the reports of the handler as they come, to the end of the job: `async for report in job.progress():`.
+
+        Of a job that another process runs the newest one is seen, at most ten times a second.
+        """
+        return self._queues.progress(self)
 
     async def result(self, timeout: float | None = None) -> Any:
         """Wait for the job to end and return what its handler returned.
@@ -128,11 +133,6 @@ class Job:
             error = self.error
             raise error if error is not None else JobFailedError(f"Job {self.id} has {record.status}.", job=self.id)
         return decode(record.output or '{"output":null}', self._queues.load)["output"]
-
-    def follow(self) -> AsyncIterator[Progress]:
-        """Yield the reports of the handler as they come, to the end of the job; from another process at most ten a
-        second are seen."""
-        return self._queues.follow(self)
 
     def why(self) -> str:
         """Why it waits: a paused queue, a time, other jobs, a limit and until when, no worker; where it runs; or what
@@ -173,3 +173,9 @@ class Job:
 
     def __repr__(self) -> str:
         return f"<job {self.id}>"
+
+
+def newest_report(record: JobRecord) -> Progress:
+    """The newest report that is stored of a job; 100 per cent when it is completed."""
+    found = Progress(0.0) if record.progress is None else Progress(**msgspec.json.decode(record.progress))
+    return found._replace(percent=100.0) if record.status == "completed" else found

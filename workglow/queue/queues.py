@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
 from workglow.errors import TaskConfigurationError, UnknownJobError
 from workglow.listeners import Listeners
+from workglow.queue.context import Progress
 from workglow.queue.function_place import refuse_in_import
 from workglow.queue.handler import Handler, HandlerRegistry, handler_registry
-from workglow.queue.job_handle import Job
+from workglow.queue.job_handle import Job, newest_report
 from workglow.queue.job_queue import JobQueue, known_statuses
 from workglow.queue.settings import QueueSettings, QueueTerms, changed
 from workglow.storage.jobs import FINAL_JOB_STATUSES
+from workglow.telemetry import Tracing
 from workglow.values import canonical, encode
 
 if TYPE_CHECKING:
@@ -22,12 +25,12 @@ if TYPE_CHECKING:
     from workglow.clock import Clock
     from workglow.file import File
     from workglow.limits import CompositeLimiter, Limiter, LimitRule, Limits
-    from workglow.queue.context import Progress
     from workglow.queue.events import JobEvent, JobEventKind
     from workglow.queue.overview import QueueInfo, WorkerInfo
     from workglow.queue.worker import Worker
     from workglow.storage.jobs import JobRepository, JobStatus
     from workglow.storage.protocols import ValueRepository
+    from workglow.telemetry import Tracer
 
     Limit = LimitRule | CompositeLimiter | Limiter
 
@@ -38,6 +41,8 @@ _ENDS: Final[Mapping[JobEventKind, JobStatus]] = {
     "job_failed": "failed",
     "job_aborted": "aborted",
 }
+
+_NOTHING: Final = Progress(0.0)  # what is known of a job that has reported nothing
 
 
 class Queues:
@@ -55,6 +60,7 @@ class Queues:
         handlers: HandlerRegistry = handler_registry,
         project: Any = None,
         limits: Limits,
+        tracer: Tracer | None = None,
     ) -> None:
         refuse_in_import()
         self.file = file
@@ -66,6 +72,7 @@ class Queues:
         self.lingering: set[int] = set()
         """Jobs that were given up here while their code still runs; this process starts none of them meanwhile."""
         self.events: Listeners[JobEvent, JobEventKind] = Listeners()
+        self._tracing = None if tracer is None else Tracing(tracer, "the workers", "They go on.")
 
     @property
     def clock(self) -> Clock:
@@ -85,8 +92,7 @@ class Queues:
 
         Queues of different `scope`, {"user": "u1"} say, share nothing but the name.
         """
-        if not isinstance(cast("object", name), str) or not 0 < len(name) <= 200:
-            raise TaskConfigurationError(f"{name!r:.60}: a queue's name has 1 to 200 characters.")
+        _check_name(name)
         whose = canonical(dict(scope or {})).decode()
         record = self.repository.queue(name, whose)
         if settings:
@@ -121,14 +127,20 @@ class Queues:
         return [Job(self, record.id, record) for record in records]
 
     def worker(self, *queues: JobQueue | str, concurrency: int = 1) -> Worker:
-        """Make a worker of this process for these queues, or for every queue that there is."""
+        """Make a worker of this process for these queues, or for every queue that there is.
+
+        A name stands for each queue of that name, whatever its scope, also for one that comes later: none is made.
+        """
+        for queue in queues:
+            if isinstance(queue, str):
+                _check_name(queue)
+            elif not isinstance(cast("object", queue), JobQueue):
+                raise TaskConfigurationError(f"{queue!r:.80} is no queue: give what project.queue returns, or a name.")
+        chosen = [queue for queue in queues if isinstance(queue, JobQueue)]
+        names = [queue for queue in queues if isinstance(queue, str)]
         from workglow.queue.worker import Worker
 
-        chosen = [self.queue(queue) if isinstance(queue, str) else queue for queue in queues]
-        for queue in chosen:
-            if not isinstance(cast("object", queue), JobQueue):
-                raise TaskConfigurationError(f"{queue!r:.80} is no queue: give what project.queue returns, or a name.")
-        return Worker(self, chosen, concurrency=concurrency)
+        return Worker(self, chosen, names, concurrency=concurrency, tracing=self._tracing)
 
     def workers(self) -> list[WorkerInfo]:
         """Who takes jobs of this file, in any process, and what they run."""
@@ -188,31 +200,39 @@ class Queues:
                 raise TimeoutError(f"Job {job.id} is {status} after {timeout:g} s; it goes on without this waiter.")
             await self.file.wait_for_change(left, since=version)
 
-    async def follow(self, job: Job) -> AsyncIterator[Progress]:
+    async def progress(self, job: Job) -> AsyncIterator[Progress]:
         """Yield what the handler reports, to the end of the job."""
-        import asyncio
+        heard: deque[Progress] = deque()
 
-        heard: asyncio.Queue[Progress] = asyncio.Queue()
-        stop = self.events.subscribe(
-            lambda event: heard.put_nowait(event.data) if event.job == job.id and event.kind == "job_progress" else None
-        )
-        last: Progress | None = None
+        def hear(event: JobEvent) -> None:
+            if event.job == job.id and event.kind == "job_progress":
+                heard.append(event.data)
+                self.file.notify()  # it is kept later, and seen now
+
+        stop = self.events.subscribe(hear)
+        last, here = _NOTHING, -1  # the claim that was heard at work here, whose kept reports are older news
         try:
             while True:
                 version = self.file.version()
                 try:
-                    over = job.status in FINAL_JOB_STATUSES
+                    record = job.record
                 except UnknownJobError:  # it is over, and not kept
                     return
-                while not heard.empty():
-                    last = heard.get_nowait()
+                while heard:
+                    last, here = heard.popleft(), record.claim
                     yield last
-                kept = job.progress
-                if kept.percent and kept != last and (last is None or kept.percent > last.percent):
+                kept = newest_report(record)
+                if kept.percent > last.percent if record.claim == here else kept not in (last, _NOTHING):
                     last = kept
                     yield kept
-                if over:
+                if record.status in FINAL_JOB_STATUSES:
                     return
-                await self.file.wait_for_change(since=version)
+                if not heard:
+                    await self.file.wait_for_change(since=version)
         finally:
             stop()
+
+
+def _check_name(name: str) -> None:
+    if not isinstance(cast("object", name), str) or not 0 < len(name) <= 200:
+        raise TaskConfigurationError(f"{name!r:.60}: a queue's name has 1 to 200 characters.")

@@ -14,31 +14,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from workglow.errors import FileError, TaskAbortedError, TaskConfigurationError, UnknownHandlerError
-from workglow.queue.context import JobContext
-from workglow.queue.events import JobEvent
-from workglow.queue.execution import Execution, Running, call_in_place
-from workglow.queue.processes import call_for
-from workglow.queue.reports import Reports
-from workglow.queue.settings import JobOptions, RetryPolicy
-from workglow.queue.settling import settle_failure, settle_result
-from workglow.storage.jobs import Settlement, Turn
-from workglow.values import decode
+from workglow.errors import FileError, TaskConfigurationError
+from workglow.queue.attempts import Attempts
+from workglow.queue.tracing import TracedAttempts
+from workglow.storage.jobs import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from workglow.queue.context import Progress
-    from workglow.queue.events import JobEventKind
     from workglow.queue.job_queue import JobQueue
     from workglow.queue.queues import Queues
-    from workglow.storage.jobs import ClaimedJob
+    from workglow.telemetry import Tracing
 
 __all__ = ["Worker"]
 
@@ -56,34 +48,41 @@ class Worker:
     """
 
     def __init__(
-        self, queues: Queues, chosen: Sequence[JobQueue], *, concurrency: int = 1, alone: bool = False
+        self,
+        queues: Queues,
+        chosen: Sequence[JobQueue],
+        names: Sequence[str] = (),
+        *,
+        concurrency: int = 1,
+        alone: bool = False,
+        tracing: Tracing | None = None,
     ) -> None:
-        """Without chosen queues it takes jobs of every queue of the file.
+        """It takes jobs of the chosen queues and of all with these names, also those that come later; without any
+        choice, of every queue of the file.
 
-        `alone` says that nothing else uses this event loop, so that the worker may wait for the disk on it.
+        `alone` says that nothing else uses this event loop, so that the worker may wait for the disk on it.  With
+        `tracing` each attempt is a span.
         """
         self._concurrency = _checked(concurrency)
         self.done = 0
         """How many jobs it has settled."""
         self._queues = queues
         self._chosen = tuple(chosen)
+        self._names = frozenset(names)
         self._by_id: dict[int, JobQueue] = {}
         self._order: tuple[int, ...] = ()  # in which they are asked next time
         self._alone = alone
         self._id = 0
-        self._running: dict[int, Running] = {}
-        self._settled: list[Settlement] = []
-        self._reports = Reports(queues, self._running)
+        self._calm = asyncio.Event()  # it is not busy any more, or something runs
+        kind = Attempts if tracing is None else partial(TracedAttempts, tracing)
+        self._attempts = kind(queues, self._by_id, began=self._calm.set, awake=self._awake)
         self._busy = False  # it makes one turn after the other
         self._stopping = False
         self._stop_at: float | None = None  # on the monotonic clock: when the grace is over
         self._looked_at = -_LOOK_AT_FILE
         self._untold = False  # something was settled that waiters of this process have not been woken for
-        self._only_known = False
         self._wake: asyncio.Event | None = None
-        self._calm = asyncio.Event()  # it is not busy any more, or something runs
         self._task: asyncio.Task[int] | None = None
-        self._execution: Execution | None = None
 
     @property
     def concurrency(self) -> int:
@@ -98,7 +97,7 @@ class Worker:
     @property
     def running(self) -> int:
         """How many jobs it runs now."""
-        return len(self._running)
+        return len(self._attempts.running)
 
     def _awake(self) -> None:
         if self._wake is not None:
@@ -114,9 +113,8 @@ class Worker:
         """
         queues, before = self._queues, self.done
         self._wake = asyncio.Event()
-        self._execution = Execution(self._ended, queues.clock, lingering=queues.lingering, freed=self._awake)
         self._choose()
-        names = [queue.name for queue in self._chosen]  # none: it takes from all, also those that come later
+        names = sorted({*self._names, *(queue.name for queue in self._chosen)})  # none: it takes from all
         self._id = queues.repository.begin_worker(
             msgspec.json.encode(names).decode(), msgspec.json.encode(sorted(queues.handlers)).decode(), self.concurrency
         )
@@ -137,6 +135,7 @@ class Worker:
     async def _loop(self, watching: asyncio.Task[None], until_idle: bool) -> None:
         clock = self._queues.clock
         begun = clock.monotonic()
+        attempts = self._attempts
         assert self._wake is not None
         while True:
             self._wake.clear()
@@ -146,12 +145,12 @@ class Worker:
             if now - self._looked_at >= _LOOK_AT_FILE:
                 self._looked_at = now
                 self._queues.file.check_place()
-            free = 0 if self._stopping else max(0, self._concurrency - len(self._running))
+            free = 0 if self._stopping else max(0, self._concurrency - len(self._attempts.running))
             turn = await self._turn(free)
             self._busy = bool(turn.claimed)
             for job in turn.claimed:
-                self._start(job)
-            if self._settled:
+                attempts.start(job)
+            if attempts.settled:
                 if clock.monotonic() - begun > _SLICE:
                     self._queues.file.notify()
                     await asyncio.sleep(0)
@@ -160,7 +159,7 @@ class Worker:
             if self._untold:
                 self._untold = False
                 self._queues.file.notify()
-            if not self._running and (self._stopping or (until_idle and not turn.claimed)):
+            if not self._attempts.running and (self._stopping or (until_idle and not turn.claimed)):
                 return
             if self._stop_at is not None and clock.monotonic() >= self._stop_at:
                 return
@@ -168,7 +167,8 @@ class Worker:
             begun = clock.monotonic()
 
     async def _turn(self, free: int) -> Turn:
-        settled, self._settled = self._settled, []
+        attempts = self._attempts
+        settled = attempts.take_settled()
         if not free and not settled:
             due = self._queues.repository.next_schedule_at()
             if due is None or due > self._queues.clock.now():
@@ -180,7 +180,7 @@ class Worker:
                 self._order,
                 settled,
                 free,
-                handlers=tuple(queues.handlers) if self._only_known else None,
+                handlers=tuple(queues.handlers) if attempts.only_known else None,
                 leave=queues.lingering and tuple(queues.lingering),
                 concurrency=self._concurrency,
                 block=self._alone,
@@ -189,7 +189,7 @@ class Worker:
             if not isinstance(turn, Turn):
                 turn = await turn
         except BaseException:
-            self._settled[:0] = settled
+            attempts.settled[:0] = settled
             raise
         if turn.claimed and len(self._order) > 1:
             self._order = self._order[1:] + self._order[:1]
@@ -199,7 +199,7 @@ class Worker:
         if settled and len(self._queues.events):
             for done in settled:
                 if done.outcome != "returned" or done.error is not None:  # else it was told of when it was handed back
-                    self._tell_end(done, turn)
+                    attempts.tell_end(done, turn)
         return turn
 
     async def _sleep(self, next_at: int | None) -> None:
@@ -222,13 +222,13 @@ class Worker:
         assert self._wake is not None
         while True:
             version = file.version()
-            if self._running:
-                self._stop_unwanted()
-            if not self._chosen:
+            if self._attempts.running:
+                self._attempts.stop_unwanted()
+            if self._names or not self._chosen:
                 self._choose()
             await file.wait_for_change(since=version)
             self._wake.set()
-            if self._busy and not self._running:  # it finds new jobs by itself, and its own commits are no news
+            if self._busy and not self._attempts.running:  # it finds new jobs by itself, and its commits are no news
                 self._calm.clear()
                 timer = self._queues.clock.call_later(_LOOK_AT_QUEUES, self._calm.set)
                 try:
@@ -237,9 +237,12 @@ class Worker:
                     timer.cancel()
 
     def _choose(self) -> None:
-        chosen = self._chosen or self._queues.all()
-        if len(chosen) != len(self._by_id):
-            self._by_id = {queue.row_id: queue for queue in chosen}
+        by_id = {queue.row_id: queue for queue in self._chosen}
+        if self._names or not by_id:
+            found = self._queues.all()
+            by_id |= {queue.row_id: queue for queue in found if not self._names or queue.name in self._names}
+        if len(by_id) != len(self._by_id):
+            self._by_id.update(by_id)
             self._order = tuple(self._by_id)
 
     def stop(self, grace: float | None = None) -> None:
@@ -258,13 +261,9 @@ class Worker:
         """Hand back what still runs, and settle what has ended."""
         watching.cancel()
         await asyncio.wait((watching,))
-        assert self._execution is not None
-        for running in list(self._running.values()):
-            self._execution.stop(running, "The worker stops.")
-        self._running.clear()
-        await self._execution.close()
+        await self._attempts.close()
         try:
-            if self._settled:
+            if self._attempts.settled:
                 await self._turn(0)
         finally:
             self._queues.repository.end_worker(self._id)
@@ -286,178 +285,6 @@ class Worker:
         except asyncio.CancelledError:
             if error is None:
                 raise
-
-    # ------------------------------------------------------------------ one job
-
-    def _start(self, job: ClaimedJob) -> None:
-        queues = self._queues
-        queue = self._by_id[job.queue_id]
-        if queues.events:
-            self._tell("job_started", queue, job)
-        handler = queues.handlers.find(job.handler)
-        if handler is None:
-            self._leave_to_others(job, queue)
-        elif handler.at_once and handler.context is None:
-            try:
-                result = call_in_place(handler, handler.check(decode(job.input, queues.load)))
-                self._settled.append(settle_result(job, result, queue.settings, queues.clock))
-            except KeyboardInterrupt:  # of whoever presses keys
-                raise
-            except BaseException as error:
-                self._fail(Running(job, handler), error)
-        else:
-            self._run(Running(job, handler), queue)
-
-    def _leave_to_others(self, job: ClaimedJob, queue: JobQueue) -> None:
-        """Hand back a job of an unknown handler, and from now on claim none."""
-        self._only_known = True
-        error = UnknownHandlerError(f"This worker knows no handler {job.handler!r}.")
-        self._settled.append(Settlement(job, "returned", retry_at=self._queues.clock.now(), counts=False))
-        if self._queues.events:
-            self._tell("job_returned", queue, job, error)
-
-    def _run(self, running: Running, queue: JobQueue) -> None:
-        """Begin a handler that takes its time, or wants a context."""
-        queues, job, handler = self._queues, running.job, running.handler
-        try:
-            if handler.mode == "process":
-                inputs = dict[str, object]()  # they are checked where they are used
-                context = running.context = self._context(running, queue)
-                running.call = call_for(job, handler, context, queues.file.uid, queues.load)
-            else:
-                inputs = handler.check(decode(job.input, queues.load))
-            if handler.context is not None and running.call is None:
-                context = running.context = self._context(running, queue)
-                inputs = {**inputs, handler.context: context}
-            if not handler.at_once:
-                assert self._execution is not None
-                self._drop(job.id)
-                self._running[job.id] = running
-                self._calm.set()
-                self._execution.launch(running, inputs, self._seconds_for(job, handler.timeout, queue))
-                return
-            result = call_in_place(handler, inputs)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            self._running.pop(job.id, None)
-            self._fail(running, error)
-            return
-        self._complete(running, result)
-
-    def _drop(self, job_id: int) -> None:
-        """Stop an attempt of a job that was lost while nobody had noticed yet."""
-        running = self._running.pop(job_id, None)
-        if running is not None and self._execution is not None:
-            self._execution.stop(running, "The lease was lost.")
-
-    def _seconds_for(self, job: ClaimedJob, timeout: float | None, queue: JobQueue) -> float | None:
-        own = JobOptions.from_json(job.options)
-        limits = [
-            own.timeout if own.timeout is not None else timeout if timeout is not None else queue.settings.timeout
-        ]
-        if own.deadline_at is not None:
-            limits.append(max(0.0, (own.deadline_at - self._queues.clock.now()) / 1000))
-        return min((limit for limit in limits if limit is not None), default=None)
-
-    def _context(self, running: Running, queue: JobQueue) -> JobContext:
-        loop, job, thread = asyncio.get_running_loop(), running.job, get_ident()
-
-        def report(progress: Progress) -> None:
-            if get_ident() == thread:  # later the job may have ended, and nobody would hear of it
-                self._report(running, progress)
-            else:
-                loop.call_soon_threadsafe(self._report, running, progress)
-
-        return JobContext(
-            job_id=job.id,
-            queue=queue.name,
-            attempt=job.attempt,
-            clock=self._queues.clock,
-            project=self._queues.project,
-            project_uid=self._queues.file.uid,
-            on_report=report,
-        )
-
-    def _ended(self, running: Running, result: object, error: BaseException | None) -> None:
-        if self._running.get(running.job.id) is not running:
-            return
-        del self._running[running.job.id]
-        if error is None:
-            self._complete(running, result)
-        else:
-            self._fail(running, error)
-        self._awake()
-
-    def _complete(self, running: Running, result: object) -> None:
-        job = running.job
-        settings = self._by_id[job.queue_id].settings
-        try:
-            settlement = settle_result(job, result, settings, self._queues.clock)
-            if running.context is not None:
-                settlement = msgspec.structs.replace(settlement, cost=running.context.spent)
-        except Exception as error:  # what it returned cannot be kept
-            self._fail(running, error)
-        else:
-            self._settled.append(settlement)
-
-    def _fail(self, running: Running, error: BaseException) -> None:
-        job = running.job
-        if isinstance(error, asyncio.CancelledError):
-            error = TaskAbortedError(f"Job {job.id} was cancelled.")
-        settings = self._by_id[job.queue_id].settings
-        own, usual = JobOptions.from_json(job.options).retry, running.handler.retry
-        retry = own or (settings.retry if usual is None else RetryPolicy.of(usual))
-        self._settled.append(
-            settle_failure(
-                job,
-                error,
-                running.handler,
-                retry=retry,
-                now=self._queues.clock.now(),
-                progress=running.progress,
-                cost=None if running.context is None else running.context.spent,
-            )
-        )
-
-    def _stop_unwanted(self) -> None:
-        """Stop jobs that somebody aborted, and drop those that another worker has by now."""
-        assert self._execution is not None
-        found = self._queues.repository.unwanted([running.job for running in self._running.values()])
-        for job_id, reason in found.items():
-            running = self._running.pop(job_id)
-            self._execution.stop(running, reason or "Another worker has the job.")
-            if reason:
-                self._fail(running, TaskAbortedError(reason))
-            elif self._queues.events:
-                self._tell("job_lost", self._by_id[running.job.queue_id], running.job)
-        if found:
-            self._awake()
-
-    # ------------------------------------------------------------------ telling
-
-    def _report(self, running: Running, progress: Progress) -> None:
-        job = running.job
-        if self._running.get(job.id) is running:
-            self._reports.take(running, progress)
-            if self._queues.events:
-                self._tell("job_progress", self._by_id[job.queue_id], job, progress)
-
-    def _tell(self, kind: JobEventKind, queue: JobQueue, job: ClaimedJob, data: Any = None) -> None:
-        self._queues.events.emit(JobEvent(kind, queue.name, job.id, self._queues.clock.now(), data))
-
-    def _tell_end(self, done: Settlement, turn: Turn) -> None:
-        kind: JobEventKind
-        if done.job.id in turn.lost:
-            kind = "job_lost"
-        elif done.outcome == "completed":
-            kind = "job_completed"
-        elif done.outcome in ("returned", "aborted"):
-            kind = "job_returned" if done.outcome == "returned" else "job_aborted"
-        else:
-            kind = "job_retried" if done.job.id in turn.retried else "job_failed"
-        data = done.error if done.output is None else decode(done.output.text, self._queues.load)["output"]
-        self._tell(kind, self._by_id[done.job.queue_id], done.job, data)
 
 
 def _checked(concurrency: int) -> int:

@@ -20,8 +20,10 @@ _current: ContextVar[OpenSpan | None] = ContextVar("workglow_span", default=None
 class Tracing:
     """A tracer that cannot hurt: after the first error it is asked no more, and the log says why."""
 
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self, tracer: Tracer, whose: str = "this run", goes_on: str = "The run goes on.") -> None:
+        """`whose` work is traced, and that it goes on, is said when the tracer raises."""
         self._tracer: Tracer | None = tracer
+        self._consequence = f"so nothing more of {whose} is traced.  {goes_on}"
         self.identity = tracer
 
     def start(self, name: str, attributes: Attributes, parent: OpenSpan | None = None) -> OpenSpan:
@@ -46,7 +48,7 @@ class Tracing:
             if self._tracer is not None:
                 self._tracer = None
                 logging.getLogger("workglow").exception(
-                    "%s raised, so nothing more of this run is traced.  The run goes on.", type(self.identity).__name__
+                    "%s raised, %s", type(self.identity).__name__, self._consequence
                 )
 
 
