@@ -15,6 +15,7 @@ from workglow.queue.job_queue import JobQueue, known_statuses
 from workglow.queue.settings import QueueSettings, QueueTerms, changed
 from workglow.storage.jobs import FINAL_JOB_STATUSES
 from workglow.values import canonical, encode
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Mapping, Sequence
@@ -85,7 +86,7 @@ class Queues:
 
         Queues of different `scope`, {"user": "u1"} say, share nothing but the name.
         """
-        if not isinstance(cast("object", name), str) or not 0 < len(name) <= 200:
+        if not is_text(name) or not 0 < len(name) <= 200:
             raise TaskConfigurationError(f"{name!r:.60}: a queue's name has 1 to 200 characters.")
         whose = canonical(dict(scope or {})).decode()
         record = self.repository.queue(name, whose)

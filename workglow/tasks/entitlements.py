@@ -14,6 +14,7 @@ from os import PathLike, fspath
 from typing import cast
 
 from workglow.errors import TaskConfigurationError
+from workglow.values.refusal import is_text
 
 __all__ = ["ANYTHING", "Entitlement", "covers", "merged", "related", "required"]
 
@@ -51,6 +52,10 @@ class Entitlement:
     @classmethod
     def parse(cls, text: str) -> Entitlement:
         """Read `files:read`, or `files:read=docs`."""
+        if not is_text(text):
+            raise TaskConfigurationError(
+                f"An entitlement is a text such as 'files:read', or an Entitlement(…), not {text!r:.80}."
+            )
         id, equals, resource = text.partition("=")
         if equals and not resource:
             raise TaskConfigurationError(f"{text!r} names nothing behind '='; leave it out to mean every resource.")
