@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from workglow.errors import (
     CorruptValueError,
@@ -87,6 +87,8 @@ def task_from_json(
 class Reader:
     """Reads tasks and edges, with one registry and one list of allowed types."""
 
+    graph_kind: ClassVar[type[TaskGraph]] = TaskGraph
+
     def __init__(
         self,
         registry: TaskRegistry | None,
@@ -112,7 +114,7 @@ class Reader:
 
     def build(self, tasks: Iterable[Placed], edges: Iterable[Placed], depth: int, merge: Merge) -> TaskGraph:
         """Make a graph of the JSON of its tasks and edges, each with its place."""
-        graph = TaskGraph(merge=merge, transforms=self._transforms)
+        graph = self.graph_kind(merge=merge, transforms=self._transforms)
         for place, item in tasks:
             task = self.task(item, place, depth)
             if task.id in graph.tasks:
