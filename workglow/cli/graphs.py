@@ -111,9 +111,10 @@ def _json_of(file: str, name: str | None, version: int | None) -> Mapping[str, A
         return parse_object(Path(file).read_bytes())
     with look_into(file) as project:
         repositories, name = sqlite_repositories(project.file), name or "last"
-        named = repositories.named.load(name, version)
-        record = repositories.runs.get(pick(project, name).id) if named is None else None
-        return record_to_json(named if record is None else repositories.graphs.load(record.graph_id))
+        graph = repositories.named.load(name, version)
+        if graph is None:
+            graph = repositories.graphs.load(repositories.runs.get(pick(project, name).id).graph_id)
+        return record_to_json(graph)
 
 
 def _show(screen: Screen, graph: TaskGraph, *, is_sketch: bool) -> None:

@@ -25,7 +25,7 @@ from workglow.graph.dataflow import Dataflow, as_transforms
 from workglow.graph.graph import TaskGraph
 from workglow.graph.json.codec import DEEPEST_GRAPH, FORMAT, is_raw
 from workglow.graph.json.literals import is_plain, read_literals
-from workglow.graph.json.shape import Item, as_list, as_object, as_text, check_keys, parse_object, refuse
+from workglow.graph.json.shape import Item, as_list, as_object, as_text, check_keys, parse_object, refuse, within
 from workglow.graph.schemas import GRAPH_RESULT_ARRAY, PROPERTY_ARRAY, Merge
 from workglow.retry import Retry
 from workglow.tasks import task_registry
@@ -167,9 +167,10 @@ class Reader:
             raise GraphFormatError(f"{path}: {error}") from error
 
     def _subgraph(self, fields: Item, path: str, depth: int) -> TaskGraph:
-        items = as_object(fields.get("subgraph"), f"{path}.subgraph")
-        check_keys(items, _SUBGRAPH_KEYS, f"{path}.subgraph")
-        return self.graph(items, f"{path}.subgraph", depth + 1, _merge(fields, path))
+        place = within(path, "subgraph")
+        items = as_object(fields.get("subgraph"), place)
+        check_keys(items, _SUBGRAPH_KEYS, place)
+        return self.graph(items, place, depth + 1, _merge(fields, path))
 
     def _type(self, name: str, path: str) -> type[Task]:
         if self._allowed is not None and name not in self._allowed:
