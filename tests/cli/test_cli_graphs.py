@@ -142,3 +142,9 @@ def test_json_that_is_no_graph_is_refused_with_its_place_also_without_the_code(c
     path.write_text('{"tasks": [{"id": "a", "type": "Nowhere"}], "dataflows": [{"sourceTaskId": "a"}]}')
     refused = call("graph", str(path), "--mermaid")
     assert (refused.exit_code, "$.dataflows[0]" in said(refused)) == (1, True)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(call: Call) -> None:
+    for words in (("graph", "none.wg"), ("graph", "none.wg", "last"), ("graph", "none.wg", "last", "--json")):
+        missing = call(*words)
+        assert (missing.exit_code, "none.wg cannot be read: No such file" in said(missing)) == (2, True)

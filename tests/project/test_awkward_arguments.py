@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,17 @@ import pytest
 import workglow as wg
 from workglow import Project, Workflow, task
 from workglow.errors import (
+    FileError,
     RunStateError,
     TaskConfigurationError,
+    UnknownGraphError,
+    UnknownModelError,
     UnknownRunError,
+    UnknownScheduleError,
     UnknownTaskError,
     UnstorableValueError,
 )
+from workglow.file import copy
 from workglow.storage.policies import AnyOf, KeepLast, MaxAge, MaxSize
 
 HALF = "caf\udce9"  # as Python gives the name of a file that is no UTF-8
@@ -126,3 +132,32 @@ def test_a_policy_keeps_whole_outputs() -> None:
         KeepLast(2.5)  # type: ignore[arg-type]
     with pytest.raises(TaskConfigurationError, match="takes policies"):
         AnyOf("KeepLast")  # type: ignore[arg-type]
+
+
+@NO_TEXT
+def test_nothing_is_kept_under_such_a_name(project: Project, given: Any) -> None:
+    for no_graph in (
+        lambda: project.graphs.get(given),
+        lambda: project.graphs.history(given),
+        lambda: project.graphs.remove(given),
+        lambda: project.graphs.rename(given, "new"),
+        lambda: project.graphs.restore(given, 1),
+    ):
+        with pytest.raises(UnknownGraphError, match="There is no graph called"):
+            no_graph()
+    with pytest.raises(UnknownScheduleError):
+        project.unschedule(given)
+    with pytest.raises(UnknownModelError):
+        project.models.remove(given)
+    assert not project.credentials.remove(given)
+
+
+def test_no_file_has_such_a_name(tmp_path: Path) -> None:
+    wg.open(tmp_path / "a.wg").close()
+    for call in (
+        lambda: wg.open(tmp_path / f"{HALF}.wg"),
+        lambda: copy(tmp_path / "a.wg", tmp_path / f"{HALF}.wg"),
+    ):
+        with pytest.raises(FileError, match="is in UTF-8"):
+            call()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wg"]

@@ -78,7 +78,7 @@ def _find(file: str, name: str | None, version: int | None) -> TaskGraph:
     if _is_project(file):
         with look_into(file) as project:
             return _stored(project, name or "last", version)
-    if name is not None:
+    if name is not None and Path(file).exists():
         raise typer.BadParameter(f"{file} is no project file, so it has no runs.", param_hint="'[RUN|NAME]'")
     return read_graph(file)
 
