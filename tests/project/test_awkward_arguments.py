@@ -108,10 +108,18 @@ def test_no_entitlement_is_written_so(project: Project, given: Any) -> None:
         lambda: project.grant(given),
         lambda: project.revoke(given),
     ):
-        with pytest.raises(TaskConfigurationError, match="An entitlement is a text such as 'files:read'"):
+        with pytest.raises(TaskConfigurationError, match=r"An entitlement is a text|is no entitlement"):
             call()
     with pytest.raises(TaskConfigurationError, match="Entitlements are a list"):
         WORKFLOW.run_sync({"text": "a"}, entitlements=3)  # type: ignore[arg-type]
+
+
+def test_no_grant_is_kept_of_a_path_that_is_no_text(project: Project) -> None:
+    path = f"files:read=/{HALF}"
+    assert WORKFLOW.run_sync({"text": "a"}, entitlements=[path]).outputs == {"text": "a"}  # the path may be there
+    with pytest.raises(TaskConfigurationError, match="Grant the folder around it"):
+        project.grant(path)
+    assert project.grants == []
 
 
 @NO_TEXT

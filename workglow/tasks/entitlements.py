@@ -14,7 +14,6 @@ from os import PathLike, fspath
 from typing import cast
 
 from workglow.errors import TaskConfigurationError
-from workglow.values.refusal import is_text
 
 __all__ = ["ANYTHING", "Entitlement", "covers", "merged", "related", "required"]
 
@@ -52,7 +51,7 @@ class Entitlement:
     @classmethod
     def parse(cls, text: str) -> Entitlement:
         """Read `files:read`, or `files:read=docs`."""
-        if not is_text(text):
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TaskConfigurationError(
                 f"An entitlement is a text such as 'files:read', or an Entitlement(…), not {text!r:.80}."
             )

@@ -21,14 +21,19 @@ __all__ = ["Conversations"]
 class Conversations:
     """What the bodies of one run's tasks ask, and what they were told."""
 
+    __slots__ = ("_runner", "_waits")
+
     def __init__(self, runner: TaskGraphRunner, waits: Waits) -> None:
         self._runner = runner
         self._waits = waits
-        self.now = runner.environment.clock.now
 
     def asker(self, run: TaskRun) -> Callable[..., Awaitable[Answer]] | None:
         """Return what a task asks with in its present attempt; None for one that reads streams."""
         return None if run.task.inputs.streaming else Conversation(run, self).ask
+
+    def now(self) -> int:
+        """The time, in milliseconds."""
+        return self._runner.environment.clock.now()
 
     def turns_of(self, run: TaskRun) -> dict[int, Turn]:
         """What the task asked and was told so far, also in earlier attempts and processes."""

@@ -62,7 +62,7 @@ class Waits:
         self.now = runner.environment.clock.now
         self._news = False  # something may have come since the file was last looked at
         self.conversations = Conversations(runner, self)
-        self._stay = Stay(self._environment, self._look_again, wake, broken)
+        self._stay: Stay | None = None
 
     # ------------------------------------------------------------------ beginning
 
@@ -207,12 +207,16 @@ class Waits:
         if (self._due or self._news) and self._look():
             return True
         journal = self._environment.journal
-        if journal is not None and idle and self._is_to_leave():
+        if journal is None:
+            return False  # it can neither be left nor answered from elsewhere
+        stay = self._stay = self._stay or Stay(self._environment, self._look_again, self._wake, self._broken)
+        by_itself = bool(self._for_time or self._for_jobs)
+        if idle and not self._asking and stay.is_over(goes_on_by_itself=by_itself):
             self.parked = await journal.park(block=self._environment.alone)
             self._news = True
             return True
-        if journal is not None and len(self._for_time) < len(self.open):
-            self._stay.watch(journal)
+        if len(self._for_time) < len(self.open):
+            stay.watch(journal)
         return False
 
     def _look(self) -> bool:
@@ -295,9 +299,6 @@ class Waits:
             run.timer.cancel()
             run.timer = None
 
-    def _is_to_leave(self) -> bool:
-        return not self._asking and self._stay.is_over(goes_on_by_itself=bool(self._for_time or self._for_jobs))
-
     def _look_again(self) -> None:
         self._news = True
         self._wake()
@@ -308,4 +309,5 @@ class Waits:
             self.forget(run)
         if self._asking is not None:
             await self._asking.close()
-        await self._stay.close()
+        if self._stay is not None:
+            await self._stay.close()
