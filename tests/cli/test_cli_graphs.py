@@ -111,3 +111,40 @@ def test_looking_at_a_project_that_is_open_here_leaves_it_its_locks(call: Call, 
         assert (done.exit_code, "is a project file that is open" in said(done)) == (2, True)
         other = subprocess.run([sys.executable, "-c", take], capture_output=True, check=False)
         assert b"BlockingIOError" in other.stderr
+
+
+@pytest.mark.parametrize("form", ["--json", "--mermaid", "--svg"])
+@pytest.mark.parametrize("place", ["name", "run", "json"])
+def test_a_graph_is_shown_without_the_code_of_its_tasks(
+    call: Call, spawn: Callable[..., subprocess.Popen[str]], notes: str, loop: str, tasks: str, form: str, place: str
+) -> None:
+    assert call("run", loop, "--project", notes, "--tasks", tasks, "--input", "text=a bc").exit_code == 0
+    words = {"name": ("graph", notes, "ingest", form), "run": ("graph", notes, form), "json": ("graph", loop, form)}
+    alone = spawn(*words[place])
+    shown, complaint = alone.communicate()
+    assert (alone.returncode, complaint) == (0, "")
+    assert shown == call(*words[place], "--tasks", tasks).stdout
+
+
+def test_what_only_the_code_tells_is_left_out_or_refused(
+    call: Call, spawn: Callable[..., subprocess.Popen[str]], notes: str, tasks: str
+) -> None:
+    alone = spawn("graph", notes, "ingest").communicate()[0]
+    whole = call("graph", notes, "ingest", "--tasks", tasks).stdout
+    assert alone.splitlines()[:5] == whole.splitlines()[:5]
+    assert "said in the code of its tasks: name it with --tasks" in alone
+    refused = spawn("graph", notes, "ingest", "--python")
+    assert ("--tasks FILE.py" in refused.communicate()[1], refused.returncode) == (True, 1)
+
+
+def test_json_that_is_no_graph_is_refused_with_its_place_also_without_the_code(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text('{"tasks": [{"id": "a", "type": "Nowhere"}], "dataflows": [{"sourceTaskId": "a"}]}')
+    refused = call("graph", str(path), "--mermaid")
+    assert (refused.exit_code, "$.dataflows[0]" in said(refused)) == (1, True)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(call: Call) -> None:
+    for words in (("graph", "none.wg"), ("graph", "none.wg", "last"), ("graph", "none.wg", "last", "--json")):
+        missing = call(*words)
+        assert (missing.exit_code, "none.wg cannot be read: No such file" in said(missing)) == (2, True)

@@ -25,6 +25,7 @@ from workglow.graph.control.conditional import ConditionalTask
 from workglow.graph.control.map import MapTask
 from workglow.graph.graph import TaskGraph
 from workglow.graph.json.codec import task_to_json
+from workglow.graph.json.dependency_codec import graph_from_dependency_json
 from workglow.graph.json.loading import task_from_json
 from workglow.graph.launch import run_in_memory_sync
 from workglow.retry import Retry
@@ -474,6 +475,30 @@ def test_graphs_inside_graphs_have_an_end():
         data = {"tasks": [item(id="g", type="GraphAsTask", subgraph=data)], "dataflows": []}
     with pytest.raises(GraphFormatError, match="graphs deep"):
         read(data)
+
+
+def nested_places(depth: int) -> tuple[str, str]:
+    """Where a graph of that depth has its mistake, as both forms tell it."""
+    data: dict[str, Any] = {"tasks": [item(), 3], "dataflows": []}
+    listed: list[Any] = [item(), 3]
+    for _ in range(depth):
+        data = {"tasks": [item(id="g", type="GraphAsTask", subgraph=data)], "dataflows": []}
+        listed = [item(id="g", type="GraphAsTask", subtasks=listed)]
+    with pytest.raises(GraphFormatError) as envelope_refused:
+        read(data)
+    with pytest.raises(GraphFormatError) as list_refused:
+        graph_from_dependency_json(listed, REGISTRY)
+    return str(envelope_refused.value), str(list_refused.value)
+
+
+def test_of_a_place_deep_inside_the_middle_is_left_out():
+    step = ".subgraph.tasks[0]"
+    near, _ = nested_places(4)
+    assert near == f"$.tasks[0]{step * 3}.subgraph.tasks[1]: has to be an object."
+    far, listed = nested_places(30)
+    assert far == f"$.tasks[0]{step * 2}.subgraph….subgraph.tasks[0]{step * 2}.subgraph.tasks[1]: has to be an object."
+    step = ".subtasks[0]"
+    assert listed == f"$[0]{step * 2}.subtasks….subtasks[0]{step * 2}.subtasks[1]: has to be an object."
 
 
 def test_graphs_that_nothing_could_read_are_not_written():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from workglow import TaskGraph
 from workglow.errors import TaskConfigurationError, TaskInputError, TaskOutputError
 from workglow.retry import Retry
 from workglow.tasks import Ports, Task, TaskContext
@@ -342,3 +343,28 @@ def test_a_task_may_hold_things_of_its_own() -> None:
     made.call({}, None)
     assert made.executed
     assert made.replace(id="x").executed
+
+
+class Misspelt(Task):
+    def exceute(self, inputs: Any) -> dict[str, Any]:
+        return {"never": "called"}
+
+
+class OnlyPorts(Task):
+    class Input(BaseModel):
+        text: str = ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (Misspelt, r"'t' \(Misspelt\) .*execute\(self, inputs, context\).*execute_stream.*exceute\(\) is never called"),
+        (OnlyPorts, r"'t' \(OnlyPorts\) .*execute\(self, inputs, context\)"),
+        (type("Inner", (OnlyPorts,), {}), r"\(Inner\)"),
+    ],
+)
+def test_a_class_that_was_to_do_something_and_has_nothing_to_run_is_refused(kind: type[Task], says: str) -> None:
+    graph = TaskGraph()
+    graph.add_task(kind(id="t"))  # a sketch of a graph needs no bodies
+    with pytest.raises(TaskConfigurationError, match=says):
+        graph.run_sync()

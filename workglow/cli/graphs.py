@@ -47,26 +47,38 @@ def graph(
     tasks: TaskFiles = None,
     json: Annotated[bool, typer.Option("--json", help="Print the graph's JSON, which `run` takes.")] = False,
 ) -> None:
-    """Show a graph: of a file, of a run, or a named one."""
+    """Show a graph: of a file, of a run, or a named one.
+
+    Without --tasks everything but --python is shown as far as the graph's JSON alone tells it.
+    """
     if mermaid + svg + python + json > 1:
         raise typer.BadParameter("Give one of --mermaid, --svg, --python and --json.", param_hint="'--mermaid'")
     import_tasks(tasks)
-    found = _find(file, name, version)
-    screen = Screen()
+    from workglow.errors import UnknownTaskTypeError
+    from workglow.graph.pictures.sketch import sketch
+
+    screen, data = Screen(), None
+    try:
+        found = _find(file, name, version)
+    except UnknownTaskTypeError:
+        if python:
+            raise
+        data = _json_of(file, name, version)
+        found = sketch(data)
     if json:
-        screen.json(found.to_json())
+        screen.json(data or found.to_json())
     elif mermaid or svg or python:
         text = found.to_mermaid() if mermaid else found.to_svg() if svg else found.to_python()
         typer.echo(text.rstrip("\n"))
     else:
-        _show(screen, found)
+        _show(screen, found, is_sketch=data is not None)
 
 
 def _find(file: str, name: str | None, version: int | None) -> TaskGraph:
     if _is_project(file):
         with look_into(file) as project:
             return _stored(project, name or "last", version)
-    if name is not None:
+    if name is not None and Path(file).exists():
         raise typer.BadParameter(f"{file} is no project file, so it has no runs.", param_hint="'[RUN|NAME]'")
     return read_graph(file)
 
@@ -89,11 +101,30 @@ def _stored(project: Project, name: str, version: int | None) -> TaskGraph:
     return project.graph_of(pick(project, name).id)
 
 
-def _show(screen: Screen, graph: TaskGraph) -> None:
+def _json_of(file: str, name: str | None, version: int | None) -> Mapping[str, Any]:
+    """Return a graph that is there, as it is written."""
+    from workglow.graph.json.shape import parse_object
+    from workglow.storage.graph_json import record_to_json
+    from workglow.storage.sqlite import sqlite_repositories
+
+    if not _is_project(file):
+        return parse_object(Path(file).read_bytes())
+    with look_into(file) as project:
+        repositories, name = sqlite_repositories(project.file), name or "last"
+        graph = repositories.named.load(name, version)
+        if graph is None:
+            graph = repositories.graphs.load(repositories.runs.get(pick(project, name).id).graph_id)
+        return record_to_json(graph)
+
+
+def _show(screen: Screen, graph: TaskGraph, *, is_sketch: bool) -> None:
     rows: list[list[Cell]] = []
     _add_rows(rows, graph, "")
     screen.table(("TASK", "TYPE", "TAKES"), rows)
     screen.line("")
+    if is_sketch:
+        screen.line("What it takes and gives is said in the code of its tasks: name it with --tasks.")
+        return
     screen.line(("takes  ", "bold"), _ports(graph.input_schema()) or "nothing")
     screen.line(("gives  ", "bold"), _ports(graph.output_schema()) or "nothing")
 

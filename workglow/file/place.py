@@ -7,6 +7,7 @@ import stat
 from typing import Final
 
 from workglow.errors import FileError, FileReadOnlyError, NotAProjectError
+from workglow.values.refusal import is_text
 
 __all__ = [
     "absolute",
@@ -29,6 +30,8 @@ def absolute(path: str | os.PathLike[str]) -> str:
         raise FileError("A project is a file; one in a Postgres database is not built yet.  Give the path of a file.")
     if "\0" in text:
         raise FileError(f"{text!r} is no path: it holds a zero character.")
+    if not is_text(text):
+        raise FileError(f"{text!r} cannot be opened: the path of a project file is in UTF-8.  Choose another name.")
     return os.path.abspath(text)
 
 

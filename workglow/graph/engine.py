@@ -42,7 +42,7 @@ from workglow.tasks import task_registry
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from workglow.clock import Clock
     from workglow.graph.graph import TaskGraph
@@ -102,13 +102,7 @@ class Engine:
         delivered = deliver(graph, inputs)
         licence = self.licences.for_graph(graph, caller.permission)
         licence.admit(graph, delivered)
-        encoded = encode(inputs, where="the run's inputs")
-        journal = self.repositories.runs.begin(
-            graph_record(graph),
-            encoded,
-            options={**options.to_json(), **licence.to_store(graph, encoded.text)},
-            versions=versions_of(graph),
-        )
+        journal = self._store(graph, inputs, options, licence)
         environment = self._environment(journal, options, caller, licence)
         return await self._drive(runner_for(graph, environment), Scope(graph, delivered), journal)
 
@@ -132,16 +126,9 @@ class Engine:
         inputs = run_blocking(lambda: named_inputs(graph, given, self.resolvers)) if has_names(graph) else given
         deliver(graph, inputs)
         licence = self.licences.for_graph(graph, permission)
-        encoded = encode(inputs, where="the run's inputs")
-        journal = self.repositories.runs.begin(
-            graph_record(graph),
-            encoded,
-            options={**options.to_json(), **licence.to_store(graph, encoded.text)},
-            versions=versions_of(graph),
-            rows=[TaskRow(id) for id in graph.sources()],
-            submit=None if queue is None else (queue.row_id, queue.settings.retry.attempts),
-            uid=uid,
-        )
+        rows = [TaskRow(id) for id in graph.sources()]
+        submit = None if queue is None else (queue.row_id, queue.settings.retry.attempts)
+        journal = self._store(graph, inputs, options, licence, rows=rows, submit=submit, uid=uid)
         journal.commit((), block=True, sync=queue is not None, status="pending")
         journal.release()
         return self.view(self.repositories.runs.get(journal.run.uid))
@@ -232,12 +219,7 @@ class Engine:
             chosen = replace(chosen, cache="refresh")  # the same inputs again must not give the same outputs unasked
         return await self._run_again(record, graph, new, again, options=chosen, caller=caller)
 
-    async def rerun_failed(
-        self,
-        uid: str,
-        *,
-        caller: Caller = _NOBODY,
-    ) -> Run:
+    async def rerun_failed(self, uid: str, *, caller: Caller = _NOBODY) -> Run:
         """Start a new run that reuses every task that completed, also inside loops, and runs the others."""
         record = self.repositories.runs.get(uid)
         if record.status == "completed":
@@ -246,14 +228,7 @@ class Engine:
             raise RunStateError(f"Run {record.uid} is not finished: resume it.")
         inputs = decode(record.input, self.repositories.values.load)
         options = RunOptions.from_json(record.options)
-        return await self._run_again(
-            record,
-            self._graph(record),
-            inputs,
-            (),
-            options=options,
-            caller=caller,
-        )
+        return await self._run_again(record, self._graph(record), inputs, (), options=options, caller=caller)
 
     async def _run_again(
         self,
@@ -271,20 +246,13 @@ class Engine:
         standing = {row.path for row in plan.keep if row.status in FINAL_TASK_STATUSES}
         licence = self.licences.for_run(record, caller.permission)
         licence.admit(graph, delivered, is_final=standing.__contains__)
-        encoded = encode(inputs, where="the run's inputs")
-        versions = versions_of(graph)
         for row in plan.keep:
             if row.status == "completed":
                 row.source_id, row.cache_key = row.row_id, None
             row.row_id, row.usage = 0, None  # what it took was the other run's
-        journal = runs.begin(
-            graph_record(graph),
-            encoded,
-            options={**options.to_json(), **licence.to_store(graph, encoded.text)},
-            versions=versions,
-            rows=(*plan.keep, *plan.add),
-            forked_from=record,
-        )
+        rows = (*plan.keep, *plan.add)
+        journal = self._store(graph, inputs, options, licence, rows=rows, forked_from=record)
+        versions = versions_of(graph)
         changed = sorted(type for type, version in record.versions.items() if versions.get(type) != version)
         if changed:  # what completed stands all the same: a rerun after a correction is what this is for
             journal.note(EventRecord(self.clock.now(), None, "code_changed_keep", {"tasks": changed}))
@@ -292,6 +260,31 @@ class Engine:
         environment = self._environment(journal, options, caller, licence)
         scope = Scope(graph, delivered, stored=journal.row)
         return await self._drive(runner_for(graph, environment), scope, journal, Recovery(journal))
+
+    def _store(
+        self,
+        graph: TaskGraph,
+        inputs: Mapping[str, object],
+        options: RunOptions,
+        licence: Licence,
+        *,
+        rows: Sequence[TaskRow] = (),
+        forked_from: RunRecord | None = None,
+        submit: tuple[int, int] | None = None,
+        uid: str | None = None,
+    ) -> Journal:
+        """Make a run of a graph, with its inputs and what it may do; see RunRepository.begin."""
+        encoded = encode(inputs, where="the run's inputs")
+        return self.repositories.runs.begin(
+            graph_record(graph),
+            encoded,
+            options={**options.to_json(), **licence.to_store(graph, encoded.text)},
+            versions=versions_of(graph),
+            rows=rows,
+            forked_from=forked_from,
+            submit=submit,
+            uid=uid,
+        )
 
     async def _drive(
         self, runner: TaskGraphRunner, scope: Scope, journal: Journal, recovery: Recovery | None = None
@@ -308,13 +301,7 @@ class Engine:
             self.repositories.outputs.after_run()
         return self.view(self.repositories.runs.get(journal.run.uid))
 
-    def _environment(
-        self,
-        journal: Journal,
-        options: RunOptions,
-        caller: Caller,
-        licence: Licence,
-    ) -> Environment:
+    def _environment(self, journal: Journal, options: RunOptions, caller: Caller, licence: Licence) -> Environment:
         return Environment(
             clock=self.clock,
             options=options,

@@ -72,7 +72,10 @@ class TaskGraph(GraphStructure):
         return self.derive("output schema", graph_output_schema)
 
     def content_hash(self) -> str:
-        """Return what the graph is known by: 64 hex characters, SHA-256 of its canonical JSON."""
+        """Return what the graph is known by: 64 hex characters, SHA-256 of its canonical JSON.
+
+        Graphs of the same content have the same; `==` asks whether they are one object, since either may change.
+        """
         from workglow.graph.json.codec import content_hash
 
         return self.derive("content hash", content_hash)

@@ -13,6 +13,7 @@ from workglow.graph.stored import graph_record
 from workglow.storage.graph_json import record_to_json
 from workglow.storage.memory import MemoryGraphs
 from workglow.tasks import task_registry
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     import os
@@ -74,14 +75,14 @@ class TaskGraphRepository:
             raise GraphFormatError(f"The graph {name!r}: {error}") from error
 
     def _record(self, name: str, version: int | None) -> GraphRecord:
-        record = self._store.load(name, version)
+        record = self._store.load(name, version) if is_text(name) else None
         if record is None:
             raise self._unknown(name, version)
         return record
 
     def history(self, name: str) -> list[GraphVersion]:
         """Return the versions of that name, oldest first; UnknownGraphError when there is none."""
-        found = self._store.history(name)
+        found = self._store.history(name) if is_text(name) else []
         if not found:
             raise self._unknown(name)
         return found
@@ -107,7 +108,7 @@ class TaskGraphRepository:
     def rename(self, name: str, to: str) -> None:
         """Give a graph and its history another name, which has to be free."""
         _check_name(to)
-        if name == to or self._store.rename(name, to):
+        if name == to or (is_text(name) and self._store.rename(name, to)):
             return
         if to in self and name in self:
             raise GraphError(f"There is a graph called {to!r} already.  Remove or rename it first.")
@@ -115,18 +116,19 @@ class TaskGraphRepository:
 
     def remove(self, name: str) -> None:
         """Forget a name with its history; runs keep the graphs they began with."""
-        if not self._store.remove(name):
+        if not is_text(name) or not self._store.remove(name):
             raise self._unknown(name)
 
-    def _unknown(self, name: str, version: int | None = None) -> UnknownGraphError:
-        numbers = [one.number for one in self._store.history(name)] if version is not None else []
+    def _unknown(self, name: object, version: int | None = None) -> UnknownGraphError:
+        numbers = [one.number for one in self._store.history(name)] if version is not None and is_text(name) else []
         if numbers:
             return UnknownGraphError(
                 f"The graph {name!r} has no version {version!r}; it has {', '.join(map(str, numbers))}."
             )
         names = self.list()
         known = ", ".join(names) or "none"
-        return UnknownGraphError(f"There is no graph called {name!r}; there are: {known}.{did_you_mean(name, names)}")
+        hint = did_you_mean(str(name), names)
+        return UnknownGraphError(f"There is no graph called {name!r}; there are: {known}.{hint}")
 
 
 class MemoryTaskGraphRepository(TaskGraphRepository):

@@ -18,6 +18,7 @@ from workglow.errors import RunStateError, UnknownTaskError
 from workglow.graph.dataflow import ERROR_PORT
 from workglow.graph.schedule import inactive_ports
 from workglow.storage.records import TaskRow
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,10 +73,10 @@ class _Plan:
         self.last_kept: dict[str, int] = {}  # sequential compound tasks, with the last of their scopes that stands
 
     def run_again(self, path: str) -> None:
-        prefix, id = _split(path)
+        prefix, id = _split(path) if is_text(path) else ("", None)
         graph = self._graph_at(prefix)
-        if id not in graph.tasks:
-            raise UnknownTaskError(f"The run's graph has no task at '{path}'.  `workglow show` lists the paths.")
+        if id is None or id not in graph.tasks:
+            raise UnknownTaskError(f"The run's graph has no task at {path!r:.200}.  `workglow show` lists the paths.")
         self.dropped.add(path)
         self._drop_behind(prefix, id)
         if prefix:

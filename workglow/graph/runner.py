@@ -21,11 +21,12 @@ from workglow.graph.caching import OutputCache
 from workglow.graph.compounds import Compounds
 from workglow.graph.ending import RunEnding
 from workglow.graph.events import Event
-from workglow.graph.execution import Execution, Reports, suspended
+from workglow.graph.execution import Execution, suspended
 from workglow.graph.failure import failure_outputs
 from workglow.graph.failures import Failures
 from workglow.graph.inputs import gather
 from workglow.graph.queued.placing import Placing
+from workglow.graph.reports import Reports
 from workglow.graph.resolution import Named, Resolution
 from workglow.graph.rights.gate import gate_of
 from workglow.graph.schedule import Schedule, Scope, TaskRun
@@ -95,7 +96,7 @@ class TaskGraphRunner:
         self.streams = Streams(self)
         self.reports.earlier = self.streams.continuing.earlier
         self.waits = Waits(self, self.settle, self.reports.broken, self.wake)
-        self.reports.asker = self.waits.asker
+        self.reports.asker = self.waits.conversations.asker
         self._execution = Execution(
             self.settle, self.reports, self.streams, clock=self._clock, threads=self.options.concurrency
         )
@@ -295,7 +296,7 @@ class TaskGraphRunner:
         """A task that ran elsewhere has ended."""
         self._in_flight.pop(run, None)
         self._wake.set()
-        if run.status != "running" and not self.waits.withdraw(run):
+        if run.status != "running" and not self.waits.conversations.withdraw(run):
             return
         if error is None:
             self._finish(run, result)

@@ -83,12 +83,14 @@ class Runs:
     ) -> Run:
         whole = as_graph(graph)
         caller = _caller(whole, settings, alone=alone)
-        return await self._engine.run(whole, as_inputs(inputs), options=_options(settings), caller=caller)
+        return await self._engine.run(whole, as_inputs(inputs), options=RunOptions.of(settings), caller=caller)
 
     def begin(self, graph: Any, inputs: Mapping[str, object] | None = None, **options: Unpack[RunSettings]) -> Run:
         """Store a run without starting it; `resume` starts it, in this process or in another one."""
         permission = Permission.taken_from(options)
-        return self._engine.begin(as_graph(graph), as_inputs(inputs), options=_options(options), permission=permission)
+        return self._engine.begin(
+            as_graph(graph), as_inputs(inputs), options=RunOptions.of(options), permission=permission
+        )
 
     def submit(
         self,
@@ -107,7 +109,7 @@ class Runs:
         return self._engine.begin(
             as_graph(graph),
             as_inputs(inputs),
-            options=_options(options),
+            options=RunOptions.of(options),
             permission=permission,
             queue=self._open_queues().queue(queue),
         )
@@ -287,7 +289,7 @@ class Runs:
         caller: Caller,
         options: RunSettings,
     ) -> Run:
-        chosen = _options(options) if options else None
+        chosen = RunOptions.of(options) if options else None
         return await self._engine.fork(run, from_task=from_task, inputs=inputs, options=chosen, caller=caller)
 
     async def rerun_failed(self, run: str, **settings: Unpack[ResumeSettings]) -> Run:
@@ -407,11 +409,6 @@ class Runs:
         if changes:
             preview.set(changes)
         return preview
-
-
-def _options(options: RunSettings) -> RunOptions:
-    """The options that are left when the caller has been taken out."""
-    return RunOptions.of(options)
 
 
 def _caller(graph: TaskGraph | None, settings: Any, *, alone: bool) -> Caller:

@@ -10,6 +10,7 @@ import msgspec
 from workglow.errors import UnknownTaskError
 from workglow.graph.pinned import PinnedGraph, scopes_opened, steps_of
 from workglow.graph.waiting.wait import describe_wait
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     from workglow.graph.engine import Engine
@@ -84,9 +85,9 @@ def _waiting(engine: Engine, record: RunRecord, row: TaskRow) -> str:
 def _unreached(engine: Engine, record: RunRecord, path: str) -> str:
     """Say what a task without a row waits for; of its code nothing is needed, only the stored graph."""
     graph = PinnedGraph(engine.repositories.graphs, record.graph_id)
-    sources = graph.sources(path)
+    sources = graph.sources(path) if is_text(path) else None
     if sources is None:
-        raise UnknownTaskError(f"Run {record.uid} has no task at '{path}'.  `workglow show` lists the paths.")
+        raise UnknownTaskError(f"Run {record.uid} has no task at {path!r:.200}.  `workglow show` lists the paths.")
     *around, last = steps_of(path)
     for holder in around:
         row = engine.repositories.runs.row(record, holder.path)

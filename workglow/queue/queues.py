@@ -18,6 +18,7 @@ from workglow.queue.settings import QueueSettings, QueueTerms, changed
 from workglow.storage.jobs import FINAL_JOB_STATUSES
 from workglow.telemetry import Tracing
 from workglow.values import canonical, encode
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Mapping, Sequence
@@ -234,5 +235,5 @@ class Queues:
 
 
 def _check_name(name: str) -> None:
-    if not isinstance(cast("object", name), str) or not 0 < len(name) <= 200:
+    if not is_text(name) or not 0 < len(name) <= 200:
         raise TaskConfigurationError(f"{name!r:.60}: a queue's name has 1 to 200 characters.")

@@ -7,7 +7,8 @@ at once is not saved.  When a run ends, and by `prune`, it is asked about all of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workglow.errors import TaskConfigurationError
 
@@ -48,7 +49,7 @@ class KeepLast:
     count: int
 
     def __post_init__(self) -> None:
-        _check_amount("KeepLast", self.count)
+        _check_amount("KeepLast", self.count, int)
 
     def keep(self, entries: Sequence[CacheEntry], now: int) -> Sequence[CacheEntry]:
         return entries[: self.count]
@@ -61,7 +62,7 @@ class MaxAge:
     seconds: float
 
     def __post_init__(self) -> None:
-        _check_amount("MaxAge", self.seconds)
+        _check_amount("MaxAge", self.seconds, int | float)
 
     def keep(self, entries: Sequence[CacheEntry], now: int) -> list[CacheEntry]:
         return [entry for entry in entries if now - entry.created_at <= self.seconds * 1000]
@@ -74,7 +75,7 @@ class MaxSize:
     bytes: int
 
     def __post_init__(self) -> None:
-        _check_amount("MaxSize", self.bytes)
+        _check_amount("MaxSize", self.bytes, int | float)
 
     def keep(self, entries: Sequence[CacheEntry], now: int) -> list[CacheEntry]:
         staying: list[CacheEntry] = []
@@ -122,6 +123,9 @@ class AnyOf:
     """Keep what at least one of the policies keeps: `AnyOf(OnlyTasks("embed"), MaxAge(3600))`."""
 
     def __init__(self, *policies: CachePolicy) -> None:
+        for policy in policies:
+            if not hasattr(policy, "keep"):
+                raise TaskConfigurationError(f"AnyOf takes policies, such as KeepLast(100), not {policy!r:.80}.")
         self._policies = policies
 
     def keep(self, entries: Sequence[CacheEntry], now: int) -> list[CacheEntry]:
@@ -139,6 +143,7 @@ def _names(policy: str, names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _check_amount(policy: str, amount: float) -> None:
-    if not amount >= 0:
-        raise TaskConfigurationError(f"{policy}({amount}) can keep nothing; give 0 or more.")
+def _check_amount(policy: str, amount: Any, kinds: type | UnionType) -> None:
+    if isinstance(amount, bool) or not isinstance(amount, kinds) or not amount >= 0:
+        wanted = "a whole number" if kinds is int else "a number"
+        raise TaskConfigurationError(f"{policy}({amount!r:.80}) can keep nothing; give {wanted}, 0 or more.")

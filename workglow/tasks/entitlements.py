@@ -51,6 +51,10 @@ class Entitlement:
     @classmethod
     def parse(cls, text: str) -> Entitlement:
         """Read `files:read`, or `files:read=docs`."""
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TaskConfigurationError(
+                f"An entitlement is a text such as 'files:read', or an Entitlement(…), not {text!r:.80}."
+            )
         id, equals, resource = text.partition("=")
         if equals and not resource:
             raise TaskConfigurationError(f"{text!r} names nothing behind '='; leave it out to mean every resource.")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from workglow.tasks.fields import bare, is_structure
 
-__all__ = ["Method", "method_of"]
+__all__ = ["Method", "method_of", "own_methods"]
 
 
 class Method(NamedTuple):
@@ -36,3 +36,17 @@ def method_of(owner: Any, name: str) -> Method:
     elif getattr(annotation, "__origin__", annotation) in (dict, Mapping):
         model = None
     return Method(function, len(parameters) > 1, model, hints.get("return", Any))
+
+
+def own_methods(kind: type, base: type) -> list[str]:
+    """Return the names of the public methods that a class, or one between it and its base, adds to those of the base.
+
+    What a slip of the pen in `execute` is found by.
+    """
+    added = (vars(one) for one in kind.__mro__ if issubclass(one, base) and one is not base)
+    return [
+        name
+        for names in added
+        for name, value in names.items()
+        if inspect.isfunction(value) and not name.startswith("_") and not hasattr(base, name)
+    ]

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from workglow.errors import TaskConfigurationError
 from workglow.tasks.entitlements import ANYTHING, Entitlement, covers, related
 from workglow.tasks.resources import is_granted, is_touched, rule_patterns
 
@@ -85,7 +86,11 @@ class Policy:
 
 def as_rules(written: Iterable[str | Entitlement], *, every_name: bool = False) -> Rules:
     """Return rules with absolute paths; `every_name` keeps the names of symbolic links beside what they lead to."""
-    texts = [written] if isinstance(written, str) else written
+    texts = [written] if isinstance(written, str | Entitlement) else written
+    if not isinstance(texts, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TaskConfigurationError(
+            f"Entitlements are a list, such as ['files:read', 'network'], not {written!r:.80}."
+        )
     return tuple(_ready(one if isinstance(one, Entitlement) else Entitlement.parse(one), every_name) for one in texts)
 
 

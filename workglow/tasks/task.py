@@ -13,7 +13,7 @@ from workglow.tasks.derived import Derived, renew
 from workglow.tasks.entitlements import Entitlement, required
 from workglow.tasks.fields import is_structure, make, values_of
 from workglow.tasks.fit import faults_of
-from workglow.tasks.method import Method, method_of
+from workglow.tasks.method import Method, method_of, own_methods
 from workglow.tasks.ports import Ports
 from workglow.tasks.stream import as_stream, stream_mode
 from workglow.tasks.suspension import mode_of
@@ -170,11 +170,18 @@ class Task(Definition):
             raise TaskOutputError(f"{self._who}: output {error}") from None
 
     def _nothing_to_run(self) -> dict[str, Any]:
-        if self._preview is None:
-            return {}
-        raise TaskConfigurationError(
-            f"{self._who} implements only execute_preview and cannot be run; write execute() or execute_stream()."
-        )
+        if self._preview is not None:
+            raise TaskConfigurationError(
+                f"{self._who} implements only execute_preview and cannot be run; write execute() or execute_stream()."
+            )
+        own = own_methods(self.__class__, Task)
+        if own or self.Input is not None or self.Output is not None:
+            uncalled = f"  Its own {', '.join(f'{name}()' for name in own)} is never called." if own else ""
+            raise TaskConfigurationError(
+                f"{self._who} has nothing to run: write execute(self, inputs, context), or execute_stream(self, "
+                f"inputs, context) as an async generator.{uncalled}"
+            )
+        return {}  # it takes nothing, gives nothing and says nothing: a point where edges meet
 
     if TYPE_CHECKING:
         execute: ClassVar[Callable[..., Any]]

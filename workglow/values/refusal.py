@@ -7,13 +7,13 @@ import enum
 import inspect
 import io
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
 from workglow.values.secret import Secret
 
-__all__ = ["Refusal", "checked_text", "too_deep", "unstorable"]
+__all__ = ["Refusal", "checked_text", "is_text", "too_deep", "unstorable"]
 
 _MOST_STEPS = 12  # a place that is longer than this is shown with its middle left out
 
@@ -59,6 +59,14 @@ def checked_text(text: str) -> bytes:
     except UnicodeEncodeError as error:
         reason = f"holds a lone surrogate (U+{ord(text[error.start]):04X}, character {error.start}), which is not text"
         raise Refusal(reason, "store bytes, or replace it: text.encode('utf-8', 'replace').decode()") from None
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether a value is a text that a file can hold, so without half a surrogate pair."""
+    try:
+        return isinstance(value, str) and (value.isascii() or bool(value.encode()))
+    except UnicodeEncodeError:
+        return False
 
 
 _OPAQUE: tuple[tuple[Callable[[object], bool], str, str], ...] = (

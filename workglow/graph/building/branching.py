@@ -44,7 +44,9 @@ class BranchingBuilder(LoopBuilder):
         stored.  One that raises does not hold.
         """
         from workglow.graph.control.conditional import ConditionalTask
+        from workglow.graph.control.conditions import check_condition
 
+        check_condition(condition)
         self._check_open()
         branches = [{"id": _THEN, "condition": condition}, {"id": _ELSE}]
         fork = id or self._graph.free_id("if")

@@ -132,8 +132,10 @@ class LoopBuilder(NestingBuilder):
         A condition is data, such as `Condition(field="quality", operator="less_than", value=0.9)`, or a function of the
         outputs, which cannot be stored.  `settings` are those of WhileTask: `chain_iterations`, `on_limit`, `iterate`.
         """
+        from workglow.graph.control.conditions import check_condition
         from workglow.graph.control.while_task import WhileTask
 
+        check_condition(condition)
         if callable(condition):
             settings["condition"] = condition
         else:

@@ -7,16 +7,21 @@ and no comparison with it holds.
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Mapping, Sized
 from operator import ge, gt, le, lt
-from typing import Any, Literal, NotRequired, cast
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast, get_args
 
 from typing_extensions import TypedDict
 
+from workglow.errors import TaskConfigurationError
 from workglow.graph.property_path import value_at
 
-__all__ = ["Condition", "Operator", "evaluate_condition", "holds"]
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+
+__all__ = ["Condition", "Operator", "check_condition", "evaluate_condition", "holds"]
 
 Operator = Literal[
     "equals",
@@ -43,6 +48,45 @@ class Condition(TypedDict):
     value: NotRequired[str | float | bool]
 
 
+if not TYPE_CHECKING:  # a type checker knows what the keys are; this is for those who have none
+    _Condition = Condition
+
+    class Condition(dict):
+        __doc__ = _Condition.__doc__
+
+        def __new__(cls, *args: Any, **keys: Any) -> dict[str, object]:
+            made = dict(*args, **keys)
+            check_condition(made)
+            return made
+
+        @classmethod
+        def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> Any:
+            return handler(_Condition)
+
+
+def check_condition(given: object) -> None:
+    """Raise TaskConfigurationError, which names the operators, for what is neither a Condition nor a function."""
+    if callable(given):
+        return
+    if not isinstance(given, Mapping):
+        raise TaskConfigurationError(f"A condition is a function, or data such as {_EXAMPLE}, not {given!r:.80}.")
+    condition = cast("Mapping[str, object]", given)
+    unknown = next((key for key in condition if key not in _KEYS), None)
+    missing = next((key for key in ("field", "operator") if key not in condition), None)
+    if unknown is not None or missing is not None:
+        wrong = f"has no {missing!r}" if unknown is None else f"has {unknown!r}, which is none of its keys"
+        raise TaskConfigurationError(f"The condition {dict(condition)!r:.200} {wrong}; write it as {_EXAMPLE}.")
+    operator = condition["operator"]
+    known: tuple[str, ...] = get_args(Operator)
+    if operator not in known:
+        nearest = sorted(known, key=lambda name: -_likeness(name, operator))
+        raise TaskConfigurationError(f"{operator!r} is no operator of a condition; give {', '.join(nearest)}.")
+
+
+def _likeness(name: str, given: object) -> float:
+    return difflib.SequenceMatcher(None, name, str(given)).ratio()
+
+
 def holds(condition: Condition, values: Mapping[str, object]) -> bool:
     """Say whether the condition is true of the values."""
     return evaluate_condition(value_at(values, condition["field"]), condition["operator"], condition.get("value", ""))
@@ -54,6 +98,10 @@ def evaluate_condition(value: object, operator: str, other: object) -> bool:
         return operator in ("is_empty", "is_false")
     comparison = _COMPARISONS.get(operator)
     return comparison is not None and comparison(value, other)
+
+
+_KEYS = ("field", "operator", "value")
+_EXAMPLE = 'Condition(field="size", operator="greater_than", value=5)'
 
 
 def _equal(value: object, other: object) -> bool:

@@ -17,7 +17,7 @@ from workglow.errors import TaskSerializationError
 from workglow.graph.built_in_transforms import built_in_transforms
 from workglow.graph.json.codec import DEEPEST_GRAPH, dataflow_to_json, task_to_json
 from workglow.graph.json.loading import Reader
-from workglow.graph.json.shape import Item, as_list, as_object, check_keys, parse_text, refuse
+from workglow.graph.json.shape import Item, as_list, as_object, check_keys, parse_text, refuse, within
 from workglow.graph.schemas import PROPERTY_ARRAY, Merge
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _taken_apart(items: list[Any], path: str, depth: int) -> tuple[list[Placed],
         dependencies = as_object(fields.pop("dependencies", {}), f"{place}.dependencies")
         edges.extend(_edges(dependencies, fields.get("id"), f"{place}.dependencies"))
         if "subtasks" in fields:
-            inner = f"{place}.subtasks"
+            inner = within(place, "subtasks")
             inner_tasks, inner_edges = _taken_apart(as_list(fields.pop("subtasks"), inner), inner, depth + 1)
             fields["subgraph"] = {
                 "tasks": [task for _, task in inner_tasks],

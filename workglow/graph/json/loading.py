@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from workglow.errors import (
     CorruptValueError,
@@ -25,7 +25,7 @@ from workglow.graph.dataflow import Dataflow, as_transforms
 from workglow.graph.graph import TaskGraph
 from workglow.graph.json.codec import DEEPEST_GRAPH, FORMAT, is_raw
 from workglow.graph.json.literals import is_plain, read_literals
-from workglow.graph.json.shape import Item, as_list, as_object, as_text, check_keys, parse_object, refuse
+from workglow.graph.json.shape import Item, as_list, as_object, as_text, check_keys, parse_object, refuse, within
 from workglow.graph.schemas import GRAPH_RESULT_ARRAY, PROPERTY_ARRAY, Merge
 from workglow.retry import Retry
 from workglow.tasks import task_registry
@@ -87,6 +87,8 @@ def task_from_json(
 class Reader:
     """Reads tasks and edges, with one registry and one list of allowed types."""
 
+    graph_kind: ClassVar[type[TaskGraph]] = TaskGraph
+
     def __init__(
         self,
         registry: TaskRegistry | None,
@@ -112,7 +114,7 @@ class Reader:
 
     def build(self, tasks: Iterable[Placed], edges: Iterable[Placed], depth: int, merge: Merge) -> TaskGraph:
         """Make a graph of the JSON of its tasks and edges, each with its place."""
-        graph = TaskGraph(merge=merge, transforms=self._transforms)
+        graph = self.graph_kind(merge=merge, transforms=self._transforms)
         for place, item in tasks:
             task = self.task(item, place, depth)
             if task.id in graph.tasks:
@@ -165,9 +167,10 @@ class Reader:
             raise GraphFormatError(f"{path}: {error}") from error
 
     def _subgraph(self, fields: Item, path: str, depth: int) -> TaskGraph:
-        items = as_object(fields.get("subgraph"), f"{path}.subgraph")
-        check_keys(items, _SUBGRAPH_KEYS, f"{path}.subgraph")
-        return self.graph(items, f"{path}.subgraph", depth + 1, _merge(fields, path))
+        place = within(path, "subgraph")
+        items = as_object(fields.get("subgraph"), place)
+        check_keys(items, _SUBGRAPH_KEYS, place)
+        return self.graph(items, place, depth + 1, _merge(fields, path))
 
     def _type(self, name: str, path: str) -> type[Task]:
         if self._allowed is not None and name not in self._allowed:

@@ -8,14 +8,24 @@ from typing import Any, NoReturn, cast
 
 from workglow.errors import GraphFormatError
 
-__all__ = ["Item", "as_list", "as_object", "as_text", "check_keys", "parse_object", "parse_text", "refuse"]
+__all__ = ["Item", "as_list", "as_object", "as_text", "check_keys", "parse_object", "parse_text", "refuse", "within"]
 
 Item = Mapping[str, Any]
+
+_ENDS = 3  # levels of a deep place that are shown at each of its ends
 
 
 def refuse(path: str, reason: str) -> NoReturn:
     """Raise GraphFormatError for the place in the JSON."""
     raise GraphFormatError(f"{path}: {reason}.")
+
+
+def within(path: str, key: str) -> str:
+    """Return the place of the graph that a task has under a key; of one that is deep inside, the middle is left out."""
+    levels = path.split(f".{key}")
+    if len(levels) > 2 * _ENDS:
+        levels = [*levels[:_ENDS], "…", *levels[-_ENDS:]]
+    return f".{key}".join([*levels, ""])
 
 
 def parse_text(text: str | bytes) -> object:

@@ -14,6 +14,7 @@ import msgspec
 from workglow.errors import TaskConfigurationError
 from workglow.tasks import Entitlement
 from workglow.tasks.policy import Policy
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,6 +71,11 @@ class Grants:
         return Policy(_rules(deny), self._opened(cast("object", stored), f"run\n{record.input}"))
 
     def _sealed(self, texts: list[str], purpose: str) -> dict[str, object]:
+        for text in texts:
+            if not is_text(text):
+                raise TaskConfigurationError(
+                    f"{text!r} is not in UTF-8, so no grant of it can be kept.  Grant the folder around it."
+                )
         return {"grant": texts, "seal": self._seal.sign(_message(texts, purpose))}
 
     def _opened(self, stored: object, purpose: str) -> Rules:

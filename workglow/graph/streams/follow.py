@@ -17,6 +17,7 @@ import msgspec
 from workglow.errors import UnknownTaskError
 from workglow.storage.records import FINAL_RUN_STATUSES, FINAL_TASK_STATUSES
 from workglow.values import decode
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -159,6 +160,8 @@ async def follow(
     UnknownTaskError when the run has ended without the task.
     """
     record = repositories.runs.get(run)
+    if task is not None and not is_text(task):
+        raise _unknown(record, task)
     follower = _Follower(repositories, record, task, from_seq)
     now = file.clock.monotonic
     due = now()  # when to ask again who is over
@@ -183,4 +186,8 @@ async def follow(
     for found in follower.ends(follower.unheard()):
         yield found
     if task is not None and repositories.runs.row(record, task) is None:
-        raise UnknownTaskError(f"Run {record.uid} has no task at '{task}'.  `workglow show` lists the paths.")
+        raise _unknown(record, task)
+
+
+def _unknown(record: RunRecord, task: object) -> UnknownTaskError:
+    return UnknownTaskError(f"Run {record.uid} has no task at {task!r:.200}.  `workglow show` lists the paths.")

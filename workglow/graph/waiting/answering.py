@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workglow.errors import RunStateError, UnknownTaskError
+from workglow.errors import RunStateError, TaskConfigurationError, UnknownTaskError
 from workglow.graph.waiting.wait import AnsweredQuestion, as_answer, describe_wait, read_question
 from workglow.storage.records import FINAL_RUN_STATUSES
 from workglow.values import decode, encode
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     from workglow.graph.waiting.wait import Action, Question
@@ -41,7 +42,7 @@ class Answering:
         record = self._runs.get(run)
         row = self._runs.row(record, path)
         if row is None:
-            raise UnknownTaskError(f"Run {record.uid} has no task at '{path}' so far.")
+            raise UnknownTaskError(f"Run {record.uid} has no task at {path!r:.200} so far.")
         place = {"run": record.uid, "task": path, "asked_at": row.started_at or 0}
         found: list[AnsweredQuestion] = []
         for turn in self._waiting.turns(row.row_id):
@@ -77,7 +78,8 @@ class Answering:
         open_ones = ", ".join(question.task for question in self.questions(record.uid)) or "none"
         row = self._runs.row(record, path)
         state = "has not been reached" if row is None else f"is {row.status}"
-        return f"'{path}' of run {record.uid} {state} and waits for no answer.  Open questions of the run: {open_ones}."
+        who = f"{path!r:.200} of run {record.uid}"
+        return f"{who} {state} and waits for no answer.  Open questions of the run: {open_ones}."
 
     @staticmethod
     def _answered_already(record: RunRecord, path: str) -> str:
@@ -88,6 +90,8 @@ class Answering:
 
     def send_event(self, name: str, payload: object, run: str | None) -> list[str]:
         """Send an event to one run or to every unfinished one; see Project.send_event."""
+        if not is_text(name) or not name:
+            raise TaskConfigurationError(f"The name of an event is a text, such as 'paid', not {name!r:.80}.")
         if run is None:
             records = self._runs.all(open_only=True)
         else:

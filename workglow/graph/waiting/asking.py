@@ -35,12 +35,23 @@ class Asking:
     ) -> None:
         self._handler = handler
         self._heard = heard
+        self._to_ask: dict[TaskRun, Question] = {}
         self._asked: dict[TaskRun, asyncio.Task[object] | None] = {}
         self._stopped: set[asyncio.Task[object]] = set()
         self._threads: Threads | None = None
 
     def __bool__(self) -> bool:
         return bool(self._asked)
+
+    def ask_later(self, run: TaskRun, question: Question) -> None:
+        """Ask on behalf of a task run with the next `ask_now`, when the question is committed."""
+        self._to_ask[run] = question
+
+    def ask_now(self) -> None:
+        """Begin to ask what was to be asked later."""
+        while self._to_ask:
+            run = next(iter(self._to_ask))
+            self.ask(run, self._to_ask.pop(run))
 
     def ask(self, run: TaskRun, question: Question) -> None:
         """Begin to ask on behalf of a task run."""
@@ -62,6 +73,7 @@ class Asking:
 
     def stop(self, run: TaskRun) -> None:
         """No longer ask on behalf of a task run."""
+        self._to_ask.pop(run, None)
         task = self._asked.pop(run, None)
         if task is not None:
             task.cancel()

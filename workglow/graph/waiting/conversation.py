@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from workglow.graph.schedule import TaskRun
+    from workglow.graph.waiting.conversations import Conversations
     from workglow.graph.waiting.wait import LoadValue
-    from workglow.graph.waiting.waits import Waits
     from workglow.storage.records import TurnRecord
 
 __all__ = ["Conversation", "Turn", "read_turns"]
@@ -62,12 +62,12 @@ def read_turns(records: Iterable[TurnRecord], load: LoadValue) -> dict[int, Turn
 class Conversation:
     """The questions of one attempt of one task."""
 
-    __slots__ = ("_answer", "_attempt", "_lock", "_open", "_run", "_turn", "_waits")
+    __slots__ = ("_answer", "_attempt", "_conversations", "_lock", "_open", "_run", "_turn")
 
-    def __init__(self, run: TaskRun, waits: Waits) -> None:
+    def __init__(self, run: TaskRun, conversations: Conversations) -> None:
         self._run = run
         self._attempt = run.attempt
-        self._waits = waits
+        self._conversations = conversations
         self._turn = 0
         self._lock: asyncio.Lock | None = None
         self._answer: asyncio.Future[Turn] | None = None
@@ -95,7 +95,7 @@ class Conversation:
         async with self._lock:
             told = self._told(question, has_default=filled is not None)
             if told is None:
-                until = None if timeout is None else self._waits.now() + milliseconds_of(timeout, who)
+                until = None if timeout is None else self._conversations.now() + milliseconds_of(timeout, who)
                 told = await self._wait(question, until)
         if told.action == "expired":
             if filled is None:
@@ -104,7 +104,7 @@ class Conversation:
         return Answer(dict(told.content), cast("Any", told.action))
 
     def _told(self, question: Question, *, has_default: bool) -> Turn | None:
-        turns = self._waits.turns_of(self._run)
+        turns = self._conversations.turns_of(self._run)
         known = turns.get(question.turn)
         if known is None or (known.action == "expired" and known.attempt < self._attempt and not has_default):
             return None
@@ -117,17 +117,17 @@ class Conversation:
         return known
 
     async def _wait(self, question: Question, until: int | None) -> Turn:
-        run, waits = self._run, self._waits
+        run, conversations = self._run, self._conversations
         if run.attempt != self._attempt or run.status != "running":
             raise asyncio.CancelledError  # an attempt that nobody waits for any more
         self._open, self._answer = question, asyncio.get_running_loop().create_future()
-        waits.ask(run, self, Wait(until, question=question), question.turn)
+        conversations.ask(run, self, Wait(until, question=question), question.turn)
         try:
             return await self._answer
         finally:
             self._open = self._answer = None
-            if run.conversation is self and waits.withdraw(run):
-                waits.go_on(run)
+            if run.conversation is self and conversations.withdraw(run):
+                conversations.go_on(run)
 
     def tell(self, action: str, content: dict[str, Any]) -> None:
         """Hand the answer to the open question to the body."""
@@ -135,7 +135,7 @@ class Conversation:
         if question is None or answer is None:
             return
         told = Turn(self._attempt, action, content, question.message, question.schema)
-        self._waits.turns_of(self._run)[question.turn] = told
+        self._conversations.turns_of(self._run)[question.turn] = told
         if not answer.done():
             answer.set_result(told)
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from workglow.errors import AnswerError, CorruptValueError, PortError, TaskInputError
 from workglow.tasks import Ports, Task
@@ -101,6 +102,13 @@ class Wait(msgspec.Struct, frozen=True):
     def is_for_time(self) -> bool:
         """Whether nothing but the time can end it."""
         return self.event is None and self.question is None and self.queue is None
+
+    def limited(self, timeout: float | None, now: int) -> Wait:
+        """Return the wait with a timeout, in seconds, as its deadline, unless it ends before or is for a time."""
+        if not timeout or self.is_for_time:
+            return self
+        ends = now + round(timeout * 1000)
+        return replace(self, until=ends if self.until is None else min(ends, self.until))
 
 
 class WaitTask(Task):

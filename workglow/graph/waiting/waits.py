@@ -8,26 +8,24 @@ it: so an answer that was accepted is never overtaken by a deadline, and two pro
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from workglow.errors import RunStateError
 from workglow.graph.inputs import gather
 from workglow.graph.waiting.asking import Asking
-from workglow.graph.waiting.conversation import Conversation, Turn, read_turns
+from workglow.graph.waiting.conversations import Conversations
+from workglow.graph.waiting.staying import Stay
 from workglow.graph.waiting.wait import Wait, as_answer, read_question, write_wait
 from workglow.storage.records import EventRecord
 from workglow.values import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
-    from workglow.clock import Timer
     from workglow.graph.runner import TaskGraphRunner
     from workglow.graph.schedule import TaskRun
     from workglow.graph.waiting.wait import Question, WaitTask
-    from workglow.tasks.answer import Answer
 
 __all__ = ["Waits"]
 
@@ -61,12 +59,10 @@ class Waits:
         self._due: dict[TaskRun, None] = {}
         handler = runner.environment.on_question
         self._asking = None if handler is None else Asking(handler, self._heard)
-        self._to_ask: dict[TaskRun, Question] = {}  # asked once the question is committed
         self.now = runner.environment.clock.now
         self._news = False  # something may have come since the file was last looked at
-        self._watcher: asyncio.Task[None] | None = None
-        self._patience: Timer | None = None
-        self._out_of_patience = False
+        self.conversations = Conversations(runner, self)
+        self._stay: Stay | None = None
 
     # ------------------------------------------------------------------ beginning
 
@@ -75,7 +71,7 @@ class Waits:
         task = cast("WaitTask", run.task)
         inputs, now = run.inputs or {}, self._environment.clock.now()
         try:
-            wait = self._limited(task.wait(inputs, now), task.timeout, now)
+            wait = task.wait(inputs, now).limited(task.timeout, now)
             question = wait.question
             if question is not None and not question.expects_answer:
                 self._tell(run, question)
@@ -96,7 +92,7 @@ class Waits:
         question = None if wait.question is None else self._placed(run, wait.question, turn)
         self._runner.emit("task_waiting", run.path, question or wait)
         if question is not None and self._asking is not None:
-            self._to_ask[run] = question
+            self._asking.ask_later(run, question)
 
     def restore(self, run: TaskRun) -> None:
         """Go on waiting where an earlier process left."""
@@ -104,16 +100,7 @@ class Waits:
         waits_for = decode(run.state or "{}", self._environment.load_value)["waits_for"]
         self._hold(run, waits_for == "time", waits_for == "job")
         if question is not None and self._asking is not None:
-            self._to_ask[run] = self._placed(run, question, question.turn)
-
-    @staticmethod
-    def _limited(wait: Wait, timeout: float | None, now: int) -> Wait:
-        if not timeout or wait.is_for_time:
-            return wait
-        from msgspec.structs import replace
-
-        ends = now + round(timeout * 1000)
-        return replace(wait, until=ends if wait.until is None else min(ends, wait.until))
+            self._asking.ask_later(run, self._placed(run, question, question.turn))
 
     def _check_possible(self, run: TaskRun, wait: Wait) -> None:
         environment = self._environment
@@ -215,20 +202,21 @@ class Waits:
 
     async def take_turn(self, idle: bool) -> bool:
         """End the waits that are over; when the loop is idle, perhaps leave.  True when the loop must look again."""
-        while self._asking is not None and self._to_ask:
-            run = next(iter(self._to_ask))
-            self._asking.ask(run, self._to_ask.pop(run))
+        if self._asking is not None:
+            self._asking.ask_now()
         if (self._due or self._news) and self._look():
             return True
-        if idle and self._is_to_leave():
-            journal = self._environment.journal
-            assert journal is not None
+        journal = self._environment.journal
+        if journal is None:
+            return False  # it can neither be left nor answered from elsewhere
+        stay = self._stay = self._stay or Stay(self._environment, self._look_again, self._wake, self._broken)
+        by_itself = bool(self._for_time or self._for_jobs)
+        if idle and not self._asking and stay.is_over(goes_on_by_itself=by_itself):
             self.parked = await journal.park(block=self._environment.alone)
             self._news = True
             return True
-        if self._watcher is None and self._environment.journal is not None and len(self._for_time) < len(self.open):
-            self._watcher = asyncio.ensure_future(self._watch())
-            self._watcher.add_done_callback(self._watched)
+        if len(self._for_time) < len(self.open):
+            stay.watch(journal)
         return False
 
     def _look(self) -> bool:
@@ -263,14 +251,14 @@ class Waits:
         if action == "job":
             self._end_queued(run, content)
         elif run.task.mode != "wait":
-            self._tell_body(run, action, content)
+            self.conversations.tell(run, action, content)
         else:
             self._end(run, lambda inputs: cast("WaitTask", run.task).answered(inputs, action, content))
 
     def _end_time(self, run: TaskRun) -> None:
         until = run.wake_at or 0
         if run.task.mode != "wait":
-            self._tell_body(run, "expired", {})
+            self.conversations.tell(run, "expired", {})
         else:
             self._end(run, lambda inputs: cast("WaitTask", run.task).woken(inputs, until))
 
@@ -285,7 +273,7 @@ class Waits:
             result = outcome(run.inputs)
             if isinstance(result, Wait):
                 now = self.now()
-                self.wait_for(run, self._limited(result, run.task.timeout, now), turn + 1)
+                self.wait_for(run, result.limited(run.task.timeout, now), turn + 1)
                 return
         except Exception as error:
             self._settle(run, None, error)
@@ -305,102 +293,15 @@ class Waits:
         self._for_time.discard(run)
         self._for_jobs.discard(run)
         self._due.pop(run, None)
-        self._to_ask.pop(run, None)
         if self._asking is not None:
             self._asking.stop(run)
         if run.timer is not None:
             run.timer.cancel()
             run.timer = None
 
-    # ------------------------------------------------------------------ what the body of a task asks
-
-    def asker(self, run: TaskRun) -> Callable[..., Awaitable[Answer]] | None:
-        """Return what a task asks with in its present attempt; None for one that reads streams."""
-        return None if run.task.inputs.streaming else Conversation(run, self).ask
-
-    def turns_of(self, run: TaskRun) -> dict[int, Turn]:
-        """What the task asked and was told so far, also in earlier attempts and processes."""
-        if run.turns is None:
-            waiting = self._environment.waiting
-            records = waiting.turns(run.row_id) if waiting is not None and run.row_id else ()
-            run.turns = read_turns(records, self._environment.load_value)
-        return run.turns
-
-    def ask(self, run: TaskRun, conversation: Conversation, wait: Wait, turn: int) -> None:
-        """Let a task wait whose body asks; `conversation` is told the answer, if this process lives to see it."""
-        self._runner.pause(run)
-        try:
-            self.wait_for(run, wait, turn)
-        except BaseException:
-            self.go_on(run)
-            raise
-        run.conversation = conversation
-        run.key = None  # what a person said is no output of the inputs alone
+    def _look_again(self) -> None:
+        self._news = True
         self._wake()
-
-    def withdraw(self, run: TaskRun) -> bool:
-        """A task whose body asked does not wait any more for the answer; False when it does not wait."""
-        if run.conversation is None or run not in self.open:
-            return False
-        self.forget(run)
-        run.conversation = None
-        run.status = "running"
-        run.wake_at = None
-        if self._environment.journal is not None:
-            self._runner.touch(run)
-        return True
-
-    def go_on(self, run: TaskRun) -> None:
-        """A task whose body asked is in flight again."""
-        self._runner.go_on(run)
-        self._wake()
-
-    def _tell_body(self, run: TaskRun, action: str, content: dict[str, object]) -> None:
-        conversation = run.conversation
-        if conversation is None:  # an earlier process asked: the body is begun anew, in the same attempt
-            self.forget(run)
-            run.status, run.wake_at = "pending", None
-            run.attempt -= 1
-            self._runner.schedule.ready.append(run)
-            return
-        self.withdraw(run)
-        conversation.tell(action, content)
-        self.go_on(run)
-
-    # ------------------------------------------------------------------ staying and leaving
-
-    def _is_to_leave(self) -> bool:
-        if self._environment.journal is None or self._asking:
-            return False
-        wait = self._runner.options.wait
-        if wait is None:
-            return not (self._for_time or self._for_jobs)
-        if isinstance(wait, bool):
-            return not wait
-        if self._patience is None:
-            self._patience = self._environment.clock.call_later(wait, self._lose_patience)
-        return self._out_of_patience
-
-    def _lose_patience(self) -> None:
-        self._out_of_patience = True
-        self._wake()
-
-    async def _watch(self) -> None:
-        journal = self._environment.journal
-        assert journal is not None
-        while True:
-            change = asyncio.ensure_future(journal.wait_for_change())
-            try:
-                await asyncio.sleep(0)  # from here on it hears of every change; what came before is looked for now
-                self._news = True
-                self._wake()
-                await change
-            finally:
-                change.cancel()
-
-    def _watched(self, done: asyncio.Task[None]) -> None:
-        if not done.cancelled() and isinstance(error := done.exception(), Exception):
-            self._broken(error)
 
     async def close(self) -> None:
         """Stop watching and asking."""
@@ -408,8 +309,5 @@ class Waits:
             self.forget(run)
         if self._asking is not None:
             await self._asking.close()
-        if self._patience is not None:
-            self._patience.cancel()
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait((self._watcher,))
+        if self._stay is not None:
+            await self._stay.close()

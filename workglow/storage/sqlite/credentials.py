@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workglow.storage.credentials import KeyRecord, SealedCredential
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,6 +53,8 @@ class SqliteCredentials:
         return True
 
     def get(self, name: str) -> SealedCredential | None:
+        if not is_text(name):
+            return None
         for row in self._file.read(f"{_CREDENTIALS} WHERE name = ?", (name,)):
             return SealedCredential(*row)
         return None
@@ -60,6 +63,8 @@ class SqliteCredentials:
         return [SealedCredential(*row) for row in self._file.read(f"{_CREDENTIALS} ORDER BY name")]
 
     def remove(self, name: str) -> bool:
+        if not is_text(name):
+            return False
         with self._file.transaction() as db:
             db.execute("DELETE FROM credential WHERE name = ?", (name,))
             return bool(db.changes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from workglow.storage.models import StoredModel
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     from workglow.file import File
@@ -39,12 +40,14 @@ class SqliteModels:
             return db.changes() > 0
 
     def remove(self, name: str) -> bool:
+        if not is_text(name):
+            return False
         with self._file.transaction(sync=True) as db:
             db.execute("DELETE FROM model WHERE name = ?", (name,))
             return db.changes() > 0
 
     def get(self, name: str) -> StoredModel | None:
-        row: Any = self._file.look_up(_MODEL + " WHERE name = ?", (name,))
+        row: Any = self._file.look_up(_MODEL + " WHERE name = ?", (name,)) if is_text(name) else None
         return None if row is None else StoredModel(*row)
 
     def all(self) -> list[StoredModel]:

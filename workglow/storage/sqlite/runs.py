@@ -16,6 +16,7 @@ from workglow.storage.sqlite.journal import SqliteJournal, insert_events
 from workglow.storage.sqlite.queued import keep_newest_number, submit_run
 from workglow.storage.sqlite.task_rows import insert_row, select_row, select_rows, select_streamed, update_row
 from workglow.storage.sqlite.values import insert_values
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -161,6 +162,8 @@ class SqliteRuns:
         return f"Run {run.uid} is being run by process {pid} on {host}.  Stop that process first, or wait for it."
 
     def get(self, uid: str) -> RunRecord:
+        if not is_text(uid):
+            raise UnknownRunError(f"A run is found by its id, such as run.id, which is a text, not {uid!r:.80}.")
         beyond = uid + "\U0010ffff"  # no text that begins with uid is greater, so the index on uid finds them
         rows = self._file.read(_COLUMNS + " WHERE run.uid >= ? AND run.uid < ? LIMIT 2", (uid, beyond))
         if len(rows) != 1 or not uid:
@@ -176,7 +179,7 @@ class SqliteRuns:
         return select_rows(self._file.reader, run.row_id)
 
     def row(self, run: RunRecord, path: str) -> TaskRow | None:
-        return select_row(self._file.reader, run.row_id, path)
+        return select_row(self._file.reader, run.row_id, path) if is_text(path) else None
 
     def count(self, run: RunRecord) -> dict[str, int]:
         rows = self._file.reader.execute(

@@ -17,6 +17,7 @@ from workglow.storage.jobs import NewJob
 from workglow.storage.schedules import ScheduleRecord
 from workglow.storage.sqlite.values import insert_values
 from workglow.values import Encoded
+from workglow.values.refusal import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,11 +126,15 @@ class SqliteSchedules:
         self._file.notify()
 
     def remove(self, name: str) -> bool:
+        if not is_text(name):
+            return False
         with self._file.transaction(sync=True) as db:
             db.execute("DELETE FROM schedule WHERE name = ?", (name,))
             return db.changes() > 0
 
     def pause(self, name: str, *, paused: bool) -> bool:
+        if not is_text(name):
+            return False
         now = self._file.clock.now()
         with self._file.transaction(sync=True) as db:
             row: Any = db.execute(
@@ -151,7 +156,7 @@ class SqliteSchedules:
         return True
 
     def get(self, name: str) -> ScheduleRecord | None:
-        row: Any = self._file.look_up(_RECORD + " WHERE schedule.name = ?", (name,))
+        row: Any = self._file.look_up(_RECORD + " WHERE schedule.name = ?", (name,)) if is_text(name) else None
         return None if row is None else ScheduleRecord(*row)
 
     def all(self) -> list[ScheduleRecord]:
