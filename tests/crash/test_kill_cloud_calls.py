@@ -258,7 +258,8 @@ def test_a_run_that_began_anew_would_have_repeated_what_was_recorded(place: Plac
 def test_limits_that_were_forgotten_at_a_kill_would_have_let_calls_come_too_early(place: Place) -> None:
     place.service.plan = lambda prompt, request, before: Answer(0.04, 429, 60) if request == 50 else Answer(0.04)
     place.set_up()
-    working, successor = place.prepare("run", 100), place.prepare("resume", 100)
+    many = 50 + 3 * STARTS  # so that the window itself keeps some of them until well after the refusal
+    working, successor = place.prepare("run", many), place.prepare("resume", many)
     place.release(working)
     wait_for(place.is_held)
     place.kill(working)
