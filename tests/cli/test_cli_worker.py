@@ -226,6 +226,27 @@ def test_signals_reach_every_process(spawn: Spawn, held: Held) -> None:
     assert [status for status, _ in held.jobs()].count("pending") >= 2
 
 
+def test_two_signals_are_two_also_for_a_process_that_had_no_time_for_the_first(spawn: Spawn, held: Held) -> None:
+    with spawn("worker", "jobs.wg", "--processes", "1", "--tasks", HANDLERS) as process:
+        pid = held.wait()
+        os.kill(pid, signal.SIGSTOP)
+        for arrived in ({signal.SIGTERM}, {signal.SIGTERM, signal.SIGINT}):
+            process.send_signal(signal.SIGINT)
+            while not arrived <= waiting_signals(pid):
+                os.sched_yield()
+        os.kill(pid, signal.SIGCONT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert ended(pid)
+
+
+def waiting_signals(pid: int) -> set[int]:
+    """What was sent to a process that has not looked yet."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (mask,) = (int(line.split()[1], 16) for line in status.splitlines() if line.startswith("ShdPnd:"))
+    return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
 def test_an_error_of_one_process_ends_all(spawn: Spawn, tmp_path: Path) -> None:
     with spawn("worker", "nowhere.wg", "--processes", "3", "--tasks", HANDLERS) as process:
         _, said = process.communicate(timeout=60)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -55,25 +56,27 @@ class Supervisor:
     def _stop(self) -> None:
         """Pass a signal on: the first drains the workers, the second has them hand back."""
         assert self._stopping is not None
-        if not self._stopping.is_set():
-            notify("STOPPING=1")
-            self._screen.line("Finishing what runs; once more hands it back.")
-            self._stopping.set()
-        self._terminate()
+        if self._stopping.is_set():
+            self._signal(signal.SIGINT)  # the kernel makes one of two signals of a kind that come at once
+            return
+        notify("STOPPING=1")
+        self._screen.line("Finishing what runs; once more hands it back.")
+        self._stopping.set()
+        self._signal(signal.SIGTERM)
 
     def _stop_others(self) -> None:
         """Drain the other workers after the error of one, which it has told itself."""
         assert self._stopping is not None
         notify("STOPPING=1")
         self._stopping.set()
-        if self._terminate():
+        if self._signal(signal.SIGTERM):
             self._screen.line(("A worker process ended with an error, so the others are told to stop.", "yellow"))
 
-    def _terminate(self) -> int:
+    def _signal(self, which: signal.Signals) -> int:
         """Tell the processes that still run to stop; how many those are."""
         running = [process for process in self._processes.values() if process.returncode is None]
         for process in running:
-            process.terminate()
+            process.send_signal(which)
         return len(running)
 
     async def _keep(self, number: int, stopping: asyncio.Event) -> None:
