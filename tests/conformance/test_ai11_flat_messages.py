@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from workglow.ai import GenerationRequest, ToolDefinition
-from workglow.ai.flat_messages import text_flat, with_prompted_tools
+from workglow.ai import GenerationRequest, ToolDefinition, text_flat
+from workglow.ai.flat_messages import with_prompted_tools
 from workglow.ai.messages import as_messages
 from workglow.ai.tool_text import parse_tool_calls
 

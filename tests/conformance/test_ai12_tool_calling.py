@@ -8,8 +8,8 @@ import pytest
 
 import workglow as wg
 from workglow import Workflow, task
-from workglow.ai import Finish, ToolCall, ToolCallingTask, ToolDefinition
-from workglow.ai.tools import build_tool_description, filter_valid_tool_calls, task_types_to_tools
+from workglow.ai import Finish, ToolCall, ToolCallingTask, ToolDefinition, filter_valid_tool_calls, task_types_to_tools
+from workglow.ai.tools import build_tool_description
 from workglow.errors import TaskInputError, UnknownTaskTypeError
 from workglow.tasks import TaskRegistry, task_registry
 from workglow.testing import ScriptedProvider

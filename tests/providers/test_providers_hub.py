@@ -120,9 +120,8 @@ def test_what_the_hub_refuses_has_its_kind_and_its_remedy(
 def test_the_hub_is_searched(
     models: Models, hub: HubServer, project: wg.Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    monkeypatch.setenv("HF_ENDPOINT", hub.address)
+    monkeypatch.setenv("WORKGLOW_PRIVATE_HOSTS", "127.0.0.1")
     (found,) = project.run_sync(wg.Workflow().model_search(provider="hf", query="gap")).outputs["results"]
     assert found["id"] == "hf:me/gaps"
     project.models.add(found["record"])
@@ -143,7 +142,7 @@ def test_offline_what_is_here_counts_as_downloaded(
             with pytest.raises(ModelCallError, match=f"'me/other' cannot be downloaded: {setting} is set"):
                 download(models, hub, source="me/other")
             with pytest.raises(ModelCallError, match=f"searched: {setting} is set"):
-                models.provider("hf").search("bert", limit=1)
+                asyncio.run(models.search_provider("hf", "bert", limit=1))
         assert len(hub.asked) == asked
 
 

@@ -123,7 +123,8 @@ def test_a_model_of_the_hub_is_downloaded_by_its_name_and_used(
         named = {"name": "onnx:me/model", "provider": "onnx", "source": "me/model"}
         project.models.add({**named, "base_url": address})
         project.run_sync(wg.Workflow().download_model(model="onnx:me/model"))
-        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        monkeypatch.setenv("WORKGLOW_PRIVATE_HOSTS", "127.0.0.1")
         (found,) = project.run_sync(wg.Workflow().model_search(provider="onnx", query="mo")).outputs["results"]
         assert found["id"] == "onnx:me/model"
     record = project.models.find("onnx:me/model")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from workglow.ai.download import Downloads
     from workglow.ai.embedding import EmbeddingModel, TextEmbeddingTask
     from workglow.ai.entity_recognition import TextNamedEntityRecognitionTask
+    from workglow.ai.flat_messages import text_flat
     from workglow.ai.generation import TextGenerationTask
     from workglow.ai.language_detection import TextLanguageDetectionTask
     from workglow.ai.long_text import long_rewrite, long_summary, long_translation
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from workglow.ai.task import AiTask
     from workglow.ai.token_counting import CountTokensTask
     from workglow.ai.tool_calling import ToolCallingTask
+    from workglow.ai.tools import filter_valid_tool_calls, task_types_to_tools
     from workglow.ai.translation import TextTranslationTask
     from workglow.ai.vision.background_removal import BackgroundRemovalTask
     from workglow.ai.vision.face_detector import FaceDetectorTask
@@ -102,12 +104,15 @@ __all__ = [
     "UnloadModelTask",
     "UsageReport",
     "agent_turn",
+    "filter_valid_tool_calls",
     "long_rewrite",
     "long_summary",
     "long_translation",
     "models_without_project",
     "provider_registry",
     "report_usage",
+    "task_types_to_tools",
+    "text_flat",
 ]
 
 _LATE = {
@@ -145,9 +150,12 @@ _LATE = {
     "ToolCallingTask": "tool_calling",
     "UnloadModelTask": "management",
     "agent_turn": "agent",
+    "filter_valid_tool_calls": "tools",
     "long_rewrite": "long_text",
     "long_summary": "long_text",
     "long_translation": "long_text",
+    "task_types_to_tools": "tools",
+    "text_flat": "flat_messages",
 }
 """What loads pydantic or numpy, which whoever only finds a model does not need."""
 

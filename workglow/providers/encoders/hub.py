@@ -22,7 +22,7 @@ from workglow.limits import rate_limited
 if TYPE_CHECKING:
     from workglow.ai.provider import Progress
 
-__all__ = ["DownloadedModel", "cached_folder", "download", "search"]
+__all__ = ["DownloadedModel", "cached_folder", "download"]
 
 
 class DownloadedModel:
@@ -63,7 +63,7 @@ def download(
     hub = _hub()
     if _is_offline(hub):
         return _kept(repository, revision, weights)
-    place = endpoint or hub.constants.ENDPOINT
+    place = hub_address(endpoint)
     try:
         described = hub.HfApi(endpoint=place, token=token).model_info(
             repository, revision=revision or None, files_metadata=True
@@ -105,18 +105,6 @@ def _is_offline(hub: Any) -> bool:
     return hub.constants.is_offline_mode() or bool(offline_setting())
 
 
-def search(query: str, limit: int, *, tag: str) -> list[tuple[str, str]]:
-    """Return names and tasks of repositories with that tag, the most downloaded first."""
-    hub = _hub()
-    if _is_offline(hub):
-        raise ModelCallError(f"The hub cannot be searched: {offline_setting() or 'HF_HUB_OFFLINE'} is set.")
-    try:
-        found = hub.HfApi().list_models(search=query or None, filter=tag, sort="downloads", limit=limit)
-        return [(one.id, one.pipeline_tag or "") for one in found]
-    except Exception as error:
-        raise _ours(error, "the hub") from error
-
-
 def _chosen(names: Sequence[str], weights: Sequence[Sequence[str]]) -> list[str]:
     """Return the small files of a repository, and of its weights the first sort that there is."""
     small = [name for name in names if "/" not in name and name.endswith((".json", ".txt", ".jinja", ".model", ".spm"))]
@@ -151,13 +139,13 @@ def _reporting(name: str, size: int | None, progress: Progress) -> type[Any]:
     return Reporting
 
 
-def _ours(error: Any, what: str, page: str = "", revision: str = "") -> Exception:
+def _ours(error: Any, what: str, page: str, revision: str) -> Exception:
     errors = _hub().errors
     if isinstance(error, errors.OfflineModeIsEnabled):
         return ModelCallError(f"{what!r} cannot be downloaded: HF_HUB_OFFLINE is set.")
     if isinstance(error, errors.HfHubHTTPError):
         status = error.response.status_code
-        about = hub_refusal(page, status, error.response.headers.get("X-Error-Code", ""), revision) if page else None
+        about = hub_refusal(page, status, error.response.headers.get("X-Error-Code", ""), revision)
         if about is not None:
             return about
         if status == 429:

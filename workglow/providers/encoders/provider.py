@@ -11,6 +11,7 @@ import msgspec
 
 from workglow.ai.capability import MANAGEMENT
 from workglow.ai.hub import hub_host
+from workglow.ai.hub_search import models_on_hub
 from workglow.ai.provider import Provider
 from workglow.ai.record import ModelRecord
 from workglow.ai.residents import SupportsClose
@@ -175,12 +176,9 @@ class EncoderProvider(Provider):
         """The hub."""
         return (hub_host(),)
 
-    def search(self, query: str, *, limit: int) -> list[ModelRecord]:
+    async def search(self, query: str, *, limit: int) -> list[ModelRecord]:
         """Find models of the hub, the most downloaded first."""
-        return [
-            ModelRecord(name=f"{self.name}:{name}", provider=self.name, source=name, description=task)
-            for name, task in hub.search(query, limit, tag=self.hub_tag)
-        ]
+        return await models_on_hub(query, provider=self.name, tag=self.hub_tag, limit=limit)
 
     def pooling(self, model: ModelRecord) -> str:
         """What the record says, else what the model's files say, else the mean."""

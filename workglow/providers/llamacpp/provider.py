@@ -14,7 +14,7 @@ import msgspec
 
 from workglow.ai.flat_messages import with_prompted_tools
 from workglow.ai.hub import hub_host
-from workglow.ai.hub_search import found_on_hub
+from workglow.ai.hub_search import models_on_hub
 from workglow.ai.messages import text_of
 from workglow.ai.model import report_usage
 from workglow.ai.provider import Provider
@@ -115,10 +115,7 @@ class LlamaCppProvider(Provider):
 
     async def search(self, query: str, *, limit: int) -> list[ModelRecord]:
         """Find repositories of the hub with GGUF files, the most downloaded first."""
-        return [
-            ModelRecord(name=f"gguf:{one.id}", provider=self.name, source=one.id, description=one.pipeline_tag or "")
-            for one in await found_on_hub(query, tag="gguf", limit=limit)
-        ]
+        return await models_on_hub(query, provider=self.name, tag="gguf", limit=limit)
 
     def unload(self, model: ModelRecord) -> None:
         """Take the model out of memory, as soon as nobody uses it."""
