@@ -72,10 +72,12 @@ def most_at_once(crowd: Crowd, killed: dict[int, int]) -> int:
     """The most intervals of the ledger that overlap; one that a kill ended is over when the signal was sent.
 
     By the time that this process hears that the other is gone, its slot may have been given to the next for long.
+    The ledger grows while it is read, so its beginnings are read before its ends: no end of theirs is missed.
     """
+    begins = crowd.lines("begin")
     ends = {(name, pid): at for at, name, pid in crowd.lines("end")}
     moments: list[tuple[int, int]] = []
-    for at, name, pid in crowd.lines("begin"):
+    for at, name, pid in begins:
         end = ends.get((name, pid), max(at, killed[pid]) if pid in killed else None)
         moments.append((at, 1))
         if end is not None:
