@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,15 +26,11 @@ _COMPLETE = "UPDATE job SET status = 'completed', output = ?, finished_at = ? WH
 _NOW = 1_700_000_000_000
 _OUTPUT = '{"output":null}'
 
-Claim = Callable[[], list[Any]]
+Execute = Callable[..., Any]
 
 
 class BareQueue:
-    """One table without constraints and one index of the ready jobs; no handlers, no retries, no limits, nobody dies.
-
-    Each claim is done in the two ways that there are, an UPDATE with a subquery and a SELECT with UPDATEs by key, and
-    the limit is the quicker one on this machine.
-    """
+    """One table without constraints, one index of the ready jobs; no handlers, no retries, no limits, nobody dies."""
 
     def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
         self._db = apsw.Connection(str(path))
@@ -53,7 +47,6 @@ class BareQueue:
         )
         self._db.execute("CREATE INDEX ready ON job (queue, id) WHERE status = 'pending' AND run_after IS NULL")
         self._cursor = self._db.cursor()
-        self._claims = {batch: self._choose(batch) for batch in (1, BATCH)}
 
     def close(self) -> None:
         self._db.close()
@@ -76,11 +69,27 @@ class BareQueue:
         self._cursor.executemany(_INSERT, [(text,) for text in texts])
         self._cursor.execute("COMMIT")
 
-    def drain(self, batch: int) -> int:
-        """Complete what was claimed and claim the next batch in one transaction, until nothing is left; how many."""
-        return self._drain(self._claims[batch])
+    def drain(self, batch: int = BATCH) -> int:
+        """Complete what was claimed and claim the next in one transaction, until nothing is left; how many.
 
-    def _drain(self, claim: Claim) -> int:
+        A claim is one UPDATE that returns the rows, the usual statement.
+        """
+        update = _CLAIM_FIRST if batch == 1 else _CLAIM_BATCH
+        return self._drain(lambda execute: execute(update, (_NOW,)).fetchall())
+
+    def drain_by_key(self, batch: int = BATCH) -> int:
+        """The same when a claim is a SELECT, and an UPDATE by key for each row, which is quicker."""
+        look = f"{_LOOK}{batch}"
+
+        def claim(execute: Execute) -> list[Any]:
+            rows = execute(look).fetchall()
+            for row in rows:
+                execute(_CLAIM, (row[1], _NOW, row[0]))
+            return rows
+
+        return self._drain(claim)
+
+    def _drain(self, claim: Callable[[Execute], list[Any]]) -> int:
         execute = self._cursor.execute
         rows: list[Any] = []
         done = 0
@@ -89,31 +98,7 @@ class BareQueue:
             for row in rows:
                 execute(_COMPLETE, (_OUTPUT, _NOW, row[0], row[1]))
             done += len(rows)
-            rows = claim()
+            rows = claim(execute)
             execute("COMMIT")
             if not rows:
                 return done
-
-    def _choose(self, batch: int) -> Claim:
-        """The quicker one of the two ways to claim, tried out."""
-        execute = self._cursor.execute
-        update = _CLAIM_FIRST if batch == 1 else _CLAIM_BATCH
-        look = f"{_LOOK}{batch}"
-
-        def at_once() -> list[Any]:
-            return execute(update, (_NOW,)).fetchall()
-
-        def one_by_one() -> list[Any]:
-            rows = execute(look).fetchall()
-            for row in rows:
-                execute(_CLAIM, (row[1], _NOW, row[0]))
-            return rows
-
-        times: dict[Claim, list[float]] = {at_once: [], one_by_one: []}
-        for _ in range(5):
-            for claim, taken in times.items():
-                self.enqueue_bulk(320)
-                begun = time.perf_counter()
-                self._drain(claim)
-                taken.append(time.perf_counter() - begun)
-        return min(times, key=lambda claim: statistics.median(times[claim]))

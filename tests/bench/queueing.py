@@ -69,11 +69,11 @@ def drain(queue: wg.JobQueue, concurrency: int, size: int = SIZE) -> Callable[[]
     return run
 
 
-def drain_bare(bare: BareQueue, batch: int, size: int = SIZE) -> Callable[[], float]:
+def drain_bare(bare: BareQueue, drained: Callable[[int], int], batch: int, size: int = SIZE) -> Callable[[], float]:
     def run() -> float:
         bare.enqueue_bulk(size)
         begun = time.perf_counter()
-        assert bare.drain(batch) == size
+        assert drained(batch) == size
         return time.perf_counter() - begun
 
     return run
@@ -108,7 +108,7 @@ def timed_bare(bare: BareQueue, call: Callable[[], None]) -> Callable[[], float]
         begun = time.perf_counter()
         call()
         taken = time.perf_counter() - begun
-        bare.drain(BATCH)
+        bare.drain_by_key()
         return taken
 
     return run
@@ -175,8 +175,13 @@ def against_the_limit(
         )
         if durability == "process":
             yield row("enqueue 1,000", enqueue_all(queue), "seed", lambda: SEED_BULK * SIZE / 1e6, 1 / 10, SIZE)
-        yield row("drain one by one", drain(queue, 1, size), "bare", drain_bare(bare, 1, size), one)
-        yield row("drain in batches of 32", drain(queue, BATCH), "bare", drain_bare(bare, BATCH), many, SIZE)
+        for case, batch, jobs, target in (
+            ("drain one by one", 1, size, one),
+            ("drain in batches of 32", BATCH, SIZE, many),
+        ):
+            ours = drain(queue, batch, jobs)
+            yield row(case, ours, "bare", drain_bare(bare, bare.drain, batch, jobs), target, jobs)
+            yield row(case, ours, "… by key", drain_bare(bare, bare.drain_by_key, batch, jobs), None, jobs)
     bare.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -150,8 +151,10 @@ def on_a_terminal(folder: Path, typed: str, *words: str, interrupted_at: str | N
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
     process = subprocess.Popen(command, cwd=folder, stdin=slave, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
-    shown = b""
+    shown, interrupted = b"", False
     while True:
+        if interrupted and not select.select([master], [], [], 5)[0]:
+            process.send_signal(signal.SIGINT)  # Python hears none that comes just before it begins to read
         try:
             piece = os.read(master, 65536)
         except OSError:  # the other end is closed
@@ -159,8 +162,8 @@ def on_a_terminal(folder: Path, typed: str, *words: str, interrupted_at: str | N
         if not piece:
             break
         shown += piece
-        if interrupted_at is not None and interrupted_at.encode() in shown:
-            interrupted_at = None
+        if interrupted_at is not None and not interrupted and interrupted_at.encode() in shown:
+            interrupted = True
             process.send_signal(signal.SIGINT)
     os.close(master)
     return process.wait(), shown.decode(errors="replace")

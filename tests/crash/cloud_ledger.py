@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -18,14 +18,15 @@ from cloud_service import STREAM_HEAD, chunked, openai_chunks
 __all__ = [
     "Answer",
     "Kill",
+    "Record",
     "Request",
     "Service",
-    "Starts",
     "asked_after",
     "asked_twice",
     "early",
     "most_at_once",
     "most_within",
+    "started_in_hold",
     "unbacked",
 ]
 
@@ -165,12 +166,17 @@ def _refusal(answer: Answer) -> bytes:
     return head.encode() + body
 
 
-class Starts:
-    """What the window of a limiter in a file remembers, read again and again by a thread, since it forgets."""
+class Record:
+    """What a limiter in a file remembers, read again and again by a thread, since it forgets.
+
+    All times are milliseconds of the machine's clock.
+    """
 
     def __init__(self, path: Path, limiter: str, every: float = 0.2) -> None:
         self._path, self._limiter, self._every = path, limiter, every
-        self._found: dict[int, int] = {}
+        self._starts: dict[int, int] = {}
+        self.holds: dict[int, int] = {}
+        """When it was written last, to when it said that nothing may start before then."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read_on, daemon=True)
 
@@ -182,10 +188,10 @@ class Starts:
         self._stop.set()
         self._thread.join()
 
-    def times(self) -> list[int]:
-        """Every start, in milliseconds of the machine's clock."""
+    def starts(self) -> list[int]:
+        """When something started, each time."""
         self._read()
-        return sorted(at for at, count in self._found.items() for _ in range(count))
+        return sorted(at for at, count in self._starts.items() for _ in range(count))
 
     def _read_on(self) -> None:
         while not self._stop.wait(self._every):
@@ -195,13 +201,15 @@ class Starts:
         db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
         db.set_busy_timeout(10_000)
         try:
-            query = "SELECT state, shift FROM limiter WHERE name = ? AND queue_id IS NULL"
-            ((text, shift),) = db.execute(query, (self._limiter,)).fetchall()
+            query = "SELECT state, shift, seen, hold_until FROM limiter WHERE name = ? AND queue_id IS NULL"
+            ((text, shift, seen, until),) = db.execute(query, (self._limiter,)).fetchall()
         finally:
             db.close()
         for state in json.loads(str(text)):
             for at, count in zip(state.get("at", ()), state.get("cost", ()), strict=True):
-                self._found[at - shift] = count
+                self._starts[at - shift] = count
+        if until is not None and until > seen:
+            self.holds[seen - shift] = until - shift
 
 
 # ---------------------------------------------------------------------- what the ledger proves
@@ -247,6 +255,11 @@ def unbacked(requests: Iterable[Request], starts: Sequence[int]) -> list[int]:
     times = sorted(each.begun for each in requests)
     noted = sorted(starts)[: len(times)]
     return times[len(noted) :] + [at for at, start in zip(times, noted, strict=False) if at < (start - 1) * 1_000_000]
+
+
+def started_in_hold(starts: Iterable[int], holds: Mapping[int, int]) -> list[int]:
+    """Starts that were noted after a hold and before its end."""
+    return [at for at in starts if any(noted < at < until for noted, until in holds.items())]
 
 
 def early(requests: Sequence[Request], kills: Sequence[Kill], late: float) -> list[Request]:

@@ -1,10 +1,10 @@
 """A worker's transaction on the tables `job` and `worker`: settle what is done, take over from the dead, claim more.
 
 Policy.  Under the write lock nobody else can claim, so a claim is a SELECT of the first jobs in the order of priority
-and id, and an UPDATE by key for each: measured, that is a third of the cost of one UPDATE with a subquery.  A claim
-gets a number that no other claim of the job has, and every write of the worker names it, so what a worker writes after
-it lost the job changes nothing.  The attempt is counted here, before anything of the job runs: a job that kills its
-process cannot be tried for ever.
+and id, and UPDATEs by key: measured, that is a third of the cost of one UPDATE with a subquery.  A claim gets a number
+that no other claim of the job has, and every write of the worker names it, so what a worker writes after it lost the
+job changes nothing.  The attempt is counted here, before anything of the job runs: a job that kills its process cannot
+be tried for ever.
 
 What happens by itself as time goes by is decided here too, so there is no sweeper that could die: deferred jobs become
 ready, deadlines pass, schedules are due, and the jobs of dead workers become pending again.  That is looked at when a
@@ -46,6 +46,7 @@ __all__ = ["Ask", "Claims"]
 _CHORES: Final = 50  # milliseconds
 _RAISE_EVERY: Final = 256  # claims
 _PRUNE: Final = 64  # jobs at once
+_WORTH: Final = 8  # rows; an UPDATE of a range has SQLite list its keys first, which costs as much as four by key
 _LOOK_FOR_DEAD: Final = 0.5  # seconds; it reads a file of /proc for each open session
 
 _READY = """
@@ -65,11 +66,13 @@ _SOME_READY = _READY.format("", f"AND limiters IS NULL {_SOME}")
 _ALL_LIMITED = _READY.format(", cost", "")
 _SOME_LIMITED = _READY.format(", cost", _SOME)
 _ASIDE = "SELECT EXISTS (SELECT 1 FROM change_log), EXISTS (SELECT 1 FROM job_dependency)"
-_CLAIM = "UPDATE job SET status = 'running', session_id = ?, claim = ?, attempt = ?, started_at = ? WHERE id = ?"
+_CLAIM = "UPDATE job SET status = 'running', session_id = ?, started_at = ?, claim = ?, attempt = ? WHERE id {}"
 _COMPLETE = """
 UPDATE job SET status = 'completed', output = ?, finished_at = ?, delete_at = ?
- WHERE id = ? AND claim = ? AND status = 'running' AND abort_reason IS NULL
+ WHERE claim = ? AND status = 'running' AND abort_reason IS NULL AND id {}
 """
+_CLAIM_EACH, _CLAIM_ALIKE = _CLAIM.format("= ?"), _CLAIM.format("BETWEEN ? AND ?")
+_COMPLETE_EACH, _COMPLETE_ALIKE = _COMPLETE.format("= ?"), _COMPLETE.format("BETWEEN ? AND ?")
 _COMPLETED = "SELECT 1 FROM job WHERE id = ? AND claim = ? AND status = 'completed'"
 _HELD = "SELECT started_at, abort_reason, max_attempts FROM job WHERE id = ? AND claim = ? AND status = 'running'"
 # `ClaimedJob._make` counts the columns each time, too.
@@ -251,7 +254,7 @@ class Claims:
                     continue
             rows = execute(_ALL_READY, asked) if some is None else execute(_SOME_READY, asked + some)
             rows = rows.fetchall()
-            self._cursor.executemany(_CLAIM, [(session_id, row[1], row[2], now, row[0]) for row in rows])
+            self._update(_CLAIM_EACH, _CLAIM_ALIKE, [(row[0], (session_id, now, row[1], row[2])) for row in rows])
             claimed.extend(map(_claimed, rows))
             if not rows:  # limiters that were new to this process would be a reason
                 claimed += self._claim_limited(execute, worker, asked, some) or ()
@@ -287,8 +290,8 @@ class Claims:
                 if opens_at is not None and (self._opens_at is None or opens_at < self._opens_at):
                     self._opens_at = opens_at
                 break
-            execute(_CLAIM, (worker.session_id, row[1], row[2], now, row[0]))
             job = _claimed(row)
+            execute(_CLAIM_EACH, (worker.session_id, now, job.claim, job.attempt, job.id))
             gates.start(execute, gate, job.id, job.claim, cost)
             claimed.append(job)
         gates.close(execute, gate)
@@ -344,15 +347,14 @@ class Claims:
     def _complete(self, execute: Execute, worker: _Worker, good: list[Settlement], now: int) -> list[Settlement]:
         """Complete those whose claim still counts, which are returned."""
         db = self._file.db
-        rows: list[tuple[Any, ...]] = []
+        rows: list[tuple[int, tuple[Any, ...]]] = []
         for done in good:
             text, blobs = cast("Encoded", done.output)
             if blobs:
                 insert_values(db, blobs)
-            job = done.job
-            rows.append((text, now, done.delete_at, job.id, job.claim))
+            rows.append((done.job.id, (text, now, done.delete_at, done.job.claim)))
         before = db.total_changes()
-        self._cursor.executemany(_COMPLETE, rows)
+        self._update(_COMPLETE_EACH, _COMPLETE_ALIKE, rows)
         if db.total_changes() - before != len(rows):
             mine = [done for done in good if done.job.id in worker.running]  # those that were not settled before
             good = [done for done in mine if execute(_COMPLETED, (done.job.id, done.job.claim)).fetchall()]
@@ -362,6 +364,19 @@ class Claims:
             if self._noting:
                 note_job(execute, "completed", done.job.id, now, old="running", new="completed")
         return good
+
+    def _update(self, each: str, alike: str, rows: Sequence[tuple[int, tuple[Any, ...]]]) -> None:
+        """Write ids with their values; where ids follow each other and the values are the same, as one range."""
+        start = 0
+        for end in range(1, len(rows) + 1):
+            last, values = rows[end - 1]
+            if end < len(rows) and rows[end][0] == last + 1 and rows[end][1] == values:
+                continue
+            if end - start >= _WORTH:
+                self._cursor.execute(alike, (*values, rows[start][0], last))
+            else:
+                self._cursor.executemany(each, [(*values, job_id) for job_id, values in rows[start:end]])
+            start = end
 
     def _settle_otherwise(self, execute: Execute, done: Settlement, now: int) -> JobStatus | None:
         """Settle what did not simply complete; None when the claim does not count any more."""
