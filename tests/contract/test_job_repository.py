@@ -295,6 +295,39 @@ def test_two_claims_of_one_job_in_one_turn_count_once(place: Place) -> None:
     assert [job.id for job in turn.claimed] == [waiting]
 
 
+def test_of_many_that_end_together_only_those_count_that_still_may(place: Place) -> None:
+    ids = [place.add(max_attempts=9) for _ in range(40)]
+    first = place.turn(limit=40).claimed
+    assert [(job.id, job.claim, job.attempt) for job in first] == [(job_id, 1, 1) for job_id in ids]
+    place.settle(first[10], "returned", retry_at=place.clock.now(), counts=False)
+    again = place.claim()
+    place.jobs.abort([ids[20]], "enough")
+    settled = [ended(job, "completed") for job in first]
+    settled[30] = Settlement(first[30], "completed", encode({"output": "another"}))
+    turn = place.turn(*settled, limit=0)
+    assert turn.lost == [ids[10]]
+    found = {record.id: (record.status, record.claim, record.output) for record in place.jobs.find(limit=100)}
+    others = {
+        ids[10]: ("running", 2, None),
+        ids[20]: ("aborted", 1, None),
+        ids[30]: ("completed", 1, '{"output":"another"}'),
+    }
+    assert found == {**dict.fromkeys(ids, ("completed", 1, RESULT.text)), **others}
+    assert place.settle(again, "completed").lost == []
+
+
+def test_what_lies_between_those_that_are_claimed_or_end_together_is_left_as_it_is(place: Place) -> None:
+    ids = [place.add(priority=number % 2) for number in range(40)]
+    claimed = place.turn(limit=20).claimed
+    assert [job.id for job in claimed] == ids[1::2]
+    assert [place.status(job_id) for job_id in ids] == ["pending", "running"] * 20
+    others = place.turn(limit=20).claimed
+    assert place.turn(*(ended(job, "completed") for job in claimed), limit=0).lost == []
+    assert [place.status(job_id) for job_id in ids] == ["running", "completed"] * 20
+    assert place.turn(*(ended(job, "completed") for job in reversed(others)), limit=0).lost == []
+    assert {place.status(job_id) for job_id in ids} == {"completed"}
+
+
 # ---------------------------------------------------------------------- jobs that are alike
 
 

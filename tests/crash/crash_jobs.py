@@ -113,16 +113,23 @@ class NoTransaction:
         pass
 
 
+def rewrite(statement: str, old: str, new: str) -> None:
+    before = getattr(claims, statement)
+    assert old in before
+    setattr(claims, statement, before.replace(old, new))
+
+
 def break_on_purpose(what: str) -> None:
     """Take one of the guards away, so that a test can show that it would notice."""
     if what == "fence":
-        claims._COMPLETE = claims._COMPLETE.replace("claim = ? AND status = 'running'", "?")
-        claims._HELD = claims._HELD.replace("claim = ? AND status = 'running'", "?")
+        for statement in ("_COMPLETE_EACH", "_COMPLETE_ALIKE", "_HELD"):
+            rewrite(statement, "claim = ? AND status = 'running'", "?")
         SqliteJobs.unwanted = lambda self, claims: {}  # type: ignore[method-assign, assignment]
     elif what == "transaction":
         File.transaction = lambda self, **_: NoTransaction(self.db)  # type: ignore[method-assign, assignment]
     elif what == "attempts":
-        claims._CLAIM = claims._CLAIM.replace("attempt = ?", "attempt = attempt + 0 * ?")
+        for statement in ("_CLAIM_EACH", "_CLAIM_ALIKE"):
+            rewrite(statement, "attempt = ?", "attempt = attempt + 0 * ?")
     elif what == "peers":
         File.dead_sessions = lambda self, db: [row[0] for row in db.execute("SELECT id FROM session")]  # type: ignore[method-assign]
 

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from workglow.file import File, doctor
 from workglow.file.examination import invariants
 from workglow.storage.jobs import ClaimedJob, NewJob, Settlement, Turn
+from workglow.storage.sqlite import claims
 from workglow.storage.sqlite.jobs import SqliteJobs
 from workglow.testing import FakeClock
 from workglow.values import encode
@@ -201,9 +202,9 @@ class JobMachine(RuleBasedStateMachine):
                 model.settle(job, outcome, now, again)
             if claim in process.claims:
                 process.claims.remove(claim)
+        self._bury(now)
         model.expire(now)
         model.prune(now)
-        self._bury(now)
         turn = process.jobs.turn(process.worker, [self.queue], told, limit, block=True)
         assert isinstance(turn, Turn)
         assert turn.lost == lost
@@ -306,7 +307,19 @@ class JobMachine(RuleBasedStateMachine):
         assert all(job.needs for job in open_ones), "only what waits for a failed job is left"
 
 
-TestJobMachine = JobMachine.TestCase
-TestJobMachine.settings = settings(
+class RangeMachine(JobMachine):
+    """The same when already two jobs whose numbers follow each other are written as one range."""
+
+    def __init__(self) -> None:
+        self.usual, claims._WORTH = claims._WORTH, 2  # type: ignore[misc]
+        super().__init__()
+
+    def teardown(self) -> None:
+        super().teardown()
+        claims._WORTH = self.usual  # type: ignore[misc]
+
+
+TestJobMachine, TestRangeMachine = JobMachine.TestCase, RangeMachine.TestCase
+TestJobMachine.settings = TestRangeMachine.settings = settings(
     max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -84,7 +84,7 @@ def worker(
         _end_with_supervisor()
         import_tasks(tasks)
         with work_on(file) as project:
-            chosen = project.worker(*(queue or ()), concurrency=concurrency)
+            chosen = project.queues.worker(*(queue or ()), concurrency=concurrency, alone=True)
             out = sys.stdout if json else None
             with redirect_stdout(sys.stderr) if json else nullcontext():  # what handlers print is no JSON
                 code = _run(_work(project, chosen, until_idle=until_idle, grace=grace, json_to=out))

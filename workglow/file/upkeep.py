@@ -4,7 +4,8 @@ Policy.  The thread starts at the first commit and sleeps while nothing is commi
 syncs the log (durability 'auto'), so that a power cut can lose no more than that.  A third of a lease after the last
 one it says that the session is alive.  When the log holds `_LARGE` pages that the main file lacks, they are moved
 there without holding up anybody; only when writers leave no gap for so long that the log grows fourfold does it hold
-their lock for the rest of the work.
+their lock for the rest of the work.  With durability 'power' they wait for the disk anyway, and a sync takes half as
+long in a log that does not grow: there the lock is held for the rest of each round.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ class Upkeep:
             while logged - moved > _LARGE and rounds:  # the less is left, the shorter the writers are held up below
                 logged, moved = move_log(db)
                 rounds -= 1
-            if logged != moved and logged > 4 * _LARGE:
+            if logged != moved and (self._gate.power or logged > 4 * _LARGE):
                 with self._transaction:
                     logged, moved = move_log(db)
                 if logged != moved:  # nobody wrote, so it is a reader

@@ -160,7 +160,8 @@ class JobQueue:
         """`work`, blocking."""
         from workglow.blocking import run_blocking
 
-        return run_blocking(lambda: self.work(concurrency=concurrency))
+        worker = self._queues.worker(self, concurrency=concurrency, alone=True)
+        return run_blocking(lambda: worker.run(until_idle=True))
 
     def __repr__(self) -> str:
         return f"<queue {self.name}>"

@@ -127,10 +127,11 @@ class Queues:
         records = self.repository.find(statuses=known_statuses(status), group=group, limit=limit)
         return [Job(self, record.id, record) for record in records]
 
-    def worker(self, *queues: JobQueue | str, concurrency: int = 1) -> Worker:
+    def worker(self, *queues: JobQueue | str, concurrency: int = 1, alone: bool = False) -> Worker:
         """Make a worker of this process for these queues, or for every queue that there is.
 
         A name stands for each queue of that name, whatever its scope, also for one that comes later: none is made.
+        `alone` says that nothing else uses the event loop.
         """
         for queue in queues:
             if isinstance(queue, str):
@@ -141,7 +142,7 @@ class Queues:
         names = [queue for queue in queues if isinstance(queue, str)]
         from workglow.queue.worker import Worker
 
-        return Worker(self, chosen, names, concurrency=concurrency, tracing=self._tracing)
+        return Worker(self, chosen, names, concurrency=concurrency, alone=alone, tracing=self._tracing)
 
     def workers(self) -> list[WorkerInfo]:
         """Who takes jobs of this file, in any process, and what they run."""

@@ -183,7 +183,7 @@ class Worker:
                 handlers=tuple(queues.handlers) if attempts.only_known else None,
                 leave=queues.lingering and tuple(queues.lingering),
                 concurrency=self._concurrency,
-                block=self._alone,
+                block=self._alone and not attempts.running,
                 rest=_REST if self._busy else 0.0,
             )
             if not isinstance(turn, Turn):

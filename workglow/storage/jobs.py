@@ -252,8 +252,8 @@ class JobRepository(Protocol):
         """Settle what a worker has done and claim at most `limit` further jobs, in one transaction.
 
         `handlers` are the only ones whose jobs are claimed, `leave` are jobs that are not.  `concurrency` is what the
-        worker's row says of it from now on.  `block` allows waiting on the spot, for a caller that has nothing else to
-        do; otherwise an awaitable is returned when the disk or another process has to be waited for.  `rest` are
+        worker's row says of it from now on.  An awaitable is returned when another process has to be waited for, or the
+        disk, unless `block` allows waiting for that on the spot: for a caller that has nothing else to do.  `rest` are
         seconds to leave to other processes when there are any that write: for a worker that has had its share.
         Jobs of dead workers are pending again first, or failed when their attempts are used up.
         """

@@ -422,6 +422,12 @@ class Claims:
         execute("UPDATE job SET run_after = NULL WHERE queue_id IN (SELECT id FROM queue) AND run_after <= ?", (now,))
         changed = db.changes() > 0
         changed |= fire_due(db, self._add, now)
+        monotonic = self._file.clock.monotonic()
+        if not 0 <= monotonic - self._looked_at < _LOOK_FOR_DEAD:
+            self._looked_at = monotonic
+            changed |= take_over(
+                db, self._file, self._gates, {(each.id, each.session_id) for each in self._workers.values()}
+            )
         late = execute(
             "SELECT id FROM job WHERE deadline_at <= ? AND finished_at IS NULL AND status = 'pending'", (now,)
         ).fetchall()
@@ -429,12 +435,6 @@ class Claims:
             end_job(execute, job_id, "failed", now, error=TOO_LATE)
         if prune_jobs(execute, now, _PRUNE) == _PRUNE:
             self._chores_at = now  # there are more, and they come faster than one look at a time removes them
-        monotonic = self._file.clock.monotonic()
-        if not 0 <= monotonic - self._looked_at < _LOOK_FOR_DEAD:
-            self._looked_at = monotonic
-            changed |= take_over(
-                db, self._file, self._gates, {(each.id, each.session_id) for each in self._workers.values()}
-            )
         return changed
 
     def _is_unseated(self, execute: Execute, worker: _Worker) -> bool:

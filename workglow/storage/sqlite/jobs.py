@@ -133,11 +133,9 @@ class SqliteJobs:
         if not block and file.durability == "power" and not file.memory:
             return self._turn_elsewhere(ask)
         try:
-            with file.transaction(wait=block) as db:
+            with file.transaction(wait=False) as db:
                 turn = self._claims.turn(db, ask)
         except FileLockedError as error:
-            if block:
-                raise
             return self._turn_later(ask, 0.0 if error.here else rest)
         return self._known(ask, turn)
 
