@@ -173,8 +173,8 @@ def test_150_orphans_are_all_done(tmp_path: Path, workers: JobNursery) -> None:
     assert rows(path, "SELECT DISTINCT attempt FROM job") == [(2,)]
 
 
-def peers(path: Path, workers: JobNursery, broken: str = "") -> None:
-    """One worker holds a job while another does a hundred."""
+def peers(path: Path, workers: JobNursery, broken: str = "") -> int:
+    """One worker holds a job while another does a hundred; how often the one was begun."""
     gate = path.parent / "gate"
     with opened(path) as project:
         project.queue("work").enqueue(until, {"path": str(gate)})
@@ -182,20 +182,20 @@ def peers(path: Path, workers: JobNursery, broken: str = "") -> None:
         until_true(lambda: workers.lines("begun"))
         project.queue("work").enqueue_many(brief, [{"number": n} for n in range(100)])
         other = workers.fork(path, broken=broken)
-        until_true(lambda: len(workers.lines("begun")) >= 101)
+        until_true(lambda: len(workers.lines("begun")) >= 101 or workers.begun()[1] > 1)
         time.sleep(0.7)  # longer than between two looks for the dead
         gate.touch()
         wait(holder)
         wait(other)
-    workers.assert_nothing_was_done_twice()
-    assert_all_completed(path, workers, 101)
-    assert workers.begun()[1] == 1
+    return workers.begun()[1]
 
 
 def test_a_job_of_a_living_peer_is_never_taken(tmp_path: Path, workers: JobNursery) -> None:
-    peers(tmp_path / "jobs.wg", workers)
+    path = tmp_path / "jobs.wg"
+    assert peers(path, workers) == 1
+    workers.assert_nothing_was_done_twice()
+    assert_all_completed(path, workers, 101)
 
 
 def test_if_living_peers_were_taken_for_dead_this_would_be_noticed(tmp_path: Path, workers: JobNursery) -> None:
-    with pytest.raises(AssertionError):
-        peers(tmp_path / "jobs.wg", workers, broken="peers")
+    assert peers(tmp_path / "jobs.wg", workers, broken="peers") > 1
