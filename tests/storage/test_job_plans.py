@@ -12,9 +12,11 @@ from workglow.storage.sqlite import claims, job_ends
 HOT = {
     "claim": (claims._ALL_READY, "job_ready (queue_id=?)"),
     "claim of known handlers": (claims._SOME_READY, "job_ready (queue_id=?)"),
-    "the claim's own row": (claims._CLAIM, "USING INTEGER PRIMARY KEY"),
+    "the claim's own row": (claims._CLAIM_EACH, "USING INTEGER PRIMARY KEY"),
+    "the rows of claims that are alike": (claims._CLAIM_ALIKE, "USING INTEGER PRIMARY KEY"),
     "the fence": (claims._HELD, "USING INTEGER PRIMARY KEY"),
-    "complete": (claims._COMPLETE, "USING INTEGER PRIMARY KEY"),
+    "complete": (claims._COMPLETE_EACH, "USING INTEGER PRIMARY KEY"),
+    "complete those that are alike": (claims._COMPLETE_ALIKE, "USING INTEGER PRIMARY KEY"),
     "who needs it": (job_ends._NEEDING, "PRIMARY KEY (needs_id=?)"),
     "deferred": (
         "UPDATE job SET run_after = NULL WHERE queue_id IN (SELECT id FROM queue) AND run_after <= ?",

@@ -13,7 +13,6 @@ worker would go idle, and every `_CHORES` milliseconds while it is busy.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -23,10 +22,11 @@ import msgspec
 from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
 from workglow.storage.sqlite.changes import note_job
 from workglow.storage.sqlite.job_ends import AGAIN, ATTEMPT, TOO_LATE, aborted, delete_job, end_job, prune_jobs
-from workglow.storage.sqlite.queued import next_job_id, tell_task
+from workglow.storage.sqlite.queued import tell_task
 from workglow.storage.sqlite.schedules import NEXT_DUE, fire_due
-from workglow.storage.sqlite.takeover import reclaim, take_over
+from workglow.storage.sqlite.takeover import take_over
 from workglow.storage.sqlite.values import insert_values
+from workglow.storage.sqlite.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from workglow.file import File
     from workglow.storage.sqlite.gates import Gates
     from workglow.storage.sqlite.schedules import Add
+    from workglow.storage.sqlite.workers import WorkerState
     from workglow.values import Encoded
 
     Execute = Callable[..., Any]
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["Ask", "Claims"]
 
 _CHORES: Final = 50  # milliseconds
-_RAISE_EVERY: Final = 256  # claims
 _PRUNE: Final = 64  # jobs at once
 _WORTH: Final = 8  # rows; an UPDATE of a range has SQLite list its keys first, which costs as much as four by key
 _LOOK_FOR_DEAD: Final = 0.5  # seconds; it reads a file of /proc for each open session
@@ -77,8 +77,6 @@ _COMPLETED = "SELECT 1 FROM job WHERE id = ? AND claim = ? AND status = 'complet
 _HELD = "SELECT started_at, abort_reason, max_attempts FROM job WHERE id = ? AND claim = ? AND status = 'running'"
 # `ClaimedJob._make` counts the columns each time, too.
 _claimed = cast("Callable[[Sequence[Any]], ClaimedJob]", partial(tuple.__new__, ClaimedJob))  # pyright: ignore
-_FORGET = "DELETE FROM worker WHERE id = ? AND session_id = ?"
-_ADOPT = "UPDATE job SET session_id = ? WHERE id = ? AND status = 'running' AND session_id = ?"
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -93,34 +91,18 @@ class Ask(msgspec.Struct, frozen=True):
     concurrency: int | None = None
 
 
-class _Worker:
-    """What is known here of a worker of this process; `id` is its row, which is another one after it was lost."""
-
-    __slots__ = ("claims", "id", "jobs_from", "key", "row", "running", "session_id")
-
-    def __init__(self, row: tuple[str, str, int], session_id: int) -> None:
-        self.key = self.id = 0
-        self.row = row
-        self.session_id = session_id
-        self.running: set[int] = set()
-        self.jobs_from = 0
-        self.claims = 0
-
-
 class Claims:
-    """The workers of one process on one file, and their transactions."""
+    """The transactions of one process's workers on one file."""
 
     def __init__(self, file: File, gates: Gates, add: Add) -> None:
         """`gates` are those of the file's limiters, `add` inserts the jobs of schedules."""
+        self.workers = Workers(file, gates)
         self._file = file
         self._gates = gates
         self._add = add
         self._opens_at: int | None = None  # when the first of the limiters met in this turn lets something start
-        self._workers: dict[int, _Worker] = {}
-        self._changed: dict[int, _Worker] = {}  # what they are once the transaction under way is committed
         self._chores_at = 0
         self._looked_at = -1.0
-        self._left: list[_Worker] = []  # workers that ended when nothing could be written
         # One cursor serves all statements; making one costs 0.5 µs.
         self._cursor = file.db.cursor()
         self.unseated = False
@@ -128,68 +110,17 @@ class Claims:
         # What the transaction that is going on found: whether changes are kept, whether jobs need others.
         self._noting = self._needing = 0
 
-    # ------------------------------------------------------------------ workers
-
-    def begin_worker(self, queues: str, handlers: str, concurrency: int) -> int:
-        with self._file.transaction() as db:
-            worker = _Worker((queues, handlers, concurrency), self._session())
-            self._clear_away(db.execute)
-            worker.jobs_from = next_job_id(db.execute)
-            self._register(db, worker)
-        self._left.clear()
-        worker.key = worker.id
-        self._workers[worker.key] = worker
-        return worker.key
-
-    def _register(self, db: apsw.Connection, worker: _Worker) -> None:
-        last: int = db.execute("SELECT coalesce(max(id), 0) FROM worker").get
-        worker.id = 1 + max(last, *self._workers, 0)
-        db.execute(
-            """
-            INSERT INTO worker (id, session_id, queues, handlers, concurrency, jobs_from, started_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?)
-            """,
-            (worker.id, worker.session_id, *worker.row, worker.jobs_from, self._file.clock.now()),
-        )
-
-    def end_worker(self, worker_id: int) -> None:
-        """Forget a worker; jobs that it still has become pending again."""
-        worker = self._workers.pop(worker_id, None)
-        if worker is not None:
-            self._left.append(worker)
-        with self._file.transaction() as db:
-            self._clear_away(db.execute)
-        self._left.clear()
-
-    def _clear_away(self, execute: Execute) -> None:
-        """Hand back what workers that have ended still had."""
-        now = self._file.clock.now()
-        for worker in self._left:
-            reclaim(execute, self._gates, worker.session_id, worker.running, "returned", now=now)
-            execute(_FORGET, (worker.id, worker.session_id))
-
-    def _session(self) -> int:
-        session = self._file.session
-        assert session is not None, "a file that is open for writing has a session"
-        return session.id
-
     # ------------------------------------------------------------------ one turn
 
     def turn(self, db: apsw.Connection, ask: Ask) -> Turn:
         """Inside a transaction; `committed` has to be told of it afterwards."""
-        worker = self._workers[ask.worker_id]
-        self._changed.pop(ask.worker_id, None)  # of a transaction that was undone
+        worker = self.workers.begin_turn(db, ask.worker_id, ask.concurrency)
         now = self._file.clock.now()
         some = _restriction(ask)
         limit = ask.limit
         next_at: int | None = None
         claimed: list[ClaimedJob] = []
         execute = self._cursor.execute
-        if worker.session_id != self._session():
-            worker = self._begin_again(db, worker)
-        if ask.concurrency is not None and ask.concurrency != worker.row[2]:
-            worker.row = (*worker.row[:2], ask.concurrency)
-            execute("UPDATE worker SET concurrency = ? WHERE id = ?", (ask.concurrency, worker.id))
         lost: list[int] = []
         retried: list[int] = []
         self._opens_at = None
@@ -206,12 +137,12 @@ class Claims:
                 free = limit - len(claimed)
                 claimed += self._claim(execute, worker, ask.queue_ids, free, some=some, now=now)
             if claimed:
-                self._keep_low_mark(execute, worker, claimed)
+                self.workers.keep_low_mark(execute, worker, claimed)
                 if self._noting:
                     for job in claimed:
                         note_job(execute, "started", job.id, now, old="pending", new="running")
             if len(claimed) < limit:
-                self.unseated = self._is_unseated(execute, worker)
+                self.unseated = self.workers.is_unseated(execute, worker)
                 next_at = self._next_at(execute, ask.queue_ids)
                 if self._opens_at is not None and (next_at is None or self._opens_at < next_at):
                     next_at = self._opens_at
@@ -221,21 +152,14 @@ class Claims:
 
     def committed(self, ask: Ask, turn: Turn) -> None:
         """Remember what the worker runs now."""
-        worker = self._changed.pop(ask.worker_id, None) or self._workers[ask.worker_id]
-        self._workers[ask.worker_id] = worker
-        running = worker.running
-        for done in ask.settled:
-            running.discard(done.job.id)
-        for job in turn.claimed:
-            running.add(job.id)
+        self.workers.end_turn(ask.worker_id, ask.settled, turn.claimed)
         if self._gates.holding:
             self._gates.holding.difference_update((done.job.id, done.job.claim) for done in ask.settled)
-        worker.claims += len(turn.claimed)
 
     def _claim(
         self,
         execute: Execute,
-        worker: _Worker,
+        worker: WorkerState,
         queue_ids: Sequence[int],
         limit: int,
         *,
@@ -263,7 +187,7 @@ class Claims:
         return claimed
 
     def _claim_limited(
-        self, execute: Execute, worker: _Worker, asked: tuple[int, ...], some: tuple[str | None, str] | None
+        self, execute: Execute, worker: WorkerState, asked: tuple[int, ...], some: tuple[str | None, str] | None
     ) -> list[ClaimedJob] | None:
         """Claim what the limiters of a queue allow, in its order; the first job that may not start ends it.
 
@@ -297,23 +221,10 @@ class Claims:
         gates.close(execute, gate)
         return claimed
 
-    def _keep_low_mark(self, execute: Execute, worker: _Worker, claimed: Sequence[ClaimedJob]) -> None:
-        """See to it that the worker's row says from which id on its running jobs are."""
-        lowest = min(claimed).id  # the first of what a job is a tuple of
-        if worker.claims >= _RAISE_EVERY:
-            mark = min(lowest, min(worker.running, default=lowest))
-        elif lowest < worker.jobs_from:
-            mark = lowest
-        else:
-            return
-        execute("UPDATE worker SET jobs_from = ? WHERE id = ?", (mark, worker.id))
-        changed = self._changed[worker.key] = copy.copy(worker)
-        changed.jobs_from, changed.claims = mark, 0
-
     # ------------------------------------------------------------------ settling
 
     def _settle(
-        self, execute: Execute, worker: _Worker, settled: Sequence[Settlement], now: int
+        self, execute: Execute, worker: WorkerState, settled: Sequence[Settlement], now: int
     ) -> tuple[list[int], list[int]]:
         """Settle; the ids of those that are lost, and of those that will be tried again."""
         lost: list[int] = []
@@ -344,7 +255,7 @@ class Claims:
                 delete_job(execute, done.job.id, "completed", now)
         return lost, retried
 
-    def _complete(self, execute: Execute, worker: _Worker, good: list[Settlement], now: int) -> list[Settlement]:
+    def _complete(self, execute: Execute, worker: WorkerState, good: list[Settlement], now: int) -> list[Settlement]:
         """Complete those whose claim still counts, which are returned."""
         db = self._file.db
         rows: list[tuple[int, tuple[Any, ...]]] = []
@@ -425,9 +336,7 @@ class Claims:
         monotonic = self._file.clock.monotonic()
         if not 0 <= monotonic - self._looked_at < _LOOK_FOR_DEAD:
             self._looked_at = monotonic
-            changed |= take_over(
-                db, self._file, self._gates, {(each.id, each.session_id) for each in self._workers.values()}
-            )
+            changed |= take_over(db, self._file, self._gates, self.workers.rows())
         late = execute(
             "SELECT id FROM job WHERE deadline_at <= ? AND finished_at IS NULL AND status = 'pending'", (now,)
         ).fetchall()
@@ -436,25 +345,6 @@ class Claims:
         if prune_jobs(execute, now, _PRUNE) == _PRUNE:
             self._chores_at = now  # there are more, and they come faster than one look at a time removes them
         return changed
-
-    def _is_unseated(self, execute: Execute, worker: _Worker) -> bool:
-        """Whether somebody took this process for dead, and the worker's row and jobs with it."""
-        return not execute(
-            "SELECT 1 FROM worker WHERE id = ? AND session_id = ?", (worker.id, worker.session_id)
-        ).fetchall()
-
-    def _begin_again(self, db: apsw.Connection, worker: _Worker) -> _Worker:
-        """Somebody took this process for dead: go on in its new session, with those jobs that nobody has taken."""
-        anew = self._changed[worker.key] = _Worker(worker.row, self._session())
-        anew.key = worker.key
-        for job_id in worker.running:
-            db.execute(_ADOPT, (anew.session_id, job_id, worker.session_id))
-            if db.changes():
-                anew.running.add(job_id)
-        anew.jobs_from = min(anew.running, default=next_job_id(db.execute))
-        db.execute(_FORGET, (worker.id, worker.session_id))
-        self._register(db, anew)
-        return anew
 
     @staticmethod
     def _next_at(execute: Execute, queue_ids: Sequence[int]) -> int | None:

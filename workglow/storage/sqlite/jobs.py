@@ -109,10 +109,10 @@ class SqliteJobs:
     # ------------------------------------------------------------------ workers
 
     def begin_worker(self, queues: str, handlers: str, concurrency: int) -> int:
-        return self._claims.begin_worker(queues, handlers, concurrency)
+        return self._claims.workers.begin(queues, handlers, concurrency)
 
     def end_worker(self, worker_id: int) -> None:
-        self._claims.end_worker(worker_id)
+        self._claims.workers.end(worker_id)
         self._file.notify()
 
     def turn(
