@@ -95,3 +95,30 @@ def test_edges_stay_cheap_where_branches_meet(monkeypatch: pytest.MonkeyPatch) -
     for number in range(199):
         graph.connect("outside", "value", f"t{number}", "other")
     assert len(made) <= 2 * len(graph.tasks)
+
+
+@task(name="apart_tell", output="text")
+def tell(text: str = "") -> str:
+    return text
+
+
+@pytest.mark.parametrize("ports", [("text", "[error]"), ("[error]", "text")])
+def test_what_a_task_gives_and_what_it_fails_with_share_a_port_in_either_order(ports: tuple[str, str]) -> None:
+    graph = TaskGraph()
+    graph.add_task(tell, id="first")
+    graph.add_task(tell, id="last")
+    for port in ports:
+        graph.connect("first", port, "last", "text", ["stringify"])
+    assert [edge.source_port for edge in graph.dataflows()] == list(ports)
+
+
+def test_the_failure_of_another_task_does_not_share_a_port() -> None:
+    graph = TaskGraph()
+    for name in ("one", "other", "last"):
+        graph.add_task(tell, id=name)
+    graph.connect("one", "text", "last", "text")
+    with pytest.raises(DuplicateDataflowError, match=r"has one\[text\] ==> last\[text\]"):
+        graph.connect("other", "[error]", "last", "text", ["stringify"])
+    assert [edge.id for edge in graph.dataflows()] == ["one[text] ==> last[text]"]
+    graph.connect("one", "[error]", "last", "text", ["stringify"])
+    assert len(graph.dataflows()) == 2

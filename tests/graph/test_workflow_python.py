@@ -262,6 +262,16 @@ def test_a_function_that_no_import_leads_to_is_named() -> None:
         Workflow().then(hidden).to_python()
 
 
+def test_two_edges_into_one_port_are_written_after_what_keeps_them_apart() -> None:
+    graph = TaskGraph()
+    for id in ("last", "middle", "first"):
+        graph.add_task(clean, id=id)
+    graph.connect("first", "text", "middle", "text")
+    graph.connect("first", "[error]", "last", "text", ["stringify"])
+    graph.connect("middle", "text", "last", "text")
+    same(graph.to_python(), graph)
+
+
 # ---------------------------------------------------------------------- for any graph
 
 LITERALS = st.recursive(

@@ -96,7 +96,8 @@ class GraphStructure:
         """
         edge = Dataflow(source, source_port, target, target_port, as_transforms(transforms) if transforms else ())
         in_its_place = self._judge(edge)
-        if in_its_place:
+        forks = source_port == ERROR_PORT  # it may be this very edge that keeps the others apart from it
+        if in_its_place and not forks:
             self._refuse_unless_apart(edge, in_its_place)
         ranks = self._order.ranks
         if ranks[source] >= ranks[target]:
@@ -108,8 +109,14 @@ class GraphStructure:
             self._derived.clear()
         if branches is not None:
             self._derived["branches"] = branches
-        elif self.shared and (source_port == ERROR_PORT or (len(self.incoming[target]) > 1 and self.outgoing[target])):
+        elif self.shared and (forks or (len(self.incoming[target]) > 1 and self.outgoing[target])):
             self._refuse_if_it_joins(edge)
+        if in_its_place and forks:
+            try:
+                self._refuse_unless_apart(edge, in_its_place)
+            except DuplicateDataflowError:
+                self._take_back(edge)
+                raise
         if in_its_place:
             self.shared.add((target, target_port))
         return edge
@@ -352,10 +359,14 @@ class GraphStructure:
         """Take an edge back through which two others could deliver to one port in the same run."""
         pair = _met(self)
         if pair is not None:
-            self.outgoing[edge.source].pop()
-            self.incoming[edge.target].pop()
-            self._derived.clear()
+            self._take_back(edge)
             refuse_meeting(*pair, because_of=edge)
+
+    def _take_back(self, edge: Dataflow) -> None:
+        """Remove the edge that was added last."""
+        self.outgoing[edge.source].pop()
+        self.incoming[edge.target].pop()
+        self._derived.clear()
 
     def _known(self, task_id: str) -> Task:
         task = self.tasks.get(task_id)

@@ -60,7 +60,8 @@ class Replay:
         while position < len(self._ids):
             item, position = self._next(position)
             items.append(item)
-        for edge in self._later:
+        rank = {task_id: number for number, task_id in enumerate(self._graph.order())}
+        for edge in sorted(self._later, key=lambda edge: rank[edge.target]):  # what keeps two edges apart comes first
             self._builder.connect(edge.source, edge.source_port, edge.target, edge.target_port, edge.transforms)
             items.append(Add([self._tools.connection(edge)]))
         return items
