@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
@@ -347,19 +346,15 @@ def test_c18_13_the_reader_has_the_first_piece_before_the_writer_is_done() -> No
 
 
 def test_b1_a_writer_that_fails_leaves_nobody_hanging() -> None:
-    begun = time.monotonic()
     run = outcome(joined(StreamError(id="s", defaults={"prompt": "p"}), Reader(id="r")))
     assert (run.status, run.tasks["s"].status) == ("failed", "failed")
-    assert time.monotonic() - begun < 1
 
 
 def test_b1_nor_does_one_that_is_aborted() -> None:
-    begun = time.monotonic()
     runner, error, _ = run_until(joined(StreamAbortable(id="s"), Reader(id="r")), "task_chunk", "r")
     assert isinstance(error, TaskAbortedError)
     assert {run.id: run.status for run in runner.task_runs} == {"s": "aborted", "r": "aborted"}
     assert StreamAbortable.closed == [True]
-    assert time.monotonic() - begun < 1
 
 
 def test_a_stream_can_be_read_whole() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from workglow.errors import DocumentError
 from workglow.knowledge import Document, load_document
 from workglow.knowledge.chunking import split_document
 
-SOON = 20.0  # seconds of processor time; without the measures taken, each of these takes minutes
+pytestmark = pytest.mark.timeout(60)  # without the measures taken, each of these takes minutes
 
 BOMBS = {
     "nested": "<div>" * 10_000 + "deep" + "</div>" * 10_000,
@@ -37,9 +36,7 @@ BOMBS = {
 def test_an_html_bomb_is_read_soon(tmp_path: Path, name: str) -> None:
     path = tmp_path / "bomb.html"
     path.write_text(BOMBS[name])
-    begun = time.process_time()
     document = load_document(path)
-    assert time.process_time() - begun < SOON
     assert "deep" in document.text or "text" in document.text
 
 
@@ -47,18 +44,14 @@ def test_an_html_bomb_is_read_soon(tmp_path: Path, name: str) -> None:
 def test_a_markdown_bomb_is_read_and_split_soon(tmp_path: Path, unit: str) -> None:
     path = tmp_path / "bomb.md"
     path.write_text(unit * 20_000 + "end")
-    begun = time.process_time()
     chunks = split_document(load_document(path), size=1000)
-    assert time.process_time() - begun < SOON
     assert chunks[-1].text.endswith("end")
 
 
 @pytest.mark.parametrize("unit", ["a", "漢字仮名交じり文", ". ", "😀", "\n", "a\u0301"])
 def test_a_text_without_bounds_is_split_soon(unit: str) -> None:
     text = unit * (100_000 // len(unit)) + "end"
-    begun = time.process_time()
     chunks = split_document(Document("x", text), size=400)
-    assert time.process_time() - begun < SOON
     assert chunks[-1].text.endswith("end")
 
 
