@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -57,6 +58,8 @@ def main() -> None:
     unknown = [work for work in arguments.works if work not in WORKS]
     if unknown:
         parser.error(f"there is no {', '.join(unknown)}; choose from {', '.join(WORKS)}")
+    if arguments.peers and not find_spec("huey"):
+        parser.error("the other toolkits are not installed: pip install -e '.[bench]'")
     found = []
     if not arguments.json:
         print(

@@ -89,7 +89,7 @@ class ClaimedJob(NamedTuple):
     queue_id: int
 
 
-class Settlement(msgspec.Struct, frozen=True):
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """How one claim of a job ended.
 
     `completed` has an output, every other outcome may have an `error` (JSON).  With `retry_at` (milliseconds) the job
@@ -113,7 +113,7 @@ class Settlement(msgspec.Struct, frozen=True):
     reason: str = ""  # … and why, for people
 
 
-class Turn(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct, frozen=True, gc=False):
     """What one transaction of a worker came to.
 
     `lost` are ids of jobs that were settled too late: another claim has them, or they are over.  `retried` are those

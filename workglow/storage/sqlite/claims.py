@@ -79,7 +79,7 @@ _HELD = "SELECT started_at, abort_reason, max_attempts FROM job WHERE id = ? AND
 _claimed = cast("Callable[[Sequence[Any]], ClaimedJob]", partial(tuple.__new__, ClaimedJob))  # pyright: ignore
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """What a worker wants of one transaction."""
 
     worker_id: int
