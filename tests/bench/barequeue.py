@@ -69,7 +69,7 @@ class BareQueue:
         self._cursor.executemany(_INSERT, [(text,) for text in texts])
         self._cursor.execute("COMMIT")
 
-    def drain(self, batch: int = BATCH) -> int:
+    def drain(self, batch: int) -> int:
         """Complete what was claimed and claim the next in one transaction, until nothing is left; how many.
 
         A claim is one UPDATE that returns the rows, the usual statement.

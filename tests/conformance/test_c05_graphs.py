@@ -121,6 +121,7 @@ def test_c05_8_a_ladder_of_diamonds_is_built_quickly() -> None:
             for target in "lr":
                 graph.add_dataflow(f"l{layer - 1}", "output", f"{target}{layer}", "a")
                 graph.add_dataflow(f"r{layer - 1}", "output", f"{target}{layer}", "b")
+    assert len(graph.dataflows()) == 29 * 4
 
 
 def test_c05_8_the_same_edge_twice_is_refused() -> None:

@@ -25,6 +25,7 @@ from workglow.storage.jobs import (
     Settlement,
     Turn,
 )
+from workglow.storage.sqlite.claims import Claims
 from workglow.storage.sqlite.jobs import SqliteJobs
 from workglow.testing import FakeClock
 from workglow.values import Encoded, encode
@@ -326,6 +327,18 @@ def test_what_lies_between_those_that_are_claimed_or_end_together_is_left_as_it_
     assert [place.status(job_id) for job_id in ids] == ["running", "completed"] * 20
     assert place.turn(*(ended(job, "completed") for job in reversed(others)), limit=0).lost == []
     assert {place.status(job_id) for job_id in ids} == {"completed"}
+
+
+def test_what_a_turn_says_of_the_worker_counts_only_with_the_turn(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Claims, "_claim", lambda *_, **__: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            place.turn(concurrency=5)
+    assert [worker.concurrency for worker in place.jobs.workers()] == [1]
+    place.turn(concurrency=5)
+    assert [worker.concurrency for worker in place.jobs.workers()] == [5]
 
 
 # ---------------------------------------------------------------------- jobs that are alike

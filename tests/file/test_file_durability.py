@@ -401,7 +401,7 @@ def test_writers_that_leave_no_gap_are_held_up_once_the_log_is_four_times_too_la
 
         done, pages = attempt(6_000_000)
         assert done is (durability == "power")
-        assert (pages < 20) is done
+        assert pages < 20 if done else pages > 1400
         done, pages = attempt(18_000_000)
         assert done
         assert pages < 20

@@ -315,8 +315,10 @@ class RangeMachine(JobMachine):
         super().__init__()
 
     def teardown(self) -> None:
-        super().teardown()
-        claims._WORTH = self.usual  # type: ignore[misc]
+        try:
+            super().teardown()
+        finally:
+            claims._WORTH = self.usual  # type: ignore[misc]
 
 
 TestJobMachine, TestRangeMachine = JobMachine.TestCase, RangeMachine.TestCase

@@ -11,11 +11,13 @@ import pytest
 import workglow as wg
 from workglow import job
 from workglow.errors import TaskConfigurationError
+from workglow.file import File
 from workglow.queue import JobContext
 from workglow.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from workglow import Project
     from workglow.queue import HandlerRegistry, Job
@@ -297,3 +299,34 @@ def test_a_name_stands_for_every_queue_of_that_name_also_one_that_comes_later(
 def test_a_name_that_no_queue_can_have_is_refused(project: Project, name: str) -> None:
     with pytest.raises(TaskConfigurationError, match="1 to 200 characters"):
         project.worker(name)
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_with_power_a_worker_waits_for_the_disk_on_a_loop_that_nothing_else_uses(
+    tmp_path: Path, handlers: HandlerRegistry, monkeypatch: pytest.MonkeyPatch, blocking: bool
+) -> None:
+    elsewhere: list[bool] = []  # whether something was written by the other thread, as each job was done
+
+    @job(registry=handlers, name="at_once", inline=True)
+    def at_once() -> None:
+        elsewhere.append(bool(submitted))
+
+    @job(registry=handlers, name="takes_time")
+    async def takes_time(number: int) -> None:
+        last.set() if number == 2 else None
+        if number == 0:
+            await last.wait()
+
+    submitted, last = list[object](), asyncio.Event()
+    submit = File.submit
+    monkeypatch.setattr(File, "submit", lambda self, *a, **k: submitted.append(a) or submit(self, *a, **k))
+    with wg.open(tmp_path / "power.wg", durability="power", handlers=handlers) as project:
+        queue = project.queue("work")
+        queue.enqueue_many("at_once", [{}] * 3)
+        submitted.clear()
+        assert (queue.work_sync() if blocking else asyncio.run(queue.work())) == 3
+        assert elsewhere == [not blocking] * 3
+        queue.enqueue_many("takes_time", [{"number": number} for number in range(3)])
+        assert (queue.work_sync(concurrency=2) if blocking else asyncio.run(queue.work(concurrency=2))) == 3
+        assert queue.counts()["completed"] == 6
+        assert submitted, "while a job runs, the loop is not held up"

@@ -96,9 +96,6 @@ class GraphStructure:
         """
         edge = Dataflow(source, source_port, target, target_port, as_transforms(transforms) if transforms else ())
         in_its_place = self._judge(edge)
-        forks = source_port == ERROR_PORT  # it may be this very edge that keeps the others apart from it
-        if in_its_place and not forks:
-            self._refuse_unless_apart(edge, in_its_place)
         ranks = self._order.ranks
         if ranks[source] >= ranks[target]:
             self._order.admit(source, target, self.incoming, self.outgoing)
@@ -109,14 +106,18 @@ class GraphStructure:
             self._derived.clear()
         if branches is not None:
             self._derived["branches"] = branches
-        elif self.shared and (forks or (len(self.incoming[target]) > 1 and self.outgoing[target])):
-            self._refuse_if_it_joins(edge)
-        if in_its_place and forks:
-            try:
+        if in_its_place:
+            try:  # with the edge in the graph, for it may be what keeps the others apart from it
                 self._refuse_unless_apart(edge, in_its_place)
             except DuplicateDataflowError:
                 self._take_back(edge)
                 raise
+        if (
+            self.shared
+            and branches is None
+            and (source_port == ERROR_PORT or (len(self.incoming[target]) > 1 and self.outgoing[target]))
+        ):
+            self._refuse_if_it_joins(edge)
         if in_its_place:
             self.shared.add((target, target_port))
         return edge
