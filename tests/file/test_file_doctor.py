@@ -389,7 +389,7 @@ def test_the_schema_cannot_be_written_by_hand(file: File) -> None:
     [
         ("journal_mode", "wal"), ("foreign_keys", 1), ("trusted_schema", 0), ("cell_size_check", 1), ("mmap_size", 0),
         ("auto_vacuum", 2), ("page_size", 4096), ("wal_autocheckpoint", 0), ("synchronous", 1),
-        ("journal_size_limit", 16 * 1024 * 1024),
+        ("journal_size_limit", 64 * 1024 * 1024),
     ],
 )  # fmt: skip
 def test_settings_of_both_connections(file: File, pragma: str, value: object) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from workglow.errors import FileLockedError
 from workglow.file import File
 from workglow.file.patience import pauses, uneven
+from workglow.testing import FakeClock
 
 Add = Callable[..., None]
 Count = Callable[[File], int]
@@ -80,6 +81,38 @@ def test_who_waits_for_too_long_is_told_so(path: Path) -> None:
         with other.transaction(), pytest.raises(FileLockedError, match="Another process") as caught:
             asyncio.run(file.write(_insert))
         assert not caught.value.here
+
+
+def test_who_leaves_the_file_to_others_comes_back_when_they_do_not_write(
+    file: File, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would write until the time is over."""
+    versions = iter([1, 2, 3, 4, 5, 5])
+
+    def version() -> int:
+        assert file._gate.resting == 1
+        return next(versions)
+
+    monkeypatch.setattr(file, "version", version)
+    assert asyncio.run(file.write(_insert, rest=1000.0)) == 1
+    assert list(versions) == []
+    assert file._gate.resting == 0
+
+
+def test_who_leaves_the_file_to_others_comes_back_when_the_time_is_over(
+    file: File, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    def version() -> int:
+        nonlocal asked
+        asked += 1
+        clock.advance(0.1)
+        return asked
+
+    monkeypatch.setattr(file, "version", version)
+    assert asyncio.run(file.write(_insert, rest=1.0)) == 1
+    assert 7 <= asked <= 14
 
 
 def _insert(db: object) -> int:

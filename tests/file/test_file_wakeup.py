@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,7 +221,7 @@ def test_a_file_that_is_written_to_all_the_time_is_not_heard_all_the_time(
         for _ in range(12):  # it asks by itself for a while, and then listens again
             clock.advance(0.02)
             await turns()
-        assert await write(100) <= 1
+        assert await write(100) == 1
         add(file)
         await write(1)
         for _ in range(12):
@@ -232,3 +234,60 @@ def test_a_file_that_is_written_to_all_the_time_is_not_heard_all_the_time(
         again.cancel()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of writes to the log")
+def test_one_write_is_told_for_each_time_that_one_asks(tmp_path: Path) -> None:
+    """A busy log would tell of ten thousand a second, at the cost of whoever writes."""
+    log = tmp_path / "log"
+    log.touch()
+    events = LogEvents.of(str(log))
+    assert events is not None
+
+    def told() -> bool:
+        return bool(select.select([events], [], [], 0)[0])
+
+    assert not told()
+    for _ in range(2):
+        log.write_text("x")
+        assert told()
+        events.drain()
+        log.write_text("x")
+        assert not told()
+        assert events.ask()
+    log.unlink()
+    events.drain()
+    assert not events.ask()
+    events.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of writes to the log")
+def test_a_write_that_another_loop_has_heard_does_not_make_this_one_deaf(
+    file: File, clock: FakeClock, add: Add
+) -> None:
+    """Two loops of one process share what tells of writes, and each asks for the next one."""
+    heard, done = threading.Event(), threading.Event()
+
+    async def first() -> None:
+        assert await file.wait_for_change(30)
+        heard.set()
+        assert await asyncio.to_thread(done.wait, 30)
+
+    async def second() -> None:
+        waiting = asyncio.create_task(file.wait_for_change(30))
+        await turns()
+        add(file)
+        await turns()
+        clock.advance(0.02)  # by itself it would ask after 0.25
+        await turns()
+        assert waiting.done()
+
+    other = threading.Thread(target=asyncio.run, args=(first(),))
+    other.start()
+    while not file._wakeup._waiters:
+        pass
+    add(file)
+    assert heard.wait(30)
+    asyncio.run(second())
+    done.set()
+    other.join(30)

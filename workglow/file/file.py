@@ -38,6 +38,8 @@ __all__ = ["Durability", "File"]
 T = TypeVar("T")
 Durability = Literal["auto", "power", "process"]
 
+_GLANCE = 0.001  # seconds; whoever writes one transaction after the other commits many in it
+_LONG_GLANCE = 0.004
 _LOOK_AFTER = 0.5  # seconds of waiting, after which it is looked whether the file is still there
 
 
@@ -187,13 +189,13 @@ class File:
     async def write(self, work: Callable[[apsw.Connection], T], *, rest: float = 0.0) -> T:
         """Write without holding up the event loop: `work(db)` is one transaction as soon as nobody else is writing.
 
-        It is not synced, and runs on the caller's thread; whoever cancels this knows that nothing was written.  `rest`
-        are seconds to leave the file to others first.
+        It is not synced, and runs on the caller's thread; whoever cancels this knows that nothing was written.  First
+        the file is left to others for `rest` seconds, or until they do not write any more.
         """
         import asyncio  # costs 60 ms, and who writes without a loop needs none
 
         if rest:
-            await asyncio.sleep(uneven(rest))
+            await self._rest(uneven(rest))
         for pause in pauses(self._busy_timeout):
             try:
                 with self._brief as db:
@@ -202,6 +204,22 @@ class File:
                 await asyncio.sleep(pause)
         with self._brief as db:
             return work(db)
+
+    async def _rest(self, seconds: float) -> None:
+        import asyncio
+
+        until = self.clock.monotonic() + seconds
+        pause = _GLANCE
+        self._gate.resting += 1
+        try:
+            while (left := until - self.clock.monotonic()) > 0:
+                version = self.version()
+                await asyncio.sleep(min(pause, left))
+                if self.version() == version:
+                    return
+                pause = min(2 * pause, _LONG_GLANCE)
+        finally:
+            self._gate.resting -= 1
 
     def submit(self, work: Callable[[apsw.Connection], T], *, sync: bool = False) -> Future[T]:
         """Write on the writer thread; the future is done when `work(db)` is committed.

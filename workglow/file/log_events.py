@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["LogEvents"]
 
 _IN_MODIFY: Final = 2
+_IN_ONESHOT: Final = 0x80000000
 _ENOUGH: Final = 4096  # bytes of events that are read at once; equal ones are one
 
 
 class LogEvents:
-    """A descriptor that can be read when the log was written to, by whichever process of this machine."""
+    """A descriptor that can be read when the log was written to, by whichever process of this machine.
 
-    def __init__(self, descriptor: int) -> None:
+    It tells of one write, and has to be asked for the next: noting each write for somebody who does not listen now
+    would cost whoever writes a tenth of his time.
+    """
+
+    def __init__(self, descriptor: int, library: Any, log: bytes) -> None:
+        """Use `LogEvents.of`."""
         self._descriptor = descriptor
+        self._library = library
+        self._log = log
 
     @classmethod
     def of(cls, log: str) -> LogEvents | None:
@@ -28,14 +36,19 @@ class LogEvents:
 
             library = ctypes.CDLL(None)
             descriptor: int = library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-            if descriptor < 0:
-                return None
-            if library.inotify_add_watch(descriptor, os.fsencode(log), _IN_MODIFY) < 0:
-                os.close(descriptor)
-                return None
         except (ImportError, OSError, AttributeError):
             return None
-        return cls(descriptor)
+        if descriptor < 0:
+            return None
+        events = cls(descriptor, library, os.fsencode(log))
+        if events.ask():
+            return events
+        events.close()
+        return None
+
+    def ask(self) -> bool:
+        """Tell of the next write; False when the system cannot."""
+        return self._library.inotify_add_watch(self._descriptor, self._log, _IN_MODIFY | _IN_ONESHOT) >= 0
 
     def fileno(self) -> int:
         """The descriptor, for an event loop."""

@@ -27,7 +27,7 @@ APPLICATION_ID: Final = 0x57474C57
 NORMAL: Final = 1
 FULL: Final = 2
 
-_LARGEST_IDLE_LOG: Final = 16 * 1024 * 1024  # bytes
+_LARGEST_IDLE_LOG: Final = 64 * 1024 * 1024  # bytes; half a second of a busy queue
 
 
 def foreign_keys(db: apsw.Connection) -> None:
@@ -84,7 +84,10 @@ def keep_log_on_close(db: apsw.Connection, keep: bool = True) -> None:
 
 
 def limit_idle_log(db: apsw.Connection) -> None:
-    """After a burst the log shrinks to this at its next restart instead of keeping its largest size."""
+    """After a burst the log shrinks to this at its next restart instead of keeping its largest size.
+
+    What it keeps is written over, which takes a quarter less time than growing.
+    """
     db.pragma("journal_size_limit", _LARGEST_IDLE_LOG)
 
 

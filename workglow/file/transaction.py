@@ -59,7 +59,7 @@ class Upkept(Protocol):
 class Gate:
     """The write connection and what guards it."""
 
-    __slots__ = ("busy_timeout", "db", "execute", "forks", "lock", "owner", "path", "power", "upkeep")
+    __slots__ = ("busy_timeout", "db", "execute", "forks", "lock", "owner", "path", "power", "resting", "upkeep")
 
     def __init__(self, db: apsw.Connection, path: str, busy_timeout: float, *, power: bool) -> None:
         self.db = db
@@ -71,6 +71,7 @@ class Gate:
         self.forks = _Forks.count
         self.execute = db.cursor().execute  # a cursor of its own saves making one each time
         self.upkeep: Upkept | None = None
+        self.resting = 0  # how many who would write leave the file to other processes for now
 
     def wait_for_thread(self, wait: bool | None) -> None:
         """Take the thread lock that somebody has; None is to wait for no longer than a moment."""

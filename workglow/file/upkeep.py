@@ -2,10 +2,12 @@
 
 Policy.  The thread starts at the first commit and sleeps while nothing is committed.  `_INTERVAL` after a commit it
 syncs the log (durability 'auto'), so that a power cut can lose no more than that.  A third of a lease after the last
-one it says that the session is alive.  When the log holds `_LARGE` pages that the main file lacks, they are moved
-there without holding up anybody; only when writers leave no gap for so long that the log grows fourfold does it hold
-their lock for the rest of the work.  With durability 'power' they wait for the disk anyway, and a sync takes half as
-long in a log that does not grow: there the lock is held for the rest of each round.
+one it says that the session is alive.
+
+When the log holds `_LARGE` pages that the main file lacks, they are moved there while others write, in rounds, each of
+which finds less than the last one; for the rest the writers' lock is held, some milliseconds, so that the log begins
+anew.  To write over it takes a quarter less time than to let it grow, and half when each commit waits for the disk.
+Where several processes write all the time, the one whose turn it is does this, for it need not give way to itself.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ __all__ = ["Upkeep"]
 
 _INTERVAL: Final = 0.2  # seconds
 _LARGE: Final = 1000  # pages of 4 KiB
-_ROUNDS: Final = 3
+_SHORT: Final = 250  # pages that are moved while nobody can write
+_ROUNDS: Final = 4
 _HUGE: Final = 16 * _LARGE  # 64 MB: worth a warning
 _PAGE: Final = 4096
 
@@ -145,7 +148,7 @@ class Upkeep:
         logged, moved = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
         if logged < self._tried:
             self._tried = 0
-        if logged - max(moved, self._tried) < at_least:
+        if logged - max(moved, self._tried) < (_HUGE if self._gate.resting else at_least):
             return False
         with self._transaction as db:
             cycle = start_cycle(db)
@@ -163,11 +166,11 @@ class Upkeep:
         """Return how many pages the log holds and how many of them are in the main file now."""
         try:
             logged, moved = move_log(db)
-            rounds = _ROUNDS
-            while logged - moved > _LARGE and rounds:  # the less is left, the shorter the writers are held up below
+            for _ in range(_ROUNDS):
+                if logged - moved <= _SHORT:
+                    break
                 logged, moved = move_log(db)
-                rounds -= 1
-            if logged != moved and (self._gate.power or logged > 4 * _LARGE):
+            if logged != moved:
                 with self._transaction:
                     logged, moved = move_log(db)
                 if logged != moved:  # nobody wrote, so it is a reader

@@ -146,8 +146,11 @@ class Wakeup:
             if events is None:
                 self._missed = _MISSED + 1
                 return False
-            if loop not in self._readers:
-                events.drain()  # what was written until now is seen by whoever asks first
+            if not self._readers:
+                events.drain()  # what was written until now is seen by whoever looks first
+            if not events.ask():  # another loop may have heard what was asked for
+                self._missed = _MISSED + 1
+                return False
             if loop not in self._readers or loop in self._deaf:
                 try:
                     loop.add_reader(events, self._hear, loop)
@@ -158,11 +161,12 @@ class Wakeup:
             return True
 
     def _listen_again(self, loop: asyncio.AbstractEventLoop) -> None:
-        """What was written meanwhile is heard at once."""
+        """Whoever calls this has to look afterwards: what was written before is not heard."""
         with self._lock:
+            assert self._events is not None
+            self._events.ask()
             if loop in self._deaf:
                 self._deaf.discard(loop)
-                assert self._events is not None
                 loop.add_reader(self._events, self._hear, loop)
 
     def _end_listening(self, loop: asyncio.AbstractEventLoop) -> None:
