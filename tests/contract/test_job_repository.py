@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from workglow.errors import JobStateError, UnknownJobError
@@ -16,6 +17,7 @@ from workglow.file import File
 from workglow.storage.jobs import (
     FINAL_JOB_STATUSES,
     MOVES,
+    Ask,
     ClaimedJob,
     JobRecord,
     JobRepository,
@@ -25,8 +27,10 @@ from workglow.storage.jobs import (
     Settlement,
     Turn,
 )
+from workglow.storage.sqlite import claims
 from workglow.storage.sqlite.claims import Claims
 from workglow.storage.sqlite.jobs import SqliteJobs
+from workglow.storage.sqlite.workers import Workers
 from workglow.testing import FakeClock
 from workglow.values import Encoded, encode
 
@@ -53,7 +57,7 @@ class Place:
         return self.jobs.add(self.queue, [new(**terms)])[0]
 
     def turn(self, *settled: Settlement, limit: int = 1, **options: Any) -> Turn:
-        turn = self.jobs.turn(self.worker, [self.queue], settled, limit, block=True, **options)
+        turn = self.jobs.turn(Ask(self.worker, [self.queue], settled, limit, **options), block=True)
         assert isinstance(turn, Turn)
         return turn
 
@@ -339,6 +343,123 @@ def test_what_a_turn_says_of_the_worker_counts_only_with_the_turn(
     assert [worker.concurrency for worker in place.jobs.workers()] == [1]
     place.turn(concurrency=5)
     assert [worker.concurrency for worker in place.jobs.workers()] == [5]
+
+
+# ---------------------------------------------------------------------- what is read before it is wanted
+
+
+class Steady:
+    """A worker that claims one job after the other, and completes each, until it reads further than it claims."""
+
+    def __init__(self, place: Place, options: str | None = None) -> None:
+        """Of the jobs the sixth has options."""
+        self.place = place
+        self.ids = [place.add(options=options if number == 5 else None) for number in range(40)]
+        place.turn(limit=0)
+        self.job = place.claim()
+        for _ in range(4):
+            self.next()
+
+    def next(self, outcome: Outcome = "completed", **more: Any) -> int:
+        """End the job that runs, and claim the next; its id, or 0."""
+        turn = self.place.turn(ended(self.job, outcome, **more))
+        assert turn.lost == []
+        if not turn.claimed:
+            return 0
+        (self.job,) = turn.claimed
+        return self.job.id
+
+
+@pytest.fixture
+def steady(place: Place) -> Steady:
+    return Steady(place)
+
+
+def test_a_worker_that_is_alone_does_not_look_for_each_job(steady: Steady, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "_ALL_READY", "this is not asked")
+    assert [steady.next() for _ in range(3)] == steady.ids[5:8]
+
+
+def test_a_job_that_comes_first_is_claimed_first_whatever_was_read_before(steady: Steady) -> None:
+    ids, place = steady.ids, steady.place
+    first = place.add(priority=1)
+    assert steady.next() == first
+    assert [steady.next(), steady.next()] == ids[5:7]
+    place.jobs.abort([ids[7]], "enough")
+    assert [steady.next(), steady.next()] == ids[8:10]
+    assert steady.next("failed", retry_at=place.clock.now()) == ids[9], "it is the first again"
+    assert [steady.next("returned", retry_at=place.clock.now(), counts=False), steady.next()] == ids[9:11]
+    place.jobs.pause(place.queue, paused=True)
+    assert steady.next() == 0
+
+
+def test_what_a_job_was_needed_for_comes_before_what_was_read(steady: Steady) -> None:
+    needing = steady.place.add(priority=1, needs=[steady.ids[6]])
+    assert [steady.next(), steady.next()] == steady.ids[5:7]
+    assert steady.next() == needing
+    assert steady.next() == steady.ids[7]
+
+
+def test_another_worker_of_the_process_does_not_get_the_same_job(place: Place) -> None:
+    one, other = place.worker, place.jobs.begin_worker('["work"]', '["do"]', 1)
+    steady = Steady(place)
+    place.worker = other
+    (theirs,) = place.turn(handlers=["do"]).claimed
+    assert theirs.id == steady.ids[5]
+    place.worker = one
+    assert [steady.next(), steady.next()] == steady.ids[6:8]
+
+
+def test_what_becomes_ready_as_time_goes_by_comes_before_what_was_read(place: Place) -> None:
+    first = place.add(priority=1, run_after=place.clock.now() + 30)
+    steady = Steady(place)
+    place.clock.advance(0.06)
+    assert [steady.next(), steady.next()] == [first, steady.ids[5]]
+
+
+def test_after_a_job_that_a_task_may_wait_for_it_is_looked_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the task does then may make other jobs ready."""
+    steady = Steady(place, options="{}")
+    assert steady.next() == steady.ids[5]
+    monkeypatch.setattr(claims, "_ALL_READY", "nothing that SQLite knows")
+    with pytest.raises(apsw.SQLError):
+        steady.next()
+
+
+def test_a_deadline_that_passes_between_two_turns_counts(place: Place) -> None:
+    soon = place.clock.now() + 20
+    ids = [place.add(deadline_at=soon if number == 9 else None) for number in range(12)]
+    place.turn(limit=0)
+    job = place.claim()
+    for number in range(1, 9):
+        (job,) = place.turn(ended(job, "completed")).claimed
+        assert job.id == ids[number]
+    place.clock.advance(0.03)
+    assert place.turn(ended(job, "completed")).claimed[0].id == ids[10]
+
+
+def test_a_turn_that_is_undone_takes_nothing_with_it(steady: Steady, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Workers, "keep_low_mark", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            steady.next()
+    assert [steady.next(), steady.next()] == steady.ids[5:7]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_shares_the_transaction_of_a_turn_is_seen_by_the_next(tmp_path: Path, shared: bool) -> None:
+    """With durability "power" turns are written by a thread, together with whatever waits for it."""
+    with File.open(tmp_path / "a.wg", clock=FakeClock()) as file:
+        jobs = SqliteJobs(file)
+        place = Place(jobs, FakeClock()).begin()
+        steady = Steady(place)
+        ask = Ask(place.worker, [place.queue], [ended(steady.job, "completed")], 1)
+        with file.transaction() as db:
+            turn = jobs._claims.turn(db, ask, shared=shared)
+            db.execute("UPDATE queue SET paused_at = 1")
+        jobs._claims.committed(ask, turn)
+        (steady.job,) = turn.claimed
+        assert (steady.next() == 0) is shared, "who says that nobody else writes is believed"
 
 
 # ---------------------------------------------------------------------- jobs that are alike

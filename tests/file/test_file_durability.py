@@ -434,7 +434,7 @@ def test_who_leaves_the_file_to_others_leaves_the_log_to_them_too(path: Path, ad
         add(file, "x" * 5_000_000)
         file._gate.resting = 1
         assert not upkeep.checkpoint()
-        add(file, "x" * 60_000_000)
+        add(file, "x" * 66_000_000)
         assert upkeep.checkpoint(), "so much is too much for anybody"
         file._gate.resting = 0
         add(file, "x" * 5_000_000)

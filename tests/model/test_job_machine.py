@@ -1,7 +1,8 @@
 """Queue, clock, workers and deaths against a small pure model of what a queue is.
 
-Two files that are open at once stand for two processes.  Half a second passes before each turn, so that each does all
-that time brings: the model need not know how often that is looked at.
+Two files that are open at once stand for two processes.  Half a second passes before a turn, so that it does all that
+time brings: the model need not know how often that is looked at.  In a rush no time passes between one turn and the
+next.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from workglow.file import File, doctor
 from workglow.file.examination import invariants
-from workglow.storage.jobs import ClaimedJob, NewJob, Settlement, Turn
+from workglow.storage.jobs import Ask, ClaimedJob, NewJob, Settlement, Turn
 from workglow.storage.sqlite import claims
 from workglow.storage.sqlite.jobs import SqliteJobs
 from workglow.testing import FakeClock
@@ -25,6 +26,7 @@ from workglow.values import encode
 
 RESULT = encode({"output": 1})
 FINAL = ("completed", "failed", "aborted")
+RUSH = ["turn"] * 12 + ["other", "enqueue", "abort", "retry", "pause_or_resume"]
 KEEP_FAILED, KEEP_COMPLETED = 3000, 2000  # milliseconds
 
 
@@ -185,6 +187,25 @@ class JobMachine(RuleBasedStateMachine):
         settled = [(job, outcome) for job, outcome in zip(order, outcomes, strict=False) if outcome is not None]
         self._turn(process, settled, limit)
 
+    @rule(
+        who=st.integers(0, 1), data=st.data(),
+        steps=st.lists(st.sampled_from(RUSH), min_size=5, max_size=20),
+        outcomes=st.lists(st.sampled_from(["completed"] * 9 + ["failed", "again", "returned", "later"]), min_size=20),
+    )  # fmt: skip
+    def rush(self, who: int, steps: list[str], outcomes: list[str], data: st.DataObject) -> None:
+        """One turn follows the other, each claims one job, and now and then something comes between."""
+        self.turn(who, 0, [], data)
+        for step, outcome in zip(steps, outcomes, strict=False):
+            process = self.open[who if step != "other" else 1 - who]
+            if step in ("turn", "other"):
+                self._turn(process, [(claim, outcome) for claim in process.claims], 1)
+            elif step == "enqueue":
+                self.enqueue(data.draw(st.integers(-1, 1)), 0, None, None, 2, data)
+            elif step == "pause_or_resume":
+                self.pause_or_resume()
+            elif self.model.jobs:
+                getattr(self, step)(data)
+
     def _turn(self, process: Process, settled: list[tuple[ClaimedJob, str]], limit: int) -> None:
         now, model = self.clock.now(), self.model
         told: list[Settlement] = []
@@ -205,7 +226,7 @@ class JobMachine(RuleBasedStateMachine):
         self._bury(now)
         model.expire(now)
         model.prune(now)
-        turn = process.jobs.turn(process.worker, [self.queue], told, limit, block=True)
+        turn = process.jobs.turn(Ask(process.worker, [self.queue], told, limit), block=True)
         assert isinstance(turn, Turn)
         assert turn.lost == lost
         assert [(job.id, job.claim, job.attempt) for job in turn.claimed] == model.claim(now, limit)
@@ -238,7 +259,7 @@ class JobMachine(RuleBasedStateMachine):
         told = [Settlement(claim, "completed", RESULT) for claim in process.claims]
         for claim in process.claims:
             process.jobs.report([(claim, "{}")])
-        turn = process.jobs.turn(process.worker, [self.queue], told, 0, block=True)
+        turn = process.jobs.turn(Ask(process.worker, [self.queue], told, 0), block=True)
         assert isinstance(turn, Turn)
         assert turn.lost == [claim.id for claim in process.claims]
         assert set(process.jobs.unwanted(process.claims)) == set(turn.lost)

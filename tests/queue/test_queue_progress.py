@@ -11,7 +11,7 @@ import pytest
 import workglow as wg
 from workglow import job
 from workglow.queue import JobContext, JobEvent, Progress
-from workglow.storage.jobs import Turn
+from workglow.storage.jobs import Ask, Turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -74,7 +74,7 @@ def test_from_another_process_every_report_that_was_kept_is_seen(
     queue = project.queue("work")
     one = queue.enqueue(tell)
     jobs = project.queues.repository
-    turn = jobs.turn(jobs.begin_worker("[]", "[]", 1), [queue.row_id], (), 1, block=True)
+    turn = jobs.turn(Ask(jobs.begin_worker("[]", "[]", 1), [queue.row_id], (), 1), block=True)
     assert isinstance(turn, Turn)
     told = [Progress(0.0, "begins"), Progress(50.0, "a"), Progress(50.0, "b"), Progress(25.0, "back again")]
 

@@ -12,7 +12,7 @@ import pytest
 
 from workglow.errors import WorkglowError
 from workglow.file import File, copy, doctor
-from workglow.storage.jobs import ClaimedJob, NewJob, Settlement, Turn
+from workglow.storage.jobs import Ask, ClaimedJob, NewJob, Settlement, Turn
 from workglow.storage.sqlite.jobs import SqliteJobs
 from workglow.storage.sqlite.recovery import recover
 from workglow.storage.sqlite.retention import collect, plan
@@ -33,7 +33,7 @@ class Process:
 
     def turn(self, *settled: Settlement, limit: int = 1) -> Turn:
         queue = self.jobs.queue("work", "{}").row_id
-        turn = self.jobs.turn(self.worker, [queue], settled, limit, block=True)
+        turn = self.jobs.turn(Ask(self.worker, [queue], settled, limit), block=True)
         assert isinstance(turn, Turn)
         return turn
 
@@ -185,8 +185,8 @@ def test_a_turn_that_is_cancelled_while_it_is_written_hands_its_jobs_back(start:
     begun, go_on = threading.Event(), threading.Event()
     turn = one.jobs._claims.turn
 
-    def slow(*asked: object) -> Turn:
-        done = turn(*asked)  # type: ignore[arg-type]
+    def slow(*asked: object, **options: object) -> Turn:
+        done = turn(*asked, **options)  # type: ignore[arg-type]
         begun.set()
         go_on.wait()
         return done
@@ -195,7 +195,7 @@ def test_a_turn_that_is_cancelled_while_it_is_written_hands_its_jobs_back(start:
         queue = one.jobs.queue("work", "{}").row_id
 
         async def claim() -> None:
-            waiting = one.jobs.turn(one.worker, [queue], (), 1)
+            waiting = one.jobs.turn(Ask(one.worker, [queue], (), 1))
             assert not isinstance(waiting, Turn)
             await waiting
 

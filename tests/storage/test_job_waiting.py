@@ -8,7 +8,7 @@ from pathlib import Path
 import workglow as wg
 from workglow.file import File
 from workglow.queue import HandlerRegistry, JobContext
-from workglow.storage.jobs import NewJob, Turn
+from workglow.storage.jobs import Ask, NewJob, Turn
 from workglow.storage.sqlite.jobs import SqliteJobs
 from workglow.testing import FakeClock
 from workglow.values import encode
@@ -27,7 +27,7 @@ def test_a_turn_waits_on_the_loop_and_a_cancelled_one_claims_nothing(tmp_path: P
         jobs.add(queue, [NEW, NEW])
         worker = jobs.begin_worker("[]", "[]", 1)
         with other.transaction():
-            asked = [jobs.turn(worker, [queue], (), 1, rest=rest) for rest in (0.0, 0.001)]
+            asked = [jobs.turn(Ask(worker, [queue], (), 1), rest=rest) for rest in (0.0, 0.001)]
             waiting = [asyncio.ensure_future(turn) for turn in asked if not isinstance(turn, Turn)]
             assert len(waiting) == 2, "they would have to stand still"
             await turns()
@@ -47,7 +47,7 @@ def test_a_worker_rests_only_when_somebody_else_writes(tmp_path: Path) -> None:
         jobs = SqliteJobs(file)
         queue = jobs.queue("work", "{}").row_id
         worker = jobs.begin_worker("[]", "[]", 1)
-        assert isinstance(jobs.turn(worker, [queue], (), 1, rest=1000.0), Turn)
+        assert isinstance(jobs.turn(Ask(worker, [queue], (), 1), rest=1000.0), Turn)
         jobs.end_worker(worker)
 
 

@@ -1,7 +1,7 @@
 """The attempts of one worker: each job that it claims is begun here, and what became of it is collected.
 
 What ends when it is called, an inline function or a coroutine that cannot suspend, is called in place; everything else
-is in `running` until it has ended or was given up.  What has ended is in `settled` until a turn of the worker takes it.
+is in `running` until it has ended or was given up.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Attempts:
         """`by_id` are the worker's queues; `began` is called when something runs, `awake` when there is something to
         settle or to claim."""
         self._queues = queues
+        self._clock = queues.clock
         self._by_id = by_id
         self._began = began
         self._awake = awake
@@ -56,13 +57,9 @@ class Attempts:
         self.running: dict[int, Running] = {}
         self._reports = Reports(queues, self.running)
         self.settled: list[Settlement] = []
+        """What has ended and was not taken from here yet."""
         self.only_known = False
         """Whether a job was handed back because its handler is unknown here, so that no such job is claimed again."""
-
-    def take_settled(self) -> list[Settlement]:
-        """Return what has ended since this was last asked."""
-        settled, self.settled = self.settled, []
-        return settled
 
     async def close(self) -> None:
         """Give up what still runs: it is told to stop, and what it does from then on changes nothing."""
@@ -74,7 +71,7 @@ class Attempts:
 
     def _new_execution(self) -> Execution:
         queues = self._queues
-        return Execution(self._ended, queues.clock, lingering=queues.lingering, freed=self._awake)
+        return Execution(self._ended, self._clock, lingering=queues.lingering, freed=self._awake)
 
     # ------------------------------------------------------------------ how one begins
 
@@ -92,7 +89,7 @@ class Attempts:
         try:
             if running is None:
                 result = call_in_place(handler, handler.check(decode(job.input, queues.load)))
-                self.settled.append(settle_result(job, result, queue.settings, queues.clock))
+                self.settled.append(settle_result(job, result, queue.settings, self._clock))
             else:
                 self._run(running, queue)
         except KeyboardInterrupt:  # of whoever presses keys
@@ -104,7 +101,7 @@ class Attempts:
         """Hand back a job of an unknown handler, and from now on claim none."""
         self.only_known = True
         error = UnknownHandlerError(f"This worker knows no handler {job.handler!r}.")
-        self.settled.append(Settlement(job, "returned", retry_at=self._queues.clock.now(), counts=False))
+        self.settled.append(Settlement(job, "returned", retry_at=self._clock.now(), counts=False))
         if self._queues.events:
             self._tell("job_returned", queue, job, error)
 
@@ -146,7 +143,7 @@ class Attempts:
             own.timeout if own.timeout is not None else timeout if timeout is not None else queue.settings.timeout
         ]
         if own.deadline_at is not None:
-            limits.append(max(0.0, (own.deadline_at - self._queues.clock.now()) / 1000))
+            limits.append(max(0.0, (own.deadline_at - self._clock.now()) / 1000))
         return min((limit for limit in limits if limit is not None), default=None)
 
     def _context(self, running: Running, queue: JobQueue) -> JobContext:
@@ -162,7 +159,7 @@ class Attempts:
             job_id=job.id,
             queue=queue.name,
             attempt=job.attempt,
-            clock=self._queues.clock,
+            clock=self._clock,
             project=self._queues.project,
             project_uid=self._queues.file.uid,
             on_report=report,
@@ -184,7 +181,7 @@ class Attempts:
         job = running.job
         settings = self._by_id[job.queue_id].settings
         try:
-            settlement = settle_result(job, result, settings, self._queues.clock)
+            settlement = settle_result(job, result, settings, self._clock)
             if running.context is not None:
                 settlement = msgspec.structs.replace(settlement, cost=running.context.spent)
         except Exception as error:  # what it returned cannot be kept
@@ -205,7 +202,7 @@ class Attempts:
                 error,
                 running.handler,
                 retry=retry,
-                now=self._queues.clock.now(),
+                now=self._clock.now(),
                 progress=running.progress,
                 cost=None if running.context is None else running.context.spent,
             )
@@ -234,7 +231,7 @@ class Attempts:
                 self._tell("job_progress", self._by_id[job.queue_id], job, progress)
 
     def _tell(self, kind: JobEventKind, queue: JobQueue, job: ClaimedJob, data: Any = None) -> None:
-        self._queues.events.emit(JobEvent(kind, queue.name, job.id, self._queues.clock.now(), data))
+        self._queues.events.emit(JobEvent(kind, queue.name, job.id, self._clock.now(), data))
 
     def tell_end(self, done: Settlement, turn: Turn) -> None:
         """Tell how an attempt ended, as the transaction that settled it says."""

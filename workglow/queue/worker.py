@@ -22,14 +22,15 @@ import msgspec
 from workglow.errors import FileError, TaskConfigurationError
 from workglow.queue.attempts import Attempts
 from workglow.queue.tracing import TracedAttempts
-from workglow.storage.jobs import Turn
+from workglow.storage.jobs import Ask, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
     from types import TracebackType
 
     from workglow.queue.job_queue import JobQueue
     from workglow.queue.queues import Queues
+    from workglow.storage.jobs import Settlement
     from workglow.telemetry import Tracing
 
 __all__ = ["Worker"]
@@ -134,7 +135,6 @@ class Worker:
 
     async def _loop(self, watching: asyncio.Task[None], until_idle: bool) -> None:
         clock = self._queues.clock
-        begun = clock.monotonic()
         attempts = self._attempts
         assert self._wake is not None
         while True:
@@ -145,62 +145,70 @@ class Worker:
             if now - self._looked_at >= _LOOK_AT_FILE:
                 self._looked_at = now
                 self._queues.file.check_place()
-            free = 0 if self._stopping else max(0, self._concurrency - len(self._attempts.running))
-            turn = await self._turn(free)
-            self._busy = bool(turn.claimed)
-            for job in turn.claimed:
-                attempts.start(job)
-            if attempts.settled:
-                if clock.monotonic() - begun > _SLICE:
-                    self._queues.file.notify()
-                    await asyncio.sleep(0)
-                    begun = clock.monotonic()
-                continue
+            turn = await self._turns(now + _SLICE)
             if self._untold:
                 self._untold = False
                 self._queues.file.notify()
-            if not self._attempts.running and (self._stopping or (until_idle and not turn.claimed)):
+            if attempts.settled:
+                await asyncio.sleep(0)
+                continue
+            if not attempts.running and (self._stopping or (until_idle and not turn.claimed)):
                 return
             if self._stop_at is not None and clock.monotonic() >= self._stop_at:
                 return
             await self._sleep(turn.next_at)
-            begun = clock.monotonic()
 
-    async def _turn(self, free: int) -> Turn:
-        attempts = self._attempts
-        settled = attempts.take_settled()
-        if not free and not settled:
-            due = self._queues.repository.next_schedule_at()
-            if due is None or due > self._queues.clock.now():
-                return Turn([], [], [], due)
-        queues = self._queues
-        try:
-            turn = queues.repository.turn(
-                self._id,
-                self._order,
-                settled,
-                free,
-                handlers=tuple(queues.handlers) if attempts.only_known else None,
-                leave=queues.lingering and tuple(queues.lingering),
-                concurrency=self._concurrency,
-                block=self._alone and not attempts.running,
-                rest=_REST if self._busy else 0.0,
-            )
-            if not isinstance(turn, Turn):
-                turn = await turn
-        except BaseException:
-            attempts.settled[:0] = settled
-            raise
-        if turn.claimed and len(self._order) > 1:
-            self._order = self._order[1:] + self._order[:1]
-        if settled:
-            self.done += sum(each.outcome != "returned" for each in settled)
-            self._untold = True
-        if settled and len(self._queues.events):
+    async def _turns(self, until: float, *, claim: bool = True) -> Turn:
+        """Make turns until nothing that was started has ended in place, or others want the loop; the last of them."""
+        clock, attempts = self._queues.clock, self._attempts
+        while True:
+            free = max(0, self._concurrency - len(attempts.running)) if claim and not self._stopping else 0
+            settled = attempts.settled
+            attempts.settled = []
+            try:
+                turn = self._turn(free, settled)
+                if not isinstance(turn, Turn):
+                    turn = await turn
+            except BaseException:
+                attempts.settled[:0] = settled
+                raise
+            self._busy = bool(turn.claimed)
+            if self._busy and len(self._order) > 1:
+                self._order = self._order[1:] + self._order[:1]
             for done in settled:
-                if done.outcome != "returned" or done.error is not None:  # else it was told of when it was handed back
-                    attempts.tell_end(done, turn)
-        return turn
+                self._untold = True
+                if done.outcome != "returned":
+                    self.done += 1
+            if settled and self._queues.events:
+                self._tell(settled, turn)
+            for job in turn.claimed:
+                attempts.start(job)
+            if not attempts.settled or clock.monotonic() > until:
+                return turn
+
+    def _turn(self, free: int, settled: Sequence[Settlement]) -> Turn | Awaitable[Turn]:
+        queues, attempts = self._queues, self._attempts
+        if not free and not settled:
+            due = queues.repository.next_schedule_at()
+            if due is None or due > queues.clock.now():
+                return Turn([], [], [], due)
+        ask = Ask(
+            self._id,
+            self._order,
+            settled,
+            free,
+            tuple(queues.handlers) if attempts.only_known else None,
+            tuple(queues.lingering) if queues.lingering else (),
+            self._concurrency,
+        )
+        return queues.repository.turn(
+            ask, block=self._alone and not attempts.running, rest=_REST if self._busy else 0.0
+        )
+
+    def _tell(self, settled: Sequence[Settlement], turn: Turn) -> None:
+        for done in settled:
+            if done.outcome != "returned" or done.error is not None:  # else it was told of when it was handed back
+                self._attempts.tell_end(done, turn)
 
     async def _sleep(self, next_at: int | None) -> None:
         clock = self._queues.clock
@@ -264,7 +272,7 @@ class Worker:
         await self._attempts.close()
         try:
             if self._attempts.settled:
-                await self._turn(0)
+                await self._turns(until=0.0, claim=False)
         finally:
             self._queues.repository.end_worker(self._id)
 

@@ -16,6 +16,7 @@ __all__ = [
     "FINAL_JOB_STATUSES",
     "MOVES",
     "RUN_HANDLER",
+    "Ask",
     "AttemptRecord",
     "ClaimedJob",
     "JobRecord",
@@ -87,6 +88,7 @@ class ClaimedJob(NamedTuple):
     input: str
     options: str | None
     queue_id: int
+    deadline_at: int | None = None
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
@@ -111,6 +113,22 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
         None  # limited: for how many seconds the queue's limiters let nothing start, when that is known
     )
     reason: str = ""  # … and why, for people
+
+
+class Ask(msgspec.Struct, frozen=True, gc=False):
+    """What a worker wants of one transaction: that `settled` is settled, and at most `limit` jobs of these queues.
+
+    `handlers` are the only ones whose jobs are claimed, None is all; `leave` are jobs that are not.  `concurrency` is
+    what the worker's row says of it from now on.
+    """
+
+    worker_id: int
+    queue_ids: Sequence[int]
+    settled: Sequence[Settlement]
+    limit: int
+    handlers: Collection[str] | None = None
+    leave: Collection[int] = ()
+    concurrency: int | None = None
 
 
 class Turn(msgspec.Struct, frozen=True, gc=False):
@@ -236,26 +254,13 @@ class JobRepository(Protocol):
         """
         ...
 
-    def turn(
-        self,
-        worker_id: int,
-        queue_ids: Sequence[int],
-        settled: Sequence[Settlement],
-        limit: int,
-        *,
-        handlers: Collection[str] | None = None,
-        leave: Collection[int] = (),
-        concurrency: int | None = None,
-        block: bool = False,
-        rest: float = 0.0,
-    ) -> Turn | Awaitable[Turn]:
-        """Settle what a worker has done and claim at most `limit` further jobs, in one transaction.
+    def turn(self, ask: Ask, *, block: bool = False, rest: float = 0.0) -> Turn | Awaitable[Turn]:
+        """Settle what a worker has done and claim further jobs, in one transaction.
 
-        `handlers` are the only ones whose jobs are claimed, `leave` are jobs that are not.  `concurrency` is what the
-        worker's row says of it from now on.  An awaitable is returned when another process has to be waited for, or the
-        disk, unless `block` allows waiting for that on the spot: for a caller that has nothing else to do.  `rest` are
-        seconds to leave to other processes when there are any that write: for a worker that has had its share.
-        Jobs of dead workers are pending again first, or failed when their attempts are used up.
+        An awaitable is returned when another process has to be waited for, or the disk, unless `block` allows waiting
+        for that on the spot: for a caller that has nothing else to do.  `rest` are seconds to leave to other processes
+        when there are any that write: for a worker that has had its share.  Jobs of dead workers are pending again
+        first, or failed when their attempts are used up.
         """
         ...
 

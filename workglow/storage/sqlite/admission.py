@@ -41,7 +41,7 @@ _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 class Admission:
     """A limiter as one transaction sees it; `now` is the limiter's own time."""
 
-    __slots__ = ("changed", "held", "hold_until", "holds", "id", "kept", "now", "rules", "states", "strikes")
+    __slots__ = ("changed", "held", "hold_until", "holds", "id", "kept", "now", "rules", "shift", "states", "strikes")
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class Admission:
         states: list[dict[str, Any]],
         *,
         now: int,
+        shift: int,
         hold_until: int | None,
         strikes: int,
     ) -> None:
@@ -59,6 +60,7 @@ class Admission:
         self.rules = rules
         self.states = states
         self.now = now
+        self.shift = shift  # what its time is ahead of the machine's
         self.hold_until = hold_until
         self.strikes = strikes
         self.held = 0
@@ -133,8 +135,10 @@ class Admissions:
             self._known[limiter_id] = (kept, rules, text, states)
         now = round(self.clock.monotonic() * 1000) + shift
         if boot != self.boot or now < seen:
-            now = self._move(execute, limiter_id, seen)
-        admission = Admission(limiter_id, kept, rules, states, now=now, hold_until=hold_until, strikes=strikes)
+            now, shift = self._move(execute, limiter_id, seen)
+        admission = Admission(
+            limiter_id, kept, rules, states, now=now, shift=shift, hold_until=hold_until, strikes=strikes
+        )
         for rule in rules:
             if rule.holds:
                 admission.holds = True
@@ -142,16 +146,21 @@ class Admissions:
                 break
         return admission
 
-    def _move(self, execute: Execute, limiter_id: int, seen: int) -> int:
-        """Go on with the limiter's time on this machine's clock; the new time."""
+    def go_on(self, admission: Admission) -> None:
+        """Use one again in the next transaction, when nobody has written since the one that it was loaded for."""
+        admission.now = round(self.clock.monotonic() * 1000) + admission.shift
+
+    def _move(self, execute: Execute, limiter_id: int, seen: int) -> tuple[int, int]:
+        """Go on with the limiter's time on this machine's clock; the new time, and what that is ahead of the clock."""
         wall = self.clock.now()
         seen_at = execute("SELECT seen_at FROM limiter WHERE id = ?", (limiter_id,)).get
         now = seen + max(0, wall - seen_at)
+        shift = now - round(self.clock.monotonic() * 1000)
         execute(
             "UPDATE limiter SET boot = ?, shift = ?, seen = ?, seen_at = ? WHERE id = ?",
-            (self.boot, now - round(self.clock.monotonic() * 1000), now, wall, limiter_id),
+            (self.boot, shift, now, wall, limiter_id),
         )
-        return now
+        return now, shift
 
     def take(self, admission: Admission, cost: int) -> None:
         """Remember a start; `store` has to follow."""
@@ -185,7 +194,9 @@ class Admissions:
         if known is None or known[2] != text or known[0] != kept:
             rules = self._rules(kept)
             known = self._seen[limiter_id] = (kept, rules, text, _states(rules, text))
-        admission = Admission(limiter_id, kept, known[1], known[3], now=now, hold_until=hold_until, strikes=strikes)
+        admission = Admission(
+            limiter_id, kept, known[1], known[3], now=now, shift=shift, hold_until=hold_until, strikes=strikes
+        )
         for rule in admission.rules:
             if rule.holds:
                 admission.holds = True

@@ -22,6 +22,7 @@ import msgspec
 from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
 from workglow.storage.sqlite.changes import note_job
 from workglow.storage.sqlite.job_ends import AGAIN, ATTEMPT, TOO_LATE, aborted, delete_job, end_job, prune_jobs
+from workglow.storage.sqlite.lookahead import Lookahead
 from workglow.storage.sqlite.queued import tell_task
 from workglow.storage.sqlite.schedules import NEXT_DUE, fire_due
 from workglow.storage.sqlite.takeover import take_over
@@ -34,15 +35,15 @@ if TYPE_CHECKING:
     import apsw
 
     from workglow.file import File
+    from workglow.storage.jobs import Ask
     from workglow.storage.sqlite.gates import Gates
     from workglow.storage.sqlite.schedules import Add
     from workglow.storage.sqlite.workers import WorkerState
-    from workglow.values import Encoded
 
     Execute = Callable[..., Any]
     """`execute` of one cursor, whose rows nobody but the reader of the query knows the types of."""
 
-__all__ = ["Ask", "Claims"]
+__all__ = ["Claims"]
 
 _CHORES: Final = 50  # milliseconds
 _PRUNE: Final = 64  # jobs at once
@@ -50,7 +51,7 @@ _WORTH: Final = 8  # rows; an UPDATE of a range has SQLite list its keys first, 
 _LOOK_FOR_DEAD: Final = 0.5  # seconds; it reads a file of /proc for each open session
 
 _READY = """
-SELECT job.id, claim + 1, attempt + 1, handler, input, options, queue_id{}
+SELECT job.id, claim + 1, attempt + 1, handler, input, options, queue_id, deadline_at{}
   FROM worker CROSS JOIN queue CROSS JOIN job ON queue_id = queue.id
  WHERE worker.id = ?1 AND worker.session_id = ?2
    AND queue.id = ?3 AND paused_at IS NULL AND status = 'pending' AND run_after IS NULL AND waits_for = 0 {}
@@ -66,7 +67,9 @@ _SOME_READY = _READY.format("", f"AND limiters IS NULL {_SOME}")
 _ALL_LIMITED = _READY.format(", cost", "")
 _SOME_LIMITED = _READY.format(", cost", _SOME)
 _ASIDE = "SELECT EXISTS (SELECT 1 FROM change_log), EXISTS (SELECT 1 FROM job_dependency)"
-_CLAIM = "UPDATE job SET status = 'running', session_id = ?, started_at = ?, claim = ?, attempt = ? WHERE id {}"
+_CLAIM = """
+UPDATE job SET status = 'running', session_id = ?, started_at = ?, claim = claim + 1, attempt = attempt + 1 WHERE id {}
+"""
 _COMPLETE = """
 UPDATE job SET status = 'completed', output = ?, finished_at = ?, delete_at = ?
  WHERE claim = ? AND status = 'running' AND abort_reason IS NULL AND id {}
@@ -77,18 +80,6 @@ _COMPLETED = "SELECT 1 FROM job WHERE id = ? AND claim = ? AND status = 'complet
 _HELD = "SELECT started_at, abort_reason, max_attempts FROM job WHERE id = ? AND claim = ? AND status = 'running'"
 # `ClaimedJob._make` counts the columns each time, too.
 _claimed = cast("Callable[[Sequence[Any]], ClaimedJob]", partial(tuple.__new__, ClaimedJob))  # pyright: ignore
-
-
-class Ask(msgspec.Struct, frozen=True, gc=False):
-    """What a worker wants of one transaction."""
-
-    worker_id: int
-    queue_ids: Sequence[int]
-    settled: Sequence[Settlement]
-    limit: int
-    handlers: Collection[str] | None
-    leave: Collection[int] = ()
-    concurrency: int | None = None
 
 
 class Claims:
@@ -107,16 +98,18 @@ class Claims:
         self._cursor = file.db.cursor()
         self.unseated = False
         """Whether the last turn found that somebody took this process for dead: it has claimed nothing."""
+        self._ahead = Lookahead(file.db.data_version)
         # What the transaction that is going on found: whether changes are kept, whether jobs need others.
         self._noting = self._needing = 0
 
     # ------------------------------------------------------------------ one turn
 
-    def turn(self, db: apsw.Connection, ask: Ask) -> Turn:
-        """Inside a transaction; `committed` has to be told of it afterwards."""
-        worker = self.workers.begin_turn(db, ask.worker_id, ask.concurrency)
+    def turn(self, db: apsw.Connection, ask: Ask, *, shared: bool = False) -> Turn:
+        """Inside a transaction, in which others write, too, when it is `shared`; `committed` has to be told of it."""
+        quiet = self._ahead.begin(shared)
+        worker = self.workers.begin_turn(db, ask.worker_id, ask.concurrency, quiet=quiet)
         now = self._file.clock.now()
-        some = _restriction(ask)
+        some = _restriction(ask.handlers, ask.leave) if ask.handlers is not None or ask.leave else None
         limit = ask.limit
         next_at: int | None = None
         claimed: list[ClaimedJob] = []
@@ -124,7 +117,8 @@ class Claims:
         lost: list[int] = []
         retried: list[int] = []
         self._opens_at = None
-        self._noting, self._needing = execute(_ASIDE).fetchall()[0]
+        if not quiet:
+            self._noting, self._needing = execute(_ASIDE).fetchall()[0]
         if ask.settled:
             lost, retried = self._settle(execute, worker, ask.settled, now)
         chores = now >= self._chores_at or now + 2 * _CHORES < self._chores_at  # or the clock was set back
@@ -152,6 +146,7 @@ class Claims:
 
     def committed(self, ask: Ask, turn: Turn) -> None:
         """Remember what the worker runs now."""
+        self._ahead.committed()
         self.workers.end_turn(ask.worker_id, ask.settled, turn.claimed)
         if self._gates.holding:
             self._gates.holding.difference_update((done.job.id, done.job.claim) for done in ask.settled)
@@ -167,24 +162,40 @@ class Claims:
         now: int,
     ) -> list[ClaimedJob]:
         claimed: list[ClaimedJob] = []
-        session_id = worker.session_id
         for queue_id in queue_ids:
-            free = limit - len(claimed)
-            asked = (worker.id, session_id, queue_id, now, free)
+            asked = (worker.id, worker.session_id, queue_id, now, limit - len(claimed))
             if queue_id in self._gates.limited:
                 allowed = self._claim_limited(execute, worker, asked, some)
                 if allowed is not None:
                     claimed += allowed
                     continue
-            rows = execute(_ALL_READY, asked) if some is None else execute(_SOME_READY, asked + some)
-            rows = rows.fetchall()
-            self._update(_CLAIM_EACH, _CLAIM_ALIKE, [(row[0], (session_id, now, row[1], row[2])) for row in rows])
-            claimed.extend(map(_claimed, rows))
-            if not rows:  # limiters that were new to this process would be a reason
+            ready = self._ready(execute, asked, some)
+            if ready:
+                self._update(_CLAIM_EACH, _CLAIM_ALIKE, [(asked[1], now, job[0]) for job in ready])
+                claimed += ready
+            else:  # limiters that are new to this process would be a reason
                 claimed += self._claim_limited(execute, worker, asked, some) or ()
             if len(claimed) == limit:
                 break
         return claimed
+
+    def _ready(
+        self, execute: Execute, asked: tuple[int, ...], some: tuple[str | None, str] | None
+    ) -> Sequence[ClaimedJob]:
+        """The first jobs of a queue, at most as many as are asked for."""
+        ahead = self._ahead
+        if some is not None:
+            ahead.forget()
+            return list(map(_claimed, execute(_SOME_READY, asked + some).fetchall()))
+        queue_id, limit = asked[2], asked[4]
+        jobs = ahead.take(queue_id, limit)
+        if not jobs:
+            rows = execute(_ALL_READY, (*asked[:4], limit + ahead.more)).fetchall()
+            jobs = list(map(_claimed, rows))
+            if ahead.more:
+                ahead.keep(queue_id, jobs[limit:])
+                jobs = jobs[:limit]
+        return jobs
 
     def _claim_limited(
         self, execute: Execute, worker: WorkerState, asked: tuple[int, ...], some: tuple[str | None, str] | None
@@ -215,7 +226,7 @@ class Claims:
                     self._opens_at = opens_at
                 break
             job = _claimed(row)
-            execute(_CLAIM_EACH, (worker.session_id, now, job.claim, job.attempt, job.id))
+            execute(_CLAIM_EACH, (worker.session_id, now, job.id))
             gates.start(execute, gate, job.id, job.claim, cost)
             claimed.append(job)
         gates.close(execute, gate)
@@ -229,9 +240,9 @@ class Claims:
         """Settle; the ids of those that are lost, and of those that will be tried again."""
         lost: list[int] = []
         retried: list[int] = []
-        good = [done for done in settled if done.output is not None]
-        completed = self._complete(execute, worker, good, now) if good else good
+        completed = self._complete(execute, worker, settled, now)
         if len(completed) < len(settled):
+            self._ahead.forget()
             over = {id(done) for done in completed}
             for done in settled:
                 if id(done) not in over:
@@ -248,22 +259,28 @@ class Claims:
         if gates.struck:
             gates.settled(execute, settled)
         if self._needing:
-            for done in completed:
-                self._release_dependents(execute, done.job.id)
+            self._ahead.forget()
         for done in completed:
+            if self._needing:
+                self._release_dependents(execute, done.job.id)
             if done.delete_at is not None and done.delete_at <= now:
                 delete_job(execute, done.job.id, "completed", now)
         return lost, retried
 
-    def _complete(self, execute: Execute, worker: WorkerState, good: list[Settlement], now: int) -> list[Settlement]:
-        """Complete those whose claim still counts, which are returned."""
+    def _complete(
+        self, execute: Execute, worker: WorkerState, settled: Sequence[Settlement], now: int
+    ) -> list[Settlement]:
+        """Complete those that have an output and whose claim still counts, which are returned."""
         db = self._file.db
-        rows: list[tuple[int, tuple[Any, ...]]] = []
-        for done in good:
-            text, blobs = cast("Encoded", done.output)
-            if blobs:
-                insert_values(db, blobs)
-            rows.append((done.job.id, (text, now, done.delete_at, done.job.claim)))
+        good: list[Settlement] = []
+        rows: list[tuple[Any, ...]] = []
+        for done in settled:
+            output = done.output
+            if output is not None:
+                if output.blobs:
+                    insert_values(db, output.blobs)
+                good.append(done)
+                rows.append((output.text, now, done.delete_at, done.job.claim, done.job.id))
         before = db.total_changes()
         self._update(_COMPLETE_EACH, _COMPLETE_ALIKE, rows)
         if db.total_changes() - before != len(rows):
@@ -271,22 +288,27 @@ class Claims:
             good = [done for done in mine if execute(_COMPLETED, (done.job.id, done.job.claim)).fetchall()]
         for done in good:
             if done.job.options is not None:  # without any, no task waits for it
+                self._ahead.forget()
                 tell_task(execute, done.job.id, now)
             if self._noting:
                 note_job(execute, "completed", done.job.id, now, old="running", new="completed")
         return good
 
-    def _update(self, each: str, alike: str, rows: Sequence[tuple[int, tuple[Any, ...]]]) -> None:
-        """Write ids with their values; where ids follow each other and the values are the same, as one range."""
+    def _update(self, each: str, alike: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write rows, whose last value is an id; where ids follow each other and the rest is the same, as one range."""
+        if len(rows) < _WORTH:
+            for row in rows:
+                self._cursor.execute(each, row)
+            return
         start = 0
         for end in range(1, len(rows) + 1):
-            last, values = rows[end - 1]
-            if end < len(rows) and rows[end][0] == last + 1 and rows[end][1] == values:
+            *values, last = rows[end - 1]
+            if end < len(rows) and rows[end][-1] == last + 1 and rows[end][:-1] == rows[end - 1][:-1]:
                 continue
             if end - start >= _WORTH:
-                self._cursor.execute(alike, (*values, rows[start][0], last))
+                self._cursor.execute(alike, (*values, rows[start][-1], last))
             else:
-                self._cursor.executemany(each, [(*values, job_id) for job_id, values in rows[start:end]])
+                self._cursor.executemany(each, rows[start:end])
             start = end
 
     def _settle_otherwise(self, execute: Execute, done: Settlement, now: int) -> JobStatus | None:
@@ -330,6 +352,7 @@ class Claims:
     def _do_chores(self, db: apsw.Connection, execute: Execute, now: int) -> bool:
         """Let pass what has become due; True when a job may have become ready by it."""
         self._chores_at = now + _CHORES
+        self._ahead.forget()
         execute("UPDATE job SET run_after = NULL WHERE queue_id IN (SELECT id FROM queue) AND run_after <= ?", (now,))
         changed = db.changes() > 0
         changed |= fire_due(db, self._add, now)
@@ -362,9 +385,7 @@ class Claims:
         return min((time for time in times if time is not None), default=None)
 
 
-def _restriction(ask: Ask) -> tuple[str | None, str] | None:
-    """The handlers whose jobs are claimed and the jobs that are left, as JSON; None when there is no restriction."""
-    if ask.handlers is None and not ask.leave:
-        return None
-    handlers = None if ask.handlers is None else msgspec.json.encode(sorted(ask.handlers)).decode()
-    return handlers, msgspec.json.encode(list(ask.leave)).decode()
+def _restriction(handlers: Collection[str] | None, leave: Collection[int]) -> tuple[str | None, str]:
+    """The handlers whose jobs are claimed, None for all, and the jobs that are left, as JSON."""
+    names = None if handlers is None else msgspec.json.encode(sorted(handlers)).decode()
+    return names, msgspec.json.encode(list(leave)).decode()

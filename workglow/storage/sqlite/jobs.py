@@ -9,7 +9,7 @@ import msgspec
 from workglow.errors import FileLockedError, UnknownLimiterError
 from workglow.storage.jobs import FINAL_JOB_STATUSES, AttemptRecord, JobRecord, NewJob, QueueRecord, WorkerRecord
 from workglow.storage.sqlite.changes import note_job
-from workglow.storage.sqlite.claims import Ask, Claims
+from workglow.storage.sqlite.claims import Claims
 from workglow.storage.sqlite.enqueueing import Enqueuer
 from workglow.storage.sqlite.gates import Gates
 from workglow.storage.sqlite.job_ends import aborted, end_job, prune_jobs
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import apsw
 
     from workglow.file import File
-    from workglow.storage.jobs import ClaimedJob, JobStatus, QueueFigures, Settlement, Turn
+    from workglow.storage.jobs import Ask, ClaimedJob, JobStatus, QueueFigures, Turn
     from workglow.storage.limits import LimitRule
 
 __all__ = ["SqliteJobs"]
@@ -115,20 +115,7 @@ class SqliteJobs:
         self._claims.workers.end(worker_id)
         self._file.notify()
 
-    def turn(
-        self,
-        worker_id: int,
-        queue_ids: Sequence[int],
-        settled: Sequence[Settlement],
-        limit: int,
-        *,
-        handlers: Collection[str] | None = None,
-        leave: Collection[int] = (),
-        concurrency: int | None = None,
-        block: bool = False,
-        rest: float = 0.0,
-    ) -> Turn | Awaitable[Turn]:
-        ask = Ask(worker_id, queue_ids, settled, limit, handlers, leave, concurrency)
+    def turn(self, ask: Ask, *, block: bool = False, rest: float = 0.0) -> Turn | Awaitable[Turn]:
         file = self._file
         if not block and file.durability == "power" and not file.memory:
             return self._turn_elsewhere(ask)
@@ -147,7 +134,7 @@ class SqliteJobs:
         """On the thread that may wait for the disk."""
         import asyncio
 
-        future = self._file.submit(lambda db: self._claims.turn(db, ask))
+        future = self._file.submit(lambda db: self._claims.turn(db, ask, shared=True))
         try:
             turn = await asyncio.wrap_future(future)
         except asyncio.CancelledError:

@@ -81,12 +81,16 @@ class Workers:
 
     # ------------------------------------------------------------------ inside the transaction of a turn
 
-    def begin_turn(self, db: apsw.Connection, key: int, concurrency: int | None) -> WorkerState:
-        """Return a worker, in the session that this process has now; its row says `concurrency` from now on."""
+    def begin_turn(self, db: apsw.Connection, key: int, concurrency: int | None, *, quiet: bool = False) -> WorkerState:
+        """Return a worker, in the session that this process has now; its row says `concurrency` from now on.
+
+        Where all is `quiet`, nothing has been written since its last turn, so it is in that session.
+        """
         worker = self._known[key]
-        self._changed.pop(key, None)  # of a transaction that was undone
-        if worker.session_id != self._session():
-            worker = self._begin_again(db, worker)
+        if not quiet:
+            self._changed.pop(key, None)  # of a transaction that was undone
+            if worker.session_id != self._session():
+                worker = self._begin_again(db, worker)
         if concurrency is not None and concurrency != worker.row[2]:
             worker = self._changed[key] = copy.copy(worker)
             worker.row = (*worker.row[:2], concurrency)
@@ -95,7 +99,7 @@ class Workers:
 
     def keep_low_mark(self, execute: Execute, worker: WorkerState, claimed: Sequence[ClaimedJob]) -> None:
         """See to it that the worker's row says from which id on its running jobs are."""
-        lowest = min(claimed).id  # the first of what a job is a tuple of
+        lowest = min(claimed)[0]  # its id, the first of what a job is a tuple of
         if worker.claims >= _RAISE_EVERY:
             mark = min(lowest, min(worker.running, default=lowest))
         elif lowest < worker.jobs_from:
@@ -114,7 +118,9 @@ class Workers:
 
     def end_turn(self, key: int, settled: Sequence[Settlement], claimed: Sequence[ClaimedJob]) -> None:
         """Remember, once it is committed, what a worker runs now."""
-        worker = self._known[key] = self._changed.pop(key, None) or self._known[key]
+        worker = self._known[key]
+        if self._changed:
+            worker = self._known[key] = self._changed.pop(key, worker)
         running = worker.running
         for done in settled:
             running.discard(done.job.id)
