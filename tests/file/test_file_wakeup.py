@@ -15,6 +15,7 @@ import pytest
 
 from workglow.file import File
 from workglow.file.log_events import LogEvents
+from workglow.file.wakeup import _Waiter
 from workglow.testing import FakeClock
 
 Add = Callable[..., None]
@@ -294,3 +295,14 @@ def test_a_write_that_another_loop_has_heard_does_not_make_this_one_deaf(
     asyncio.run(second())
     done.set()
     other.join(30)
+
+
+def test_who_was_woken_and_is_gone_is_not_woken_again(file: File) -> None:
+    """A waiter of another thread may hear of a commit by itself, and be gone before it is told."""
+    gone = asyncio.new_event_loop()
+    waiter = _Waiter(gone)
+    waiter._thread = -1
+    gone.close()
+    file._wakeup._waiters.add(waiter)
+    file.notify()
+    assert waiter.woken

@@ -10,6 +10,7 @@ not listen: a busy file is written to ten thousand times a second, and each time
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, Final
 
@@ -218,4 +219,5 @@ class _Waiter:
         if get_ident() == self._thread:
             self.event.set()  # waking a loop from its own thread needs no system call
         else:
-            self.loop.call_soon_threadsafe(self.event.set)
+            with suppress(RuntimeError):  # its loop was closed meanwhile: it has heard by itself, and waits no more
+                self.loop.call_soon_threadsafe(self.event.set)
