@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from queue_jobs import handlers, project, scripted
+from taken_turns import take
 
 import workglow as wg
 from workglow import JobChange, Project, RateLimiter, task
 from workglow.errors import JobAbortedError, JobFailedError, UnknownJobError
 from workglow.queue import JobEvent
-from workglow.storage.jobs import Ask, Turn
+from workglow.storage.jobs import Ask
 from workglow.testing import FakeClock
 
 __all__ = ["project"]
@@ -37,8 +38,8 @@ def test_ops_01_only_one_worker_gets_a_job(project: Project, jobs: int, claims: 
     added = queue.enqueue_many(scripted, [{"data": f"job-{n}"} for n in range(jobs)])
     repository = project.queues.repository
     workers = [repository.begin_worker("[]", "[]", 1) for _ in range(claims)]
-    turns = [repository.turn(Ask(worker, [queue.row_id], (), 1), block=True) for worker in workers]
-    claimed = [job.id for turn in turns if isinstance(turn, Turn) for job in turn.claimed]
+    turns = [take(repository, Ask(worker, [queue.row_id], (), 1)) for worker in workers]
+    claimed = [job.id for turn in turns for job in turn.claimed]
     assert claimed == [job.id for job in added]
     assert queue.counts() == {"running": jobs}
 

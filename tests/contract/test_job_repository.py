@@ -11,6 +11,7 @@ from typing import Any
 
 import apsw
 import pytest
+from taken_turns import take
 
 from workglow.errors import JobStateError, UnknownJobError
 from workglow.file import File
@@ -57,9 +58,7 @@ class Place:
         return self.jobs.add(self.queue, [new(**terms)])[0]
 
     def turn(self, *settled: Settlement, limit: int = 1, **options: Any) -> Turn:
-        turn = self.jobs.turn(Ask(self.worker, [self.queue], settled, limit, **options), block=True)
-        assert isinstance(turn, Turn)
-        return turn
+        return take(self.jobs, Ask(self.worker, [self.queue], settled, limit, **options))
 
     def claim(self) -> ClaimedJob:
         (job,) = self.turn().claimed

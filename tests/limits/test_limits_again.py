@@ -7,11 +7,14 @@ from pathlib import Path
 
 import apsw
 import pytest
+from taken_turns import take
 
 import workglow as wg
 from workglow import Limiter, Project, RateLimiter
+from workglow.storage.jobs import Ask
 from workglow.storage.sqlite import admission
 from workglow.storage.sqlite.gates import Gates
+from workglow.storage.sqlite.workers import Workers
 from workglow.testing import FakeClock
 
 RULE = RateLimiter(5, per=60)
@@ -82,3 +85,19 @@ def test_a_start_that_is_undone_is_none(mine: Limiter, monkeypatch: pytest.Monke
             with pytest.raises(ZeroDivisionError):
                 start(mine)
     assert [start(mine) for _ in range(4)] == [True] * 3 + [False]
+
+
+def test_a_turn_of_a_queue_that_is_undone_starts_nothing_either(
+    project: Project, mine: Limiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shares with others of the process what is known of the limiter."""
+    queue = project.queue("work", limits=[mine])
+    queue.enqueue("anything")
+    jobs = project.queues.repository
+    ask = Ask(jobs.begin_worker("[]", "[]", 1), [queue.row_id], (), 1)
+    assert start(mine)
+    with monkeypatch.context() as broken:
+        broken.setattr(Workers, "keep_low_mark", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            take(jobs, ask)
+    assert [start(mine) for _ in range(3)] == [True, True, False]

@@ -15,10 +15,11 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from taken_turns import take
 
 from workglow.file import File, doctor
 from workglow.file.examination import invariants
-from workglow.storage.jobs import Ask, ClaimedJob, NewJob, Settlement, Turn
+from workglow.storage.jobs import Ask, ClaimedJob, NewJob, Settlement
 from workglow.storage.sqlite import claims
 from workglow.storage.sqlite.jobs import SqliteJobs
 from workglow.testing import FakeClock
@@ -226,8 +227,7 @@ class JobMachine(RuleBasedStateMachine):
         self._bury(now)
         model.expire(now)
         model.prune(now)
-        turn = process.jobs.turn(Ask(process.worker, [self.queue], told, limit), block=True)
-        assert isinstance(turn, Turn)
+        turn = take(process.jobs, Ask(process.worker, [self.queue], told, limit))
         assert turn.lost == lost
         assert [(job.id, job.claim, job.attempt) for job in turn.claimed] == model.claim(now, limit)
         process.claims += turn.claimed
@@ -259,8 +259,7 @@ class JobMachine(RuleBasedStateMachine):
         told = [Settlement(claim, "completed", RESULT) for claim in process.claims]
         for claim in process.claims:
             process.jobs.report([(claim, "{}")])
-        turn = process.jobs.turn(Ask(process.worker, [self.queue], told, 0), block=True)
-        assert isinstance(turn, Turn)
+        turn = take(process.jobs, Ask(process.worker, [self.queue], told, 0))
         assert turn.lost == [claim.id for claim in process.claims]
         assert set(process.jobs.unwanted(process.claims)) == set(turn.lost)
         assert self._stored() == before

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from taken_turns import take
 
 import workglow as wg
 from workglow import job
 from workglow.queue import JobContext, JobEvent, Progress
-from workglow.storage.jobs import Ask, Turn
+from workglow.storage.jobs import Ask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -74,8 +75,7 @@ def test_from_another_process_every_report_that_was_kept_is_seen(
     queue = project.queue("work")
     one = queue.enqueue(tell)
     jobs = project.queues.repository
-    turn = jobs.turn(Ask(jobs.begin_worker("[]", "[]", 1), [queue.row_id], (), 1), block=True)
-    assert isinstance(turn, Turn)
+    turn = take(jobs, Ask(jobs.begin_worker("[]", "[]", 1), [queue.row_id], (), 1))
     told = [Progress(0.0, "begins"), Progress(50.0, "a"), Progress(50.0, "b"), Progress(25.0, "back again")]
 
     async def main(elsewhere: Project) -> list[Progress]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from taken_turns import take
 
 from workglow.errors import WorkglowError
 from workglow.file import File, copy, doctor
@@ -33,9 +34,7 @@ class Process:
 
     def turn(self, *settled: Settlement, limit: int = 1) -> Turn:
         queue = self.jobs.queue("work", "{}").row_id
-        turn = self.jobs.turn(Ask(self.worker, [queue], settled, limit), block=True)
-        assert isinstance(turn, Turn)
-        return turn
+        return take(self.jobs, Ask(self.worker, [queue], settled, limit))
 
     def claim(self) -> ClaimedJob:
         (job,) = self.turn().claimed

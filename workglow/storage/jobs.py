@@ -257,10 +257,10 @@ class JobRepository(Protocol):
     def turn(self, ask: Ask, *, block: bool = False, rest: float = 0.0) -> Turn | Awaitable[Turn]:
         """Settle what a worker has done and claim further jobs, in one transaction.
 
-        An awaitable is returned when another process has to be waited for, or the disk, unless `block` allows waiting
-        for that on the spot: for a caller that has nothing else to do.  `rest` are seconds to leave to other processes
-        when there are any that write: for a worker that has had its share.  Jobs of dead workers are pending again
-        first, or failed when their attempts are used up.
+        An awaitable is returned when somebody else is writing, or when the disk has to be waited for, unless `block`
+        allows waiting for the disk on the spot: for a caller that has nothing else to do.  `rest` are seconds to leave
+        to other processes when there are any that write: for a worker that has had its share.  Jobs of dead workers are
+        pending again first, or failed when their attempts are used up.
         """
         ...
 

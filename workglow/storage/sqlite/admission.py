@@ -118,9 +118,12 @@ class Admissions:
         self._rules = rules
         self._known: dict[int, tuple[str, Sequence[LimitRule], str, list[dict[str, Any]]]] = {}
         self._seen: dict[int, tuple[str, Sequence[LimitRule], str, list[dict[str, Any]]]] = {}
+        self.loads = 0
+        """How often one was loaded: what it remembers is shared by those that were loaded before, and may change."""
 
     def load(self, execute: Execute, limiter_id: int) -> Admission:
         """Read a limiter in a transaction that may write."""
+        self.loads += 1
         rows = execute(_LOAD, (limiter_id,)).fetchall()
         if not rows:
             raise _gone(limiter_id)
@@ -147,7 +150,7 @@ class Admissions:
         return admission
 
     def go_on(self, admission: Admission) -> None:
-        """Use one again in the next transaction, when nobody has written since the one that it was loaded for."""
+        """Use one again in the next transaction, when nobody wrote, and nothing was loaded, since it was loaded."""
         admission.now = round(self.clock.monotonic() * 1000) + admission.shift
 
     def _move(self, execute: Execute, limiter_id: int, seen: int) -> tuple[int, int]:

@@ -106,7 +106,9 @@ class Claims:
 
     def turn(self, db: apsw.Connection, ask: Ask, *, shared: bool = False) -> Turn:
         """Inside a transaction, in which others write, too, when it is `shared`; `committed` has to be told of it."""
-        quiet = self._ahead.begin(shared)
+        quiet = self._ahead.begin()
+        if shared:
+            self._ahead.forget()
         worker = self.workers.begin_turn(db, ask.worker_id, ask.concurrency, quiet=quiet)
         now = self._file.clock.now()
         some = _restriction(ask.handlers, ask.leave) if ask.handlers is not None or ask.leave else None

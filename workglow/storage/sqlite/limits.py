@@ -44,7 +44,8 @@ class SqliteLimits:
         self._closed: set[int] = set()
         self._execute: Execute | None = None
         self._quiet = Quiet(file.db.data_version)
-        self._last: tuple[Sequence[int], QueueGate] | None = None  # what the last start went through
+        # What the last start went through, and how many admissions were loaded by then.
+        self._last: tuple[Sequence[int], QueueGate, int] | None = None
 
     # ------------------------------------------------------------------ making limiters
 
@@ -102,7 +103,8 @@ class SqliteLimits:
         with self._file.transaction() as db:
             execute = self._execute = self._execute or db.cursor().execute
             last = self._last
-            if self._quiet.begin() and last is not None and last[0] == limiter_ids:
+            quiet = self._quiet.begin()
+            if quiet and last is not None and last[0] == limiter_ids and last[2] == self._admissions.loads:
                 gate = last[1]
                 for admission in gate.admissions:
                     self._admissions.go_on(admission)
@@ -120,7 +122,7 @@ class SqliteLimits:
             slots = [self._start(execute, admission, gate.session_id, cost) for admission in gate.admissions]
             self.gates.close(execute, gate)
         self._quiet.committed()
-        self._last = (limiter_ids, gate)
+        self._last = (limiter_ids, gate, self._admissions.loads)
         return slots
 
     def _still_closed(self, limiter_ids: Sequence[int], cost: int) -> Wait | None:

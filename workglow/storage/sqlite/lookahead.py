@@ -32,9 +32,9 @@ class Lookahead(Quiet):
         self.more = 0
         """How many jobs a look reads beyond those that are claimed at once."""
 
-    def begin(self, shared: bool = False) -> bool:
+    def begin(self) -> bool:
         """Begin a turn, inside its transaction; whether the file is as the last turn left it."""
-        quiet = super().begin(shared)
+        quiet = super().begin()
         if quiet:
             self.more = min(2 * self.more + 1, _FARTHEST)
         else:

@@ -25,19 +25,16 @@ class Quiet:
         self._version = _NEVER  # of the transaction that is going on
         self._quiet_at = _NEVER  # what the next one finds when nobody else commits
 
-    def begin(self, shared: bool = False) -> bool:
-        """Begin, inside a transaction; whether the file is as the last one left it.
-
-        What others write in a `shared` transaction cannot be told from what oneself writes.
-        """
+    def begin(self) -> bool:
+        """Begin, inside a transaction; whether the file is as the last one left it."""
         version = self._data_version()
         quiet = version == self._quiet_at
         self._quiet_at = _NEVER  # this one may be undone
-        self._version = _NEVER if shared else version
+        self._version = version
         return quiet
 
     def forget(self) -> None:
-        """This transaction changes more than is known of it."""
+        """More is changed in this transaction than is known of it, or by others who share it."""
         self._version = _NEVER
 
     def committed(self) -> None:
