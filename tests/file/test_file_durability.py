@@ -210,6 +210,29 @@ def test_what_was_committed_is_synced_in_the_background_within_200_ms(path: Path
             upkeep.stop()
 
 
+def test_closing_while_the_background_works_does_not_wait_for_its_next_turn(
+    path: Path, clock: FakeClock, add: Add
+) -> None:
+    """What it is woken for at its end comes before it begins to sleep: it must not sleep over it."""
+    at_it = threading.Event()
+    with File.open(path, clock=clock) as file:
+
+        def sync(descriptor: int) -> None:
+            at_it.set()
+            assert upkeep.stopped.wait(30)
+            assert upkeep.woken.wait(30)
+
+        upkeep = make_upkeep(file, clock, interval=0.001, fdatasync=sync)
+        upkeep.beat_every = 1000.0
+        file._gate.upkeep = upkeep
+        add(file)
+        assert at_it.wait(30)
+        closing = threading.Thread(target=upkeep.stop, daemon=True)
+        closing.start()
+        closing.join(30)
+        assert not closing.is_alive()
+
+
 @pytest.mark.usefixtures("still")
 def test_the_background_syncs_once_for_many_commits_and_not_without_one(path: Path, clock: FakeClock, add: Add) -> None:
     synced: list[int] = []

@@ -205,7 +205,7 @@ def _loop(ref: weakref.ref[Upkeep], woken: threading.Event, stopped: threading.E
             continue
         upkeep.idle = True
         woken.clear()
-        if upkeep.active:
+        if upkeep.active or stopped.is_set():  # it was woken before it was ready to be
             upkeep.idle = False
             continue
         pause = upkeep.beat_every
