@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -83,19 +84,26 @@ def test_who_waits_for_too_long_is_told_so(path: Path) -> None:
         assert not caught.value.here
 
 
-def test_who_leaves_the_file_to_others_comes_back_when_they_do_not_write(
-    file: File, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("few", [0, 15])
+def test_who_leaves_the_file_to_others_comes_back_when_it_is_not_full(
+    file: File, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    """Else nobody would write until the time is over."""
-    versions = iter([1, 2, 3, 4, 5, 5])
+    """Else nobody would write, or hardly anybody, until the time is over.  A log that has begun anew says nothing."""
+    full, unknown, anew, calm = (0, 16), (nan, 0), (500, 0), (100, 100 + few)
+    pages = iter([*full, *unknown, *anew, *calm])
 
-    def version() -> int:
+    def logged() -> float:
         assert file._gate.resting == 1
-        return next(versions)
+        return next(pages)
 
-    monkeypatch.setattr(file, "version", version)
+    async def at_once(seconds: float) -> None:
+        assert seconds == 0.001
+
+    monkeypatch.setattr(asyncio, "sleep", at_once)
+    monkeypatch.setattr("workglow.file.file._LONG_GLANCE", 0.001)
+    monkeypatch.setattr(file, "_logged", logged)
     assert asyncio.run(file.write(_insert, rest=1000.0)) == 1
-    assert list(versions) == []
+    assert list(pages) == []
     assert file._gate.resting == 0
 
 
@@ -104,15 +112,35 @@ def test_who_leaves_the_file_to_others_comes_back_when_the_time_is_over(
 ) -> None:
     asked = 0
 
-    def version() -> int:
+    def logged() -> float:
         nonlocal asked
         asked += 1
-        clock.advance(0.1)
-        return asked
+        clock.advance(0.05)
+        return 1000 * asked
 
-    monkeypatch.setattr(file, "version", version)
+    monkeypatch.setattr(file, "_logged", logged)
     assert asyncio.run(file.write(_insert, rest=1.0)) == 1
-    assert 7 <= asked <= 14
+    assert 14 <= asked <= 28
+
+
+@pytest.mark.parametrize(("commits", "is_full"), [(0, False), (3, False), (40, True)])
+def test_how_full_the_file_is_says_its_log(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, commits: int, is_full: bool
+) -> None:
+    slept: list[float] = []
+    with File.open(path, clock=clock) as file, File.open(path) as other:
+
+        async def writing(seconds: float) -> None:
+            slept.append(seconds)
+            clock.advance(seconds)
+            for _ in range(round(commits * seconds * 1000)):
+                with other.transaction() as db:
+                    _insert(db)
+
+        monkeypatch.setattr(asyncio, "sleep", writing)
+        assert asyncio.run(file.write(_insert, rest=0.02)) == 1
+    assert slept == [0.001] or is_full
+    assert sum(slept) >= 0.015 or not is_full
 
 
 def _insert(db: object) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from math import nan
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import apsw
@@ -39,6 +40,7 @@ T = TypeVar("T")
 Durability = Literal["auto", "power", "process"]
 
 _GLANCE = 0.001  # seconds; whoever writes one transaction after the other commits many in it
+_FULL = 16_000  # pages a second; less than that leaves room for one more who writes
 _LONG_GLANCE = 0.004
 _LOOK_AFTER = 0.5  # seconds of waiting, after which it is looked whether the file is still there
 
@@ -190,7 +192,7 @@ class File:
         """Write without holding up the event loop: `work(db)` is one transaction as soon as nobody else is writing.
 
         It is not synced, and runs on the caller's thread; whoever cancels this knows that nothing was written.  First
-        the file is left to others for `rest` seconds, or until they do not write any more.
+        the file is left to others for `rest` seconds, or until they leave room in it.
         """
         import asyncio  # costs 60 ms, and who writes without a loop needs none
 
@@ -206,20 +208,29 @@ class File:
             return work(db)
 
     async def _rest(self, seconds: float) -> None:
+        """Leave the file to others for so long, or until they leave room for one more that writes."""
         import asyncio
 
+        self.version()  # a reader that has read nothing does not know the log
         until = self.clock.monotonic() + seconds
         pause = _GLANCE
         self._gate.resting += 1
         try:
             while (left := until - self.clock.monotonic()) > 0:
-                version = self.version()
+                before = self._logged()
                 await asyncio.sleep(min(pause, left))
-                if self.version() == version:
+                if 0 <= self._logged() - before < _FULL * pause:
                     return
                 pause = min(2 * pause, _LONG_GLANCE)
         finally:
             self._gate.resting -= 1
+
+    def _logged(self) -> float:
+        """How many pages the log holds, until it begins anew; not a number at the very moment of a commit."""
+        try:
+            return self.reader.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0]
+        except apsw.BusyError:
+            return nan
 
     def submit(self, work: Callable[[apsw.Connection], T], *, sync: bool = False) -> Future[T]:
         """Write on the writer thread; the future is done when `work(db)` is committed.
