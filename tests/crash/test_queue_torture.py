@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import statistics
 import time
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from job_nursery import JobNursery, assert_all_completed, opened, rows
 
 FULL = os.environ.get("WORKGLOW_TORTURE") == "full"
 JOBS, KILLS = (20_000, 200) if FULL else (1_500, 20)
-NO_OPS = 20_000
+NO_OPS = 8 * 20_000
 SEED = int(os.environ.get("WORKGLOW_SEED", "7"))
 
 
@@ -101,9 +100,9 @@ def test_without_the_fence_it_would(tmp_path: Path, workers: JobNursery) -> None
     assert after != before
 
 
-def shares_of_eight(path: Path, workers: JobNursery) -> list[int]:
-    """How many of the jobs each of eight processes did, fewest first."""
-    workers.ledger = path.with_suffix(".ledger")
+@pytest.mark.timeout(900)
+def test_eight_processes_get_fair_shares_and_never_hear_of_a_lock(tmp_path: Path, workers: JobNursery) -> None:
+    path = tmp_path / "jobs.wg"
     with opened(path) as project:
         queue = project.queue("work")
         queue.enqueue_many(nothing, [{}] * NO_OPS)
@@ -120,15 +119,8 @@ def shares_of_eight(path: Path, workers: JobNursery) -> list[int]:
     assert workers.errors() == ""
     assert rows(path, "SELECT DISTINCT status, attempt FROM job") == [("completed", 1)]
     workers.assert_nothing_was_done_twice()
-    return shares
-
-
-@pytest.mark.timeout(900)
-def test_eight_processes_get_fair_shares_and_never_hear_of_a_lock(tmp_path: Path, workers: JobNursery) -> None:
-    """Of three times, for the machine, too, may be unfair to a process."""
-    times = [shares_of_eight(tmp_path / f"{number}.wg", workers) for number in range(3)]
-    assert all(len(shares) == 8 for shares in times)
-    assert statistics.median(shares[-1] / shares[0] for shares in times) <= 3
+    assert len(shares) == 8
+    assert shares[-1] <= 3 * shares[0]
 
 
 def let_poison_kill(path: Path, workers: JobNursery, broken: str) -> int:
