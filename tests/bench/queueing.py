@@ -28,12 +28,15 @@ SEED_BULK = 1e6 / 14_400
 """µs a job of the seed system's `submitBatch` (bun:sqlite, WAL set by hand), measured on the machine of the targets."""
 
 WORKER = """
-import sys
+import sys, time
 import workglow as wg
 from workglow.queue import job
 
 @job(name="bench_noop")
 async def noop(a): return None
+
+@job(name="bench_nap")
+async def nap(a): time.sleep(0.001)
 
 with wg.open(sys.argv[1], durability="process") as project:
     queue = project.queue("bench")
@@ -227,23 +230,27 @@ def with_processes(folder: Path) -> Iterator[Row]:
         queue = project.queue("bench")
         alone, four = Crew(path, 1), Crew(path, 4)
 
-        def work(crew: Crew, concurrency: int, size: int) -> Callable[[], float]:
+        def work(crew: Crew, handler: str, concurrency: int, size: int) -> Callable[[], float]:
             def run() -> float:
-                queue.enqueue_many(noop, [{"a": number} for number in range(size)])
+                queue.enqueue_many(handler, [{"a": number} for number in range(size)])
                 begun = time.perf_counter()
                 assert crew.work(concurrency) == size
                 return time.perf_counter() - begun
 
             return run
 
-        for case, concurrency, size in (("drain one by one", 1, 8000), ("drain in batches of 32", BATCH, 40_000)):
+        for case, handler, concurrency, size, target in (
+            ("drain one by one", "bench_noop", 1, 8000, 1.0),
+            ("drain in batches of 32", "bench_noop", BATCH, 40_000, 1.0),
+            ("jobs that wait 1 ms", "bench_nap", 1, 1000, None),
+        ):
             yield compare(
                 "W3",
                 f"{case}, 4 procs",
-                work(four, concurrency, size),
+                work(four, handler, concurrency, size),
                 "ours, 1 process",
-                work(alone, concurrency, size),
-                target=1.0,
+                work(alone, handler, concurrency, size),
+                target=target,
                 each=size,
                 unit="µs/job",
             )

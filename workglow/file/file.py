@@ -40,8 +40,8 @@ T = TypeVar("T")
 Durability = Literal["auto", "power", "process"]
 
 _GLANCE = 0.001  # seconds; whoever writes one transaction after the other commits many in it
-_FULL = 16_000  # pages a second; less than that leaves room for one more who writes
 _LONG_GLANCE = 0.004
+_FULL = 16_000  # pages a second; less than that leaves room for one more who writes
 _LOOK_AFTER = 0.5  # seconds of waiting, after which it is looked whether the file is still there
 
 

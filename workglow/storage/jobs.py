@@ -259,7 +259,7 @@ class JobRepository(Protocol):
 
         An awaitable is returned when somebody else is writing, or when the disk has to be waited for, unless `block`
         allows waiting for the disk on the spot: for a caller that has nothing else to do.  `rest` are seconds to leave
-        to other processes when there are any that write: for a worker that has had its share.  Jobs of dead workers are
+        to other processes while they fill the file: for a worker that has had its share.  Jobs of dead workers are
         pending again first, or failed when their attempts are used up.
         """
         ...
