@@ -10,6 +10,8 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+import msgspec
+
 from workglow.ai import Finish, ModelRecord, ObjectDelta, Provider, ProviderRegistry, TextDelta, provider_registry
 from workglow.ai.conformance import ProviderConformance
 from workglow.errors import ModelError, TaskConfigurationError, UnknownModelError
@@ -212,6 +214,7 @@ def _crash_while_enqueueing(at: Callable[[str, set[str]], None]) -> None:
     def crashing(add: Any) -> Any:
         def add_in_halves(self: Any, db: Any, queue_id: int, *rest: Any) -> list[int]:
             *alike, items, now = rest
+            items = items if not alike else _lists_of_one(items)
             ids = _in_halves("enqueue", items, lambda some: add(self, db, queue_id, *alike, some, now), at)
             at("inside", {"enqueue"})
             return [*ids[0], *ids[1]]
@@ -228,6 +231,11 @@ def _crash_while_enqueueing(at: Callable[[str, set[str]], None]) -> None:
 
     inside.add, inside.add_alike = crashing(inside.add), crashing(inside.add_alike)
     around.add, around.add_alike = crashing_after(around.add), crashing_after(around.add_alike)
+
+
+def _lists_of_one(lists: Sequence[str]) -> list[str]:
+    """The same items as JSON lists of one item each, so that the half of them can be taken."""
+    return [f"[{bytes(item).decode()}]" for each in lists for item in msgspec.json.decode(each, type=list[msgspec.Raw])]
 
 
 def _in_halves(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,11 +20,14 @@ from workglow.errors import (
     RetryableJobError,
     TaskConfigurationError,
     UnknownJobError,
+    UnstorableValueError,
 )
 from workglow.queue.terms import JobTerms
 from workglow.retry import Retry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from workglow import Project
     from workglow.queue import HandlerRegistry
     from workglow.testing import FakeClock
@@ -281,9 +286,80 @@ def test_inputs_that_do_not_fit_are_refused_where_they_are_given(project: Projec
     for wrong in ({}, {"value": "x"}, {"valeu": 1}):
         with pytest.raises(JobInputError, match="double"):
             queue.enqueue(double, wrong)
-    with pytest.raises(JobInputError):
-        queue.enqueue_many(double, [{"value": 1}, {"value": "x"}])
+    for handler in (double, "double", "unknown"):
+        with pytest.raises(JobInputError, match=r"inputs\[1\]: its inputs are a int; give a mapping"):
+            queue.enqueue_many(handler, [{"value": 1}, 2])  # pyright: ignore[reportArgumentType]
     assert queue.counts() == {}
+
+
+@pytest.mark.parametrize("wrong", [{}, {"value": "x"}, {"valeu": 1}, {"value": 1, "more": 2}, {"value": None}])
+def test_of_many_inputs_the_one_that_does_not_fit_is_named(
+    project: Project, handlers: HandlerRegistry, wrong: dict[str, Any]
+) -> None:
+    double = job(registry=handlers, name="double")(twice)
+    queue = project.queue("work")
+    for many in ([wrong], [{"value": 1}, wrong, {"value": 2}]):
+        for given in (many, tuple(many), iter(many)):
+            with pytest.raises(JobInputError, match=rf"'double', inputs\[{len(many) // 2}\]: input '"):
+                queue.enqueue_many(double, given)
+    assert queue.counts() == {}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_of_many_inputs_the_one_that_cannot_be_stored_is_named(
+    project: Project, handlers: HandlerRegistry, known: bool
+) -> None:
+    if known:
+        job(registry=handlers, name="shout")(in_capitals)
+    many = [{"text": "a"}, {"text": "b"}, {"text": "\ud800"}]
+    for given in (many, iter(many)):
+        with pytest.raises(UnstorableValueError, match=r"job 'shout', inputs\[2\]: port 'text' .*surrogate"):
+            project.queue("work").enqueue_many("shout", given)
+    assert project.queue("work").counts() == {}
+
+
+def test_many_inputs_are_converted_as_one_is(project: Project, handlers: HandlerRegistry) -> None:
+    @job(registry=handlers)
+    def keep(path: Path, page: float = 1.5, words: tuple[str, ...] = ()) -> None: ...
+
+    queue = project.queue("work")
+    many: list[Any] = [
+        {"path": "a.md"}, {"path": Path("b.md"), "page": 2}, MappingProxyType({"path": "c", "words": ["d"]}),
+    ]  # fmt: skip
+    one_by_one = [queue.enqueue(keep, inputs).inputs for inputs in many]
+    assert [each.inputs for each in queue.enqueue_many(keep, many)] == one_by_one
+    assert one_by_one[1] == {"path": Path("b.md"), "page": 2.0, "words": ()}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_generator_may_yield_one_mapping_again_and_again(
+    project: Project, handlers: HandlerRegistry, known: bool
+) -> None:
+    if known:
+        job(registry=handlers, name="double")(twice)
+
+    def yielded() -> Iterator[dict[str, int]]:
+        inputs: dict[str, int] = {}
+        for value in range(3):
+            inputs["value"] = value
+            yield inputs
+
+    jobs = project.queue("work").enqueue_many("double", yielded())
+    assert [each.inputs["value"] for each in jobs] == [0, 1, 2]
+
+
+def test_a_thousand_and_one_jobs_are_in_their_order(project: Project) -> None:
+    jobs = project.queue("work").enqueue_many("double", [{"value": number} for number in range(1_001)])
+    assert [job.id for job in jobs] == list(range(jobs[0].id, jobs[0].id + 1_001))
+    assert [jobs[index].inputs["value"] for index in (0, 999, 1_000)] == [0, 999, 1_000]
+
+
+def twice(value: int) -> int:
+    return value * 2
+
+
+def in_capitals(text: str) -> str:
+    return text.upper()
 
 
 def test_a_handler_that_was_unknown_where_its_job_came_from_still_says_how_long_to_wait(

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workglow.errors import InvalidValueError
-from workglow.values import Encoded, ValueTypes, decode, encode, encode_all, verify
+from workglow.values import Encoded, ValueTypes, decode, encode, verify
 
 types = ValueTypes()
 
@@ -183,15 +183,6 @@ def test_every_value_comes_back_the_same(value: object, inline: int) -> None:
 def test_ports_may_be_called_anything(ports: dict[str, object]) -> None:
     encoded = encode(ports, types=types)
     assert same(decode(encoded.text, loader(encoded), types=types), ports)
-
-
-@settings(deadline=None)
-@given(st.lists(st.dictionaries(st.sampled_from("ab"), values, max_size=2), max_size=4), st.sampled_from([0, 4096]))
-def test_many_are_encoded_as_each_of_them_is(many: list[dict[str, object]], inline: int) -> None:
-    texts, blobs = encode_all(many, inline=inline, types=types)
-    each = [encode(ports, inline=inline, types=types) for ports in many]
-    assert texts == [encoded.text for encoded in each]
-    assert list(blobs) == list({blob.hash: blob for encoded in each for blob in encoded.blobs}.values())
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from workglow.tasks.suspension import mode_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from workglow.values import Columns
+
 __all__ = ["Executor", "Handler", "HandlerRegistry", "Judgement", "handler_registry", "job"]
 
 Executor = Literal["process"]
@@ -83,12 +85,20 @@ class Handler:
     def __repr__(self) -> str:
         return f"<handler {self.name}>"
 
-    def check(self, inputs: dict[str, object]) -> dict[str, object]:
-        """Return the inputs, each as its parameter's type; JobInputError when the function does not take them."""
+    def check(self, inputs: dict[str, object], number: int | None = None) -> dict[str, object]:
+        """Return the inputs, each as its parameter's type; JobInputError when the function does not take them.
+
+        `number` says which of many inputs these are.
+        """
         try:
             return self._check(inputs)
         except PortError as error:
-            raise JobInputError(f"Job {self.name!r}: input {error}") from error
+            place = "" if number is None else f", inputs[{number}]"
+            raise JobInputError(f"Job {self.name!r}{place}: input {error}") from error
+
+    def all_fit(self, columns: Columns) -> bool:
+        """Say whether `check` would return many inputs as they are."""
+        return self._signature.inputs.all_fit(columns)
 
 
 class HandlerRegistry:

@@ -74,13 +74,16 @@ class JobQueue:
     def enqueue_many(
         self, handler: Handler | str, inputs: Iterable[Mapping[str, object]], **terms: Unpack[JobTerms]
     ) -> list[Job]:
-        """Keep a job for each of the inputs, all or none, in one transaction."""
+        """Keep a job for each of the inputs, all or none, in one transaction.
+
+        Raises what `enqueue` raises; the text names the inputs that are refused: `inputs[3]`.
+        """
         if terms.get("idempotency_key") is not None:
             raise TaskConfigurationError("An idempotency_key is for one job; give enqueue_many none.")
         queues = self._queues
         known = queues.known(handler) or handler
-        job, texts = new_jobs(known, inputs, terms, self.settings, now=queues.clock.now())
-        return [Job(queues, job_id) for job_id in queues.repository.add_alike(self.row_id, job, texts)]
+        job, lists = new_jobs(known, inputs, terms, self.settings, now=queues.clock.now())
+        return [Job(queues, job_id) for job_id in queues.repository.add_alike(self.row_id, job, lists)]
 
     # ------------------------------------------------------------------ looking
 

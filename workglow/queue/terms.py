@@ -12,7 +12,7 @@ from workglow.queue.job_handle import Job
 from workglow.queue.settings import JobOptions, RetryPolicy, is_seconds
 from workglow.retry import Retry
 from workglow.storage.jobs import NewJob
-from workglow.values import Encoded, encode, encode_all
+from workglow.values import Encoded, columns_of, encode, encode_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -104,10 +104,7 @@ def new_job(
 ) -> NewJob:
     """Make what is stored; a handler that is not known here is only a name."""
     name = handler.name if isinstance(handler, Handler) else handler
-    if not isinstance(cast("object", inputs), Mapping):
-        raise JobInputError(f"Job {name!r}: its inputs are a {type(inputs).__name__}; give a mapping, name → value.")
-    if isinstance(handler, Handler):
-        inputs = handler.check(dict(inputs))
+    inputs = _taken(handler, name, inputs)
     return _with_terms(handler, name, encode(inputs, where=f"job {name!r}"), terms, settings, now=now)
 
 
@@ -120,13 +117,28 @@ def new_jobs(
     now: int,
 ) -> tuple[NewJob, list[str]]:
     """Make what is stored of jobs that differ in their inputs only: one without any, which has the rows that all of
-    them refer to, and the inputs."""
+    them refer to, and JSON lists of the inputs."""
     name = handler.name if isinstance(handler, Handler) else handler
-    if isinstance(handler, Handler):
-        check = handler.check
-        many = [check(each if isinstance(each, dict) else dict(each)) for each in many]  # pyright: ignore
-    texts, blobs = encode_all(many, where=f"job {name!r}")
-    return _with_terms(handler, name, Encoded("", blobs), terms, settings, now=now), texts
+    columns = columns_of(many) if isinstance(many, list) else None
+    if columns is None or (isinstance(handler, Handler) and not handler.all_fit(columns)):
+        # one after the other, for a generator may yield one mapping again and again, with other values in it
+        columns, many = None, (_taken(handler, name, inputs, number) for number, inputs in enumerate(many))
+    lists, blobs = encode_many(many, columns, where=f"job {name!r}, inputs")
+    return _with_terms(handler, name, Encoded("", blobs), terms, settings, now=now), lists
+
+
+def _taken(
+    handler: Handler | str, name: str, inputs: Mapping[str, object], number: int | None = None
+) -> Mapping[str, object]:
+    """The inputs as the handler takes them, and as they are when it is only a name; `number` of many."""
+    if isinstance(handler, Handler) and isinstance(inputs, dict):
+        return handler.check(inputs, number)
+    if not isinstance(cast("object", inputs), Mapping):
+        place = "" if number is None else f", inputs[{number}]"
+        raise JobInputError(
+            f"Job {name!r}{place}: its inputs are a {type(inputs).__name__}; give a mapping, name → value."
+        )
+    return handler.check(dict(inputs), number) if isinstance(handler, Handler) else inputs
 
 
 def _with_terms(

@@ -247,8 +247,9 @@ class JobRepository(Protocol):
         """
         ...
 
-    def add_alike(self, queue_id: int, job: NewJob, inputs: Sequence[str]) -> Sequence[int]:
-        """Keep a job like this one, which has no key, for each of the inputs (JSON), all or none; their ids.
+    def add_alike(self, queue_id: int, job: NewJob, inputs: Sequence[str]) -> range:
+        """Keep a job like this one, which has no key, for each item of the lists of inputs (JSON), all or none; their
+        ids.
 
         Of the job's own input only the rows count: all that any of the inputs refers to.
         """

@@ -190,6 +190,13 @@ class Ports(Mapping[str, Port]):
         """Return the types whose values fit a port without a closer look; none when every value needs one."""
         return frozenset(self._accepted[name] or ())
 
+    def all_fit(self, columns: Mapping[str, Iterable[object]]) -> bool:
+        """Say whether `check` would return many mappings as they are: port → its value in each of them."""
+        accepted = self._accepted
+        return columns.keys() == accepted.keys() and all(
+            types is None or types.issuperset(map(type, columns[name])) for name, types in accepted.items()
+        )
+
     def check_given(self, values: Mapping[str, object]) -> dict[str, object]:
         """Check only what is given; ports without a value are left out."""
         return {name: self._checked(name, value) for name, value in values.items()}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -15,7 +15,9 @@ from workglow.values.encoder import HIGHEST, LONGEST_TEXT, LOWEST, Encoder, to_j
 from workglow.values.refusal import Refusal, checked_text
 from workglow.values.registry import ValueTypes, value_types
 
-__all__ = ["Encoded", "decode", "encode", "encode_all"]
+__all__ = ["INLINE", "Encoded", "decode", "encode"]
+
+INLINE: Final = 4096  # bytes of JSON
 
 _parse = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -28,7 +30,7 @@ class Encoded(NamedTuple):
 
 
 def encode(
-    values: Mapping[str, object], *, inline: int = 4096, where: str = "", types: ValueTypes = value_types
+    values: Mapping[str, object], *, inline: int = INLINE, where: str = "", types: ValueTypes = value_types
 ) -> Encoded:
     """Return the text and rows from which `decode` gives ports and values back, equal and of the same types.
 
@@ -38,21 +40,6 @@ def encode(
     """
     text = _simple_text(values, inline)
     return Encoded(text, ()) if text is not None else _encode_each(values, inline, where, types)
-
-
-def encode_all(
-    many: Iterable[Mapping[str, object]], *, inline: int = 4096, where: str = "", types: ValueTypes = value_types
-) -> tuple[list[str], tuple[Blob, ...]]:
-    """Return the texts that `encode` gives for each mapping, and the rows that any of them refers to, each once."""
-    texts: list[str] = []
-    blobs: dict[bytes, Blob] = {}
-    for values in many:
-        text = _simple_text(values, inline)
-        if text is None:
-            text, rows = _encode_each(values, inline, where, types)
-            blobs.update((blob.hash, blob) for blob in rows)
-        texts.append(text)
-    return texts, tuple(blobs.values())
 
 
 def _encode_each(values: Mapping[str, object], inline: int, where: str, types: ValueTypes) -> Encoded:

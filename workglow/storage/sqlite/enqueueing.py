@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 from workglow.errors import JobStateError, UnknownJobError
 from workglow.storage.sqlite.changes import note_added
 from workglow.storage.sqlite.values import insert_values
-from workglow.values import Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,14 +25,14 @@ VALUES (?, ?, ?, 'pending', ?, ?, ?, ?{})
 """
 _PLAIN: Final = _INSERT.format("", "")
 _WHOLE: Final = _INSERT.format(", run_after, waits_for, deadline_at, key, group_name, cost, options", ", ?" * 7)
-# The inputs are one JSON list of texts, and SQLite numbers the rows, which it appends then without looking for each
-# number: a third of the time of one INSERT for each.
-_ALIKE: Final = """
-INSERT INTO job (queue_id, handler, status, priority, input, max_attempts, created_at, run_after, waits_for,
+# The inputs are one JSON list: a third of the time of one INSERT for each.
+_INSERT_ALIKE: Final = """
+INSERT INTO job ({}queue_id, handler, status, priority, input, max_attempts, created_at, run_after, waits_for,
                  deadline_at, group_name, cost, options)
-SELECT ?1, ?2, 'pending', ?3, value, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM json_each(?12)
+SELECT {}?1, ?2, 'pending', ?3, value, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM json_each(?12)
 """
-_TOGETHER: Final = 10_000  # inputs in one statement
+_ALIKE: Final = _INSERT_ALIKE.format("", "")  # SQLite numbers the rows, and appends them without a look at the number
+_NUMBERED: Final = _INSERT_ALIKE.format("id, ", "?13 + key, ")
 _NEED: Final = "INSERT INTO job_dependency (needs_id, job_id) VALUES (?, ?)"
 # The newest number there is, the newest that was deleted, and whether changes are kept.
 _NEWEST: Final = """
@@ -83,28 +79,23 @@ class Enqueuer:
             note_added(execute, first, job_id, now)
         return ids
 
-    def add_alike(
-        self, db: apsw.Connection, queue_id: int, job: NewJob, inputs: Sequence[str], now: int
-    ) -> Sequence[int]:
-        """Insert a job like this one, which has no key, for each of the inputs (JSON); their ids."""
-        if not inputs:
-            return ()
+    def add_alike(self, db: apsw.Connection, queue_id: int, job: NewJob, inputs: Sequence[str], now: int) -> range:
+        """Insert a job like this one, which has no key, for each item of the lists of inputs (JSON); their ids."""
         insert_values(db, job.input.blobs)
         newest, deleted, noting = self._execute(_NEWEST).fetchall()[0]
-        first = 1 + max(newest, deleted)
-        if deleted > newest:  # SQLite would go on from the newest that is there
-            self.add(db, queue_id, (replace(job, input=Encoded(inputs[0], ())),), now)
-            self.add_alike(db, queue_id, job, inputs[1:], now)
-            return range(first, first + len(inputs))
+        first = job_id = 1 + max(newest, deleted)
         needs = self._open_needs(job.needs)
         alike: tuple[Any, ...] = (
             queue_id, job.handler, job.priority, job.max_attempts, now, _later(job, now), len(needs), job.deadline_at,
             job.group, job.cost, job.options,
         )  # fmt: skip
-        for start in range(0, len(inputs), _TOGETHER):
-            texts = msgspec.json.encode(inputs[start : start + _TOGETHER]).decode()
-            self._execute(_ALIKE, (*alike, texts))
-        ids = range(first, first + len(inputs))
+        for items in inputs:
+            if deleted > newest:  # SQLite would go on from the newest that is there
+                self._execute(_NUMBERED, (*alike, items, job_id))
+            else:
+                self._execute(_ALIKE, (*alike, items))
+            job_id += db.changes()
+        ids = range(first, job_id)
         for needed in needs:
             self._execute_many(_NEED, [(needed, job_id) for job_id in ids])
         if noting:

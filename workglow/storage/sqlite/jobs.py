@@ -99,7 +99,7 @@ class SqliteJobs:
         self._file.notify()
         return ids
 
-    def add_alike(self, queue_id: int, job: NewJob, inputs: Sequence[str]) -> Sequence[int]:
+    def add_alike(self, queue_id: int, job: NewJob, inputs: Sequence[str]) -> range:
         now = self._file.clock.now()
         with self._file.transaction(sync=True) as db:
             ids = self._enqueuer.add_alike(db, queue_id, job, inputs, now)
