@@ -13,6 +13,7 @@ import apsw
 import pytest
 
 from workglow.file import File
+from workglow.file.upkeep import Upkeep
 from workglow.testing import FakeClock
 
 
@@ -49,6 +50,12 @@ def add_fixture() -> Callable[..., None]:
 @pytest.fixture(name="count")
 def count_fixture() -> Callable[[File], int]:
     return count
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No background thread: the test does its work."""
+    monkeypatch.setattr(Upkeep, "wake", lambda self: None)
 
 
 class Other:

@@ -12,11 +12,11 @@ from typing import Any
 
 import apsw
 import pytest
+from background import upkeep_of
 
 from workglow.errors import FileError, FileLockedError, HalfCopyError
 from workglow.file import File, copy, doctor, opening
 from workglow.file.marker import Marker, _fits, read_marker
-from workglow.file.upkeep import Upkeep
 
 Add = Callable[..., None]
 Count = Callable[[File], int]
@@ -40,10 +40,7 @@ db.close()
 """
 
 
-@pytest.fixture(autouse=True)
-def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No background thread: the tests say when a checkpoint happens."""
-    monkeypatch.setattr(Upkeep, "wake", lambda self: None)
+pytestmark = pytest.mark.usefixtures("still")  # the tests say when a checkpoint happens
 
 
 def log(path: Path) -> Path:
@@ -51,8 +48,7 @@ def log(path: Path) -> Path:
 
 
 def checkpoint(file: File) -> bool:
-    assert file._upkeep is not None
-    return file._upkeep.checkpoint(at_least=1)
+    return upkeep_of(file).checkpoint(at_least=1)
 
 
 def copy_files(source: Path, target: Path, *, main: bool = True, wal: bool = True) -> Path:

@@ -100,8 +100,8 @@ def test_who_leaves_the_file_to_others_comes_back_when_it_is_not_full(
         assert seconds == 0.001
 
     monkeypatch.setattr(asyncio, "sleep", at_once)
-    monkeypatch.setattr("workglow.file.file._LONG_GLANCE", 0.001)
-    monkeypatch.setattr(file, "_logged", logged)
+    monkeypatch.setattr("workglow.file.resting._LONG_GLANCE", 0.001)
+    monkeypatch.setattr(file._resting, "logged", logged)
     assert asyncio.run(file.write(_insert, rest=1000.0)) == 1
     assert list(pages) == []
     assert file._gate.resting == 0
@@ -118,7 +118,7 @@ def test_who_leaves_the_file_to_others_comes_back_when_the_time_is_over(
         clock.advance(0.05)
         return 1000 * asked
 
-    monkeypatch.setattr(file, "_logged", logged)
+    monkeypatch.setattr(file._resting, "logged", logged)
     assert asyncio.run(file.write(_insert, rest=1.0)) == 1
     assert 14 <= asked <= 28
 

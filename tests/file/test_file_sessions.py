@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from background import upkeep_of
 
 from workglow.file import File, end_session
 from workglow.file import session as sessions
 from workglow.file.session import LEASE, Process, dead_sessions, this_process
-from workglow.file.upkeep import Upkeep
 from workglow.testing import FakeClock
 
 OPEN = """
@@ -24,9 +24,7 @@ file = File.open(sys.argv[1]); print(file.session.id, flush=True); sys.stdin.rea
 """
 
 
-@pytest.fixture(autouse=True)
-def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Upkeep, "wake", lambda self: None)
+pytestmark = pytest.mark.usefixtures("still")
 
 
 def insert(file: File, process: Process, heartbeat: int) -> int:
@@ -207,8 +205,7 @@ def test_ended_sessions_are_not_dead_unless_they_still_own_a_run(file: File, clo
 
 
 def test_the_session_says_that_it_is_alive_every_third_of_its_lease(file: File, clock: FakeClock) -> None:
-    upkeep = file._upkeep
-    assert upkeep is not None
+    upkeep = upkeep_of(file)
 
     def beat() -> int:
         upkeep.tick()
@@ -231,8 +228,7 @@ def test_a_session_that_was_taken_for_dead_is_followed_by_a_new_one(file: File, 
     with file.transaction() as db:
         end_session(db, first, "lease", clock.now())
     clock.advance(11)
-    assert file._upkeep is not None
-    file._upkeep.tick()
+    upkeep_of(file).tick()
     assert file.session.id != first
     assert verdicts(file) == {}
     file.close()

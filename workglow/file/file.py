@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from math import nan
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import apsw
@@ -19,6 +18,7 @@ from workglow.file.patience import pauses, uneven
 from workglow.file.place import absolute, identity, log_path
 from workglow.file.pragmas import FULL, NORMAL, synchronous
 from workglow.file.presence import arrive, depart
+from workglow.file.resting import Resting
 from workglow.file.session import begin_session, dead_sessions, end_session
 from workglow.file.transaction import Gate, Refusal, Transaction
 from workglow.file.upkeep import Upkeep
@@ -39,9 +39,6 @@ __all__ = ["Durability", "File"]
 T = TypeVar("T")
 Durability = Literal["auto", "power", "process"]
 
-_GLANCE = 0.001  # seconds; whoever writes one transaction after the other commits many in it
-_LONG_GLANCE = 0.004
-_FULL = 16_000  # pages a second; less than that leaves room for one more who writes
 _LOOK_AFTER = 0.5  # seconds of waiting, after which it is looked whether the file is still there
 
 
@@ -78,6 +75,7 @@ class File:
         self._brief: AbstractContextManager[apsw.Connection] = Transaction(self._gate, sync=False, wait=None)
         self._synced = self._plain
         self._quick_synced = self._quick
+        self._resting = Resting(self._gate, clock, self.version, lambda: self.reader)
         self._writer = Writer(path, lambda sync: self.transaction(sync=sync))
         self._wakeup = Wakeup(
             self.version, clock, listen=lambda: None if self.memory else LogEvents.of(log_path(self.path))
@@ -197,7 +195,9 @@ class File:
         import asyncio  # costs 60 ms, and who writes without a loop needs none
 
         if rest:
-            await self._rest(uneven(rest))
+            logged = await self._resting.rest(uneven(rest))
+            if self._upkeep is not None:  # those who rested have left the log to whoever comes back
+                self._upkeep.look_at_log(logged)
         for pause in pauses(self._busy_timeout):
             try:
                 with self._brief as db:
@@ -206,31 +206,6 @@ class File:
                 await asyncio.sleep(pause)
         with self._brief as db:
             return work(db)
-
-    async def _rest(self, seconds: float) -> None:
-        """Leave the file to others for so long, or until they leave room for one more that writes."""
-        import asyncio
-
-        self.version()  # a reader that has read nothing does not know the log
-        until = self.clock.monotonic() + seconds
-        pause = _GLANCE
-        self._gate.resting += 1
-        try:
-            while (left := until - self.clock.monotonic()) > 0:
-                before = self._logged()
-                await asyncio.sleep(min(pause, left))
-                if 0 <= self._logged() - before < _FULL * pause:
-                    return
-                pause = min(2 * pause, _LONG_GLANCE)
-        finally:
-            self._gate.resting -= 1
-
-    def _logged(self) -> float:
-        """How many pages the log holds, until it begins anew; not a number at the very moment of a commit."""
-        try:
-            return self.reader.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0]
-        except apsw.BusyError:
-            return nan
 
     def submit(self, work: Callable[[apsw.Connection], T], *, sync: bool = False) -> Future[T]:
         """Write on the writer thread; the future is done when `work(db)` is committed.

@@ -6,12 +6,15 @@ one it says that the session is alive.
 
 When the log holds `_LARGE` pages that the main file lacks, they are moved there while others write, in rounds, each of
 which finds less than the last one; for the rest the writers' lock is held, some milliseconds, so that the log begins
-anew.  To write over it takes a quarter less time than to let it grow, and half when each commit waits for the disk.
+anew.  To write over it takes a quarter less time than to let it grow, and half when each commit waits for the disk; and
+a commit that makes it grow while it is synced waits for that, tens of milliseconds.  So it is looked at more often than
+it is synced, and moved before it is as long as what SQLite lets it keep.
 Where several processes write all the time, the one whose turn it is does this, for it need not give way to itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import warnings
@@ -36,7 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["Upkeep"]
 
 _INTERVAL: Final = 0.2  # seconds
+_LOOKS: Final = 4  # at the log, in one interval
 _LARGE: Final = 1000  # pages of 4 KiB
+_LONG: Final = 8 * _LARGE  # half of what the log keeps; the other half is for what comes while they are moved
 _SHORT: Final = 250  # pages that are moved while nobody can write
 _ROUNDS: Final = 4
 _HUGE: Final = 16 * _LARGE  # 64 MB: worth a warning
@@ -78,6 +83,7 @@ class Upkeep:
         self._guard = threading.Lock()
         self._beat_at = clock.monotonic()
         self._tried = 0  # pages in the log at the last checkpoint that was not complete
+        self._looks = 0
         self._stopped_at = -1  # page of the log up to which a reader let the last checkpoint come
         self._warned = False
 
@@ -87,12 +93,15 @@ class Upkeep:
         if self._thread is None:
             with self._guard:
                 if self._thread is None and not self.stopped.is_set():
-                    self._thread = threading.Thread(
-                        target=_loop, args=(weakref.ref(self), self.woken, self.stopped, self.interval), daemon=True,
-                        name="workglow-upkeep",
-                    )  # fmt: skip
+                    watched = (weakref.ref(self), self.woken, self.stopped)
+                    self._thread = threading.Thread(target=_loop, args=watched, daemon=True, name="workglow-upkeep")
                     self._thread.start()
         self.woken.set()
+
+    def look_at_log(self, pages: float) -> None:
+        """Have the thread move a log of so many pages at once when they are many."""
+        if pages >= _LONG:
+            self.woken.set()
 
     def stop(self) -> None:
         """End the thread and close what it opened."""
@@ -108,6 +117,19 @@ class Upkeep:
             self._db.close()
             self._db = None
 
+    def work(self) -> float:
+        """Look at the log or, each fourth time, do all that is due; how many seconds there is nothing more to do."""
+        self._looks = (self._looks + 1) % _LOOKS
+        if self._looks:
+            self.look()
+        else:
+            self.tick()
+            self.idle = not self.active
+            if self.idle and not self.active:  # if it is now, whoever committed has not seen that it is idle
+                return self.beat_every
+            self.idle = False
+        return self.interval / _LOOKS
+
     def tick(self) -> None:
         """Do what is due.  A full disk or a lock only puts it off."""
         active = self.active
@@ -122,6 +144,12 @@ class Upkeep:
                 self.checkpoint()
         except (apsw.Error, WorkglowError, Warning):  # a warning that was made an error must not end the syncs
             self.active = True  # look again at the next tick
+
+    def look(self) -> None:
+        """Move a log that has become long since the last tick; what goes wrong is left to the next one."""
+        if self._db is not None:
+            with contextlib.suppress(apsw.Error, WorkglowError, Warning):
+                self.checkpoint(_LONG)
 
     def sync(self) -> None:
         """Wait until the disk has what was committed."""
@@ -193,21 +221,14 @@ class Upkeep:
         )
 
 
-def _loop(ref: weakref.ref[Upkeep], woken: threading.Event, stopped: threading.Event, interval: float) -> None:
+def _loop(ref: weakref.ref[Upkeep], woken: threading.Event, stopped: threading.Event) -> None:
     """Hold no reference while sleeping, so that a file nobody closed can be collected."""
-    pause = interval
-    while not stopped.wait(interval):
-        upkeep = ref()
-        if upkeep is None:
-            return
-        upkeep.tick()
-        if upkeep.active:
-            continue
-        upkeep.idle = True
-        woken.clear()
-        if upkeep.active or stopped.is_set():  # it was woken before it was ready to be
-            upkeep.idle = False
-            continue
-        pause = upkeep.beat_every
-        del upkeep
+    pause = 0.0
+    while True:
         woken.wait(pause)
+        woken.clear()
+        upkeep = ref()
+        if upkeep is None or stopped.is_set():
+            return
+        pause = upkeep.work()
+        del upkeep

@@ -37,7 +37,7 @@ __all__ = ["Worker"]
 
 _LOOK_AGAIN: Final = 1.0  # seconds between two looks for dead workers
 _SLICE: Final = 0.005  # seconds a worker keeps the event loop for itself
-_REST: Final = 0.1  # seconds for which a busy worker leaves a full file to others: to take turns costs a millisecond
+_REST: Final = 0.2  # seconds for which a busy worker leaves a full file to others: to take turns costs a millisecond
 _LOOK_AT_QUEUES: Final = 0.1  # seconds between two looks of a busy worker for new queues
 _LOOK_AT_FILE: Final = 0.5  # seconds between two looks whether the file is still at its place
 
