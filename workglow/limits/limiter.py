@@ -77,6 +77,8 @@ class Limiter:
 class Slot:
     """A place in a limiter, or in several at once.  It belongs to this process: when that dies, it is given back."""
 
+    __slots__ = ("_file", "_limiter_ids", "_line", "_repository", "_reserved", "_spent", "_started_at", "_taken")
+
     def __init__(
         self, file: File, repository: LimiterRepository, limiter_ids: Sequence[int], cost: int, line: Line
     ) -> None:

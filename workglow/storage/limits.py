@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
     """Makes the rules of what a row holds of them; UnknownLimiterError for a kind that this process does not know."""
 
 
-class Wait(NamedTuple):
+class Wait(msgspec.Struct, frozen=True):
     """A start that is not allowed yet: from when on it may be, in milliseconds, None when something must be given back
     first; the key of the limiter that says so, and its rule, None for a hold."""
 
@@ -73,7 +75,7 @@ class Wait(NamedTuple):
     rule: LimitRule | None
 
 
-class SlotRecord(NamedTuple):
+class SlotRecord(msgspec.Struct, frozen=True):
     """A place that was taken in a limiter: what is needed to give it back."""
 
     limiter_id: int

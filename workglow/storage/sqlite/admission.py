@@ -41,7 +41,9 @@ _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 class Admission:
     """A limiter as one transaction sees it; `now` is the limiter's own time."""
 
-    __slots__ = ("changed", "held", "hold_until", "holds", "id", "kept", "now", "rules", "shift", "states", "strikes")
+    __slots__ = (
+        "_denied", "changed", "held", "hold_until", "holds", "id", "kept", "now", "rules", "shift", "states", "strikes",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -50,7 +52,6 @@ class Admission:
         rules: Sequence[LimitRule],
         states: list[dict[str, Any]],
         *,
-        now: int,
         shift: int,
         hold_until: int | None,
         strikes: int,
@@ -59,13 +60,15 @@ class Admission:
         self.kept = kept
         self.rules = rules
         self.states = states
-        self.now = now
+        self.now = 0
         self.shift = shift  # what its time is ahead of the machine's
         self.hold_until = hold_until
         self.strikes = strikes
         self.held = 0
-        self.holds = False
+        self.holds = any(rule.holds for rule in rules)
         self.changed = False
+        # What `blocks` has said, and of which cost, when how much was held: it says so again until that time.
+        self._denied: tuple[float, LimitRule | None, int, int] | None = None
 
     def blocks(self, cost: int) -> tuple[float | None, LimitRule | None] | None:
         """None when something of this cost may start now; else from when on, if that is known, and which rule it is.
@@ -73,6 +76,9 @@ class Admission:
         A hold has no rule.  When a rule waits for something to be given back, that rule is the one.
         """
         now = self.now
+        denied = self._denied
+        if denied is not None and denied[0] > now and denied[2] == cost and denied[3] == self.held:
+            return denied[:2]
         latest: float = now
         why: LimitRule | None = None
         unknown: LimitRule | None = None
@@ -85,6 +91,7 @@ class Admission:
             elif at > latest:
                 latest, why = at, rule
         if latest > now:
+            self._denied = latest, why, cost, self.held
             return latest, why
         return None if unknown is None else (None, unknown)
 
@@ -96,12 +103,14 @@ class Admission:
         if self.holds:
             self.held += 1
         self.changed = True
+        self._denied = None
 
     def settle(self, taken_at: int, reserved: int, cost: int) -> None:
         """Correct what a start was thought to cost."""
         for rule, state in zip(self.rules, self.states, strict=True):
             if rule.holds and rule.settle(state, taken_at, reserved, cost):
                 self.changed = True
+                self._denied = None
 
     @property
     def backoff(self) -> Backoff:
@@ -117,7 +126,7 @@ class Admissions:
         self.boot = boot.partition(":")[0]  # the namespace of process numbers has the clock of its machine
         self._rules = rules
         self._known: dict[int, tuple[str, Sequence[LimitRule], str, list[dict[str, Any]]]] = {}
-        self._seen: dict[int, tuple[str, Sequence[LimitRule], str, list[dict[str, Any]]]] = {}
+        self._seen: dict[int, tuple[tuple[Any, ...], Admission]] = {}  # by `look`, and their rows
         self.loads = 0
         """How often one was loaded: what it remembers is shared by those that were loaded before, and may change."""
 
@@ -139,14 +148,10 @@ class Admissions:
         now = round(self.clock.monotonic() * 1000) + shift
         if boot != self.boot or now < seen:
             now, shift = self._move(execute, limiter_id, seen)
-        admission = Admission(
-            limiter_id, kept, rules, states, now=now, shift=shift, hold_until=hold_until, strikes=strikes
-        )
-        for rule in rules:
-            if rule.holds:
-                admission.holds = True
-                admission.held = execute(_HELD, (limiter_id,)).get
-                break
+        admission = Admission(limiter_id, kept, rules, states, shift=shift, hold_until=hold_until, strikes=strikes)
+        admission.now = now
+        if admission.holds:
+            admission.held = execute(_HELD, (limiter_id,)).get
         return admission
 
     def go_on(self, admission: Admission) -> None:
@@ -189,22 +194,23 @@ class Admissions:
         rows = read(_LOOK, (limiter_id,))
         if not rows:
             raise _gone(limiter_id)
-        kept, text, boot, shift, seen, hold_until, strikes, seen_at = rows[0]
+        row = rows[0]
+        known = self._seen.get(limiter_id)
+        if known is None or known[0] != row:
+            kept, text, _, shift, _, hold_until, strikes, _ = row
+            rules = known[1].rules if known is not None and known[1].kept == kept else self._rules(kept)
+            states = _states(rules, text)
+            admission = Admission(limiter_id, kept, rules, states, shift=shift, hold_until=hold_until, strikes=strikes)
+            self._seen[limiter_id] = row, admission
+        else:
+            admission = known[1]
+        boot, shift, seen = row[2:5]
         now = round(self.clock.monotonic() * 1000) + shift
         if boot != self.boot or now < seen:
-            now = seen + max(0, self.clock.now() - seen_at)
-        known = self._seen.get(limiter_id)
-        if known is None or known[2] != text or known[0] != kept:
-            rules = self._rules(kept)
-            known = self._seen[limiter_id] = (kept, rules, text, _states(rules, text))
-        admission = Admission(
-            limiter_id, kept, known[1], known[3], now=now, shift=shift, hold_until=hold_until, strikes=strikes
-        )
-        for rule in admission.rules:
-            if rule.holds:
-                admission.holds = True
-                admission.held = read(_HELD, (limiter_id,))[0][0]
-                break
+            now = seen + max(0, self.clock.now() - row[-1])
+        admission.now = now
+        if admission.holds:
+            admission.held = read(_HELD, (limiter_id,))[0][0]
         return admission
 
     def wall(self, admission: Admission, at: float | None) -> int | None:

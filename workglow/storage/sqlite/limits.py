@@ -127,11 +127,12 @@ class SqliteLimits:
 
     def _still_closed(self, limiter_ids: Sequence[int], cost: int) -> Wait | None:
         """Look at those that were closed when they were last asked: looking costs less than a transaction."""
-        for limiter_id in self._closed.intersection(limiter_ids):
-            wait = self._admissions.wait(self._admissions.look(self._file.read, limiter_id), cost)
-            if wait is not None and wait.until is not None:
-                return wait
-            self._closed.discard(limiter_id)
+        for limiter_id in limiter_ids:
+            if limiter_id in self._closed:
+                wait = self._admissions.wait(self._admissions.look(self._file.read, limiter_id), cost)
+                if wait is not None and wait.until is not None:
+                    return wait
+                self._closed.discard(limiter_id)
         return None
 
     def _gate(self, execute: Execute, limiter_ids: Sequence[int]) -> QueueGate:
