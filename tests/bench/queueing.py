@@ -224,7 +224,7 @@ class Crew:
 
 
 def with_processes(folder: Path) -> Iterator[Row]:
-    """Four processes that empty one queue, against one that does it alone."""
+    """Four processes that empty one queue, against one that does it alone, for long enough to take many turns."""
     path = folder / "crew.wg"
     with wg.open(path, durability="process") as project:
         queue = project.queue("bench")
@@ -240,8 +240,8 @@ def with_processes(folder: Path) -> Iterator[Row]:
             return run
 
         for case, handler, concurrency, size, target in (
-            ("drain one by one", "bench_noop", 1, 8000, 1.0),
-            ("drain in batches of 32", "bench_noop", BATCH, 40_000, 1.0),
+            ("drain one by one", "bench_noop", 1, 40_000, 1.0),
+            ("drain in batches of 32", "bench_noop", BATCH, 100_000, 1.0),
             ("jobs that wait 1 ms", "bench_nap", 1, 1000, None),
         ):
             yield compare(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Resting"]
 
 _GLANCE: Final = 0.001  # seconds; whoever writes one transaction after the other commits many in it
-_LONG_GLANCE: Final = 0.004
+_LONG_GLANCE: Final = 0.008
 _FULL: Final = 16_000  # pages a second; less than that leaves room for one more who writes
 
 
