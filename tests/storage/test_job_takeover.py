@@ -159,7 +159,7 @@ def test_what_an_undone_turn_had_in_mind_is_forgotten(start: Start, clock: FakeC
     low = first.add()
     one = start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(one.jobs._claims, "_next_at", lambda *_: 1 / 0)
+        patch.setattr(one.jobs._claims._chores, "next_at", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             one.turn(limit=2)
     assert one.claim().id == low
@@ -172,7 +172,7 @@ def test_both_halves_of_a_turn_are_found_when_its_worker_dies(start: Start, cloc
     high = first.add()
     one = start()
     one.turn(limit=0)
-    one.jobs._claims._chores_at = clock.now() + 100  # so that it first claims, then looks what has become due
+    one.jobs._claims._chores._next_at = clock.now() + 100  # so that it first claims, then looks what has become due
     clock.advance(0.02)
     assert [job.id for job in one.turn(limit=5).claimed] == [high, low]
     assert one.orphans() == []

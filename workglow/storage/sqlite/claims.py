@@ -5,10 +5,6 @@ and id, and UPDATEs by key: measured, that is a third of the cost of one UPDATE 
 that no other claim of the job has, and every write of the worker names it, so what a worker writes after it lost the
 job changes nothing.  The attempt is counted here, before anything of the job runs: a job that kills its process cannot
 be tried for ever.
-
-What happens by itself as time goes by is decided here too, so there is no sweeper that could die: deferred jobs become
-ready, deadlines pass, schedules are due, and the jobs of dead workers become pending again.  That is looked at when a
-worker would go idle, and every `_CHORES` milliseconds while it is busy.
 """
 
 from __future__ import annotations
@@ -21,11 +17,11 @@ import msgspec
 
 from workglow.storage.jobs import ClaimedJob, JobStatus, Settlement, Turn
 from workglow.storage.sqlite.changes import note_job
-from workglow.storage.sqlite.job_ends import AGAIN, ATTEMPT, TOO_LATE, aborted, delete_job, end_job, prune_jobs
+from workglow.storage.sqlite.chores import Chores
+from workglow.storage.sqlite.job_ends import AGAIN, ATTEMPT, aborted, delete_job, end_job
 from workglow.storage.sqlite.lookahead import Lookahead
 from workglow.storage.sqlite.queued import tell_task
-from workglow.storage.sqlite.schedules import NEXT_DUE, fire_due
-from workglow.storage.sqlite.takeover import take_over
+from workglow.storage.sqlite.schedules import NEXT_DUE
 from workglow.storage.sqlite.values import insert_values
 from workglow.storage.sqlite.workers import Workers
 
@@ -45,10 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Claims"]
 
-_CHORES: Final = 50  # milliseconds
-_PRUNE: Final = 64  # jobs at once
 _WORTH: Final = 8  # rows; an UPDATE of a range has SQLite list its keys first, which costs as much as four by key
-_LOOK_FOR_DEAD: Final = 0.5  # seconds; it reads a file of /proc for each open session
 
 _READY = """
 SELECT job.id, claim + 1, attempt + 1, handler, input, options, queue_id, deadline_at{}
@@ -90,10 +83,8 @@ class Claims:
         self.workers = Workers(file, gates)
         self._file = file
         self._gates = gates
-        self._add = add
+        self._chores = Chores(file, gates, self.workers, add)
         self._opens_at: int | None = None  # when the first of the limiters met in this turn lets something start
-        self._chores_at = 0
-        self._looked_at = -1.0
         # One cursor serves all statements; making one costs 0.5 µs.
         self._cursor = file.db.cursor()
         self.unseated = False
@@ -123,8 +114,7 @@ class Claims:
             self._noting, self._needing = execute(_ASIDE).fetchall()[0]
         if ask.settled:
             lost, retried = self._settle(execute, worker, ask.settled, now)
-        chores = now >= self._chores_at or now + 2 * _CHORES < self._chores_at  # or the clock was set back
-        chores |= not (limit or ask.settled)  # it came for nothing else
+        chores = self._chores.are_due(now) or not (limit or ask.settled)  # else it would have come for nothing
         if chores:
             self._do_chores(db, execute, now)
         if limit > 0:
@@ -139,7 +129,7 @@ class Claims:
                         note_job(execute, "started", job.id, now, old="pending", new="running")
             if len(claimed) < limit:
                 self.unseated = self.workers.is_unseated(execute, worker)
-                next_at = self._next_at(execute, ask.queue_ids)
+                next_at = self._chores.next_at(execute, ask.queue_ids)
                 if self._opens_at is not None and (next_at is None or self._opens_at < next_at):
                     next_at = self._opens_at
         elif not ask.settled:
@@ -152,6 +142,11 @@ class Claims:
         self.workers.end_turn(ask.worker_id, ask.settled, turn.claimed)
         if self._gates.holding:
             self._gates.holding.difference_update((done.job.id, done.job.claim) for done in ask.settled)
+
+    def _do_chores(self, db: apsw.Connection, execute: Execute, now: int) -> bool:
+        """Let pass what has become due; True when a job may have become ready by it."""
+        self._ahead.forget()
+        return self._chores.do(db, execute, now)
 
     def _claim(
         self,
@@ -334,7 +329,7 @@ class Claims:
             kind = "retried" if done.counts else "returned"
             note_job(execute, kind, job.id, now, old="running", new="pending", data=error)
             if done.retry_at > now:
-                self._chores_at = min(self._chores_at, done.retry_at)
+                self._chores.do_not_miss(done.retry_at)
             return "pending"
         status: Literal["failed", "aborted"] = "aborted" if outcome == "aborted" else "failed"
         end_job(execute, job.id, status, now, was="running", error=error, progress=done.progress)
@@ -348,43 +343,6 @@ class Claims:
             (job_id,),
         )
         execute("DELETE FROM job_dependency WHERE needs_id = ?", (job_id,))
-
-    # ------------------------------------------------------------------ what time brings
-
-    def _do_chores(self, db: apsw.Connection, execute: Execute, now: int) -> bool:
-        """Let pass what has become due; True when a job may have become ready by it."""
-        self._chores_at = now + _CHORES
-        self._ahead.forget()
-        execute("UPDATE job SET run_after = NULL WHERE queue_id IN (SELECT id FROM queue) AND run_after <= ?", (now,))
-        changed = db.changes() > 0
-        changed |= fire_due(db, self._add, now)
-        monotonic = self._file.clock.monotonic()
-        if not 0 <= monotonic - self._looked_at < _LOOK_FOR_DEAD:
-            self._looked_at = monotonic
-            changed |= take_over(db, self._file, self._gates, self.workers.rows())
-        late = execute(
-            "SELECT id FROM job WHERE deadline_at <= ? AND finished_at IS NULL AND status = 'pending'", (now,)
-        ).fetchall()
-        for (job_id,) in late:
-            end_job(execute, job_id, "failed", now, error=TOO_LATE)
-        if prune_jobs(execute, now, _PRUNE) == _PRUNE:
-            self._chores_at = now  # there are more, and they come faster than one look at a time removes them
-        return changed
-
-    @staticmethod
-    def _next_at(execute: Execute, queue_ids: Sequence[int]) -> int | None:
-        times: list[Any] = [
-            execute("SELECT min(run_after) FROM job WHERE queue_id = ? AND run_after IS NOT NULL", (queue_id,)).get
-            for queue_id in queue_ids
-        ]
-        times.append(
-            execute(
-                "SELECT min(deadline_at) FROM job "
-                "WHERE deadline_at IS NOT NULL AND finished_at IS NULL AND status = 'pending'"
-            ).get
-        )
-        times.append(execute(NEXT_DUE).get)
-        return min((time for time in times if time is not None), default=None)
 
 
 def _restriction(handlers: Collection[str] | None, leave: Collection[int]) -> tuple[str | None, str]:
