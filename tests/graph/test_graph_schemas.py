@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workglow.errors import DuplicateDataflowError, GraphError, TaskInputError, UnknownPortError
+from workglow.graph.control.compound import GraphAsTask
 from workglow.graph.control.conditional import ConditionalTask
 from workglow.graph.control.switch import SwitchTask
 from workglow.graph.delivery import deliver
@@ -454,3 +455,12 @@ def test_numbered_ports_of_a_condition_config_are_not_promised():
     graph = graph_of(ConditionalTask(id="c", condition_config={"branches": rows}), gb)
     graph.add_dataflow("c", "inputB_1", "gb", "inputB")
     assert not result_plan(graph).certain
+
+
+def test_what_a_group_takes_changes_with_its_graph():
+    inside = graph_of(constant)
+    group = GraphAsTask(inside)
+    assert list(group.inputs) == ["x"]
+    assert group.inputs is group.inputs, "a group that runs asks twice"
+    inside.add_task(gb)
+    assert sorted(group.inputs) == ["inputB", "x"]

@@ -133,6 +133,7 @@ class GraphAsTask(Task):
     def __init__(self, subgraph: TaskGraph, **options: Any) -> None:
         if not subgraph.tasks:
             raise TaskConfigurationError(f"{self.type}: its graph has no tasks; add at least one.")
+        self._inputs: tuple[dict[str, Any], Ports] | None = None  # and the schema that they were made of
         self.subgraph = subgraph  # before the options, because literals are checked against the graph's inputs
         super().__init__(**options)
 
@@ -172,8 +173,11 @@ class GraphAsTask(Task):
 
     @property
     def inputs(self) -> Ports:
-        ports = Ports.from_schema(self.input_schema())
-        return ports.read_as_streams() if self.passes_streams() else ports
+        schema = self.input_schema()
+        if self._inputs is None or self._inputs[0] is not schema:  # the graph makes another one when it has changed
+            ports = Ports.from_schema(schema)
+            self._inputs = schema, ports.read_as_streams() if self.passes_streams() else ports
+        return self._inputs[1]
 
     @property
     def outputs(self) -> Ports:
