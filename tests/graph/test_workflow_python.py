@@ -388,6 +388,13 @@ def test_json_and_python_are_the_identity_for_any_program(calls: list[tuple[str,
         assert formatted(text) == text
 
 
+def test_what_is_built_first_is_laid_out_for_the_place_where_it_stands() -> None:
+    calls = ["map", "if", "rename", "else", "map", "clean"]
+    text = built([*((name, False) for name in calls), ("clean", True), ("anything", True)]).graph.to_python()
+    assert "    inner = (\n        Workflow()" in text
+    assert max(map(len, text.splitlines())) <= 88
+
+
 @settings(max_examples=100, deadline=None)
 @given(CALLS)
 def test_undo_and_redo_go_through_every_graph_that_was(calls: list[tuple[str, bool]]) -> None:

@@ -99,12 +99,14 @@ def llama() -> Iterator[str]:
             if found := re.search(r"running on (http://[\w.:]+)", line):
                 address = found[1]
                 break
-        threading.Thread(target=lambda: [None for _ in server.stderr or ()], daemon=True).start()
+        reader = threading.Thread(target=lambda: [None for _ in server.stderr or ()], daemon=True)
+        reader.start()
         try:
             assert address, "the server did not start"
             yield f"{address}/v1"
         finally:
             server.kill()
+            reader.join()  # or it would read what is closed at the end of the block
 
 
 @pytest.mark.skipif(

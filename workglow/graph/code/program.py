@@ -6,7 +6,6 @@ inside becomes a `with` block.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -86,29 +85,29 @@ class Program:
         program = "\n".join(self._built(body, self._variable, workflow))
         return "\n".join([*self._imports.lines(program), "", program]) + "\n"
 
-    def _built(self, body: Body, variable: str, workflow: str, depth: int = 0) -> Iterator[str]:
+    def _built(self, body: Body, variable: str, workflow: str, indent: str = "", depth: int = 0) -> Iterator[str]:
         if body.raw is None:
-            yield from self._items(body.items, variable, "", depth, assigned=f"{workflow}()")
-            yield from self._finished(body, variable, "")
+            yield from self._items(body.items, variable, indent, depth, assigned=f"{workflow}()")
+            yield from self._finished(body, variable, indent)
             return
         graph = self._imports.reserve("graph") if variable == self._variable else variable
-        yield from self._raw(body, graph, workflow, depth)
+        yield from self._raw(body, graph, workflow, indent, depth)
         if graph != variable:
-            yield f"{variable} = {workflow}()"
-            yield f"{variable}.graph = {graph}"
+            yield f"{indent}{variable} = {workflow}()"
+            yield f"{indent}{variable}.graph = {graph}"
 
-    def _raw(self, body: Body, variable: str, workflow: str, depth: int) -> Iterator[str]:
+    def _raw(self, body: Body, variable: str, workflow: str, indent: str, depth: int) -> Iterator[str]:
         for prepared in body.prepared:
-            yield from self._prepared(prepared, workflow, depth)
+            yield from self._prepared(prepared, workflow, indent, depth)
         merge = [] if body.merge is None else [("merge", Atom(f'"{body.merge}"'))]
         made = call(self._imports.name("workglow", "TaskGraph"), keywords=merge)
-        yield f"{variable} = {laid_out(made, '', before=len(variable) + 3)}"
+        yield f"{indent}{variable} = {laid_out(made, indent, before=len(variable) + 3)}"
         for one in [*(body.raw or ()), *body.names]:
-            yield chain(variable, [one], "")
+            yield chain(variable, [one], indent)
 
-    def _prepared(self, prepared: Prepare, workflow: str, depth: int) -> Iterator[str]:
+    def _prepared(self, prepared: Prepare, workflow: str, indent: str, depth: int) -> Iterator[str]:
         prepared.variable.text = self._imports.reserve("inner")
-        yield from self._built(prepared.body, prepared.variable.text, workflow, depth)
+        yield from self._built(prepared.body, prepared.variable.text, workflow, indent, depth)
 
     def _finished(self, body: Body, variable: str, indent: str) -> Iterator[str]:
         if body.merge is not None:
@@ -126,7 +125,7 @@ class Program:
                     yield from self._run(run, variable, indent, assigned)
                     assigned = ""
                 workflow = self._imports.name("workglow", "Workflow")
-                yield from (textwrap.indent(lines, indent) for lines in self._prepared(item, workflow, depth))
+                yield from self._prepared(item, workflow, indent, depth)
                 run = list(item.calls)
                 continue
             if isinstance(item, Add):
