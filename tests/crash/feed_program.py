@@ -15,7 +15,7 @@ from typing import Any
 import workglow as wg
 from workglow import job
 from workglow.errors import RetryableJobError
-from workglow.storage.sqlite import claims
+from workglow.storage.sqlite import chores
 
 
 @job
@@ -26,7 +26,7 @@ async def even(number: int) -> int:
 
 
 def kill_before_the_commit() -> None:
-    fire = claims.fire_due
+    fire = chores.fire_due
 
     def fire_and_die(*given: Any) -> bool:
         found = fire(*given)
@@ -34,7 +34,7 @@ def kill_before_the_commit() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return found
 
-    claims.fire_due = fire_and_die
+    chores.fire_due = fire_and_die
 
 
 def main(command: str, path: str) -> None:
